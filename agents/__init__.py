@@ -1,0 +1,1 @@
+"""The shell: Faust, Kafka, tables, ClickHouse, providers, metrics and the command line."""
