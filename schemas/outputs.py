@@ -1,0 +1,238 @@
+"""What the public topics carry: JSON, every record with its `type` and `schema` number.
+
+Instants are RFC 3339 text, money is decimal text. Ids are derived from what caused the record, so
+whoever reads a record twice recognises it. Golden examples: schemas/examples/<type>.<schema>.json
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from schemas.records import AddressState
+from schemas.values import (
+    Channel,
+    EventId,
+    FlowId,
+    FlowRunId,
+    ListId,
+    Money,
+    ProfileId,
+    Properties,
+    Record,
+    SegmentId,
+    SendId,
+    StoreId,
+    Timestamp,
+)
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One leaf of a condition as it was found.
+
+    leaf:   the leaf in the language of definitions, as short text (`did Placed Order >= 2`).
+    holds:  its answer; value: what it was compared with (`3`, `812.50`, `gold`).
+    events: ids of the events that decided, newest first, at most 10.
+    next_flip: when time alone will change the answer.
+    """
+
+    leaf: str
+    holds: bool
+    value: str | None = None
+    events: tuple[EventId, ...] = ()
+    next_flip: Timestamp | None = None
+    note: str | None = None
+
+
+class SegmentChanged(Record, frozen=True, kw_only=True, tag="segment-changed"):
+    """A profile entered or exited a segment.
+
+    at: the instant from which it holds (the flip), not when it was noticed (`decided_at`).
+    """
+
+    id: str
+    store: StoreId
+    profile_id: ProfileId
+    segment: SegmentId
+    change: Literal["entered", "exited"]
+    at: Timestamp
+    decided_at: Timestamp
+    evidence: tuple[Evidence, ...] = ()
+
+
+class FlowTriggered(Record, frozen=True, kw_only=True, tag="flow-triggered"):
+    """A flow run started. `started_at` is the trigger's `occurred_at`. `id` is the run's id."""
+
+    id: FlowRunId
+    store: StoreId
+    profile_id: ProfileId
+    flow: FlowId
+    version: str
+    trigger: str
+    trigger_event_id: EventId
+    started_at: Timestamp
+    decided_at: Timestamp
+
+
+class SendCommand(Record, frozen=True, kw_only=True, tag="send-command"):
+    """Bring this content to this address: complete, to be done once, before `valid_until`.
+
+    valid_until: by the clock of `send-commands`, not by the sender's watch; too late: drop it and
+                 report `Send Expired`.
+    context:     what a template needs: `traits`, `trigger` (properties of the triggering event).
+    """
+
+    id: SendId
+    store: StoreId
+    profile_id: ProfileId
+    channel: Channel
+    address: str
+    template: str
+    flow: FlowId | None
+    flow_run_id: FlowRunId | None
+    campaign: str | None = None
+    message: str
+    variant: str | None
+    subject: str | None = None
+    attempt: int
+    transactional: bool
+    context: dict[str, Any]
+    unsubscribe_token: str
+    postal_address: str | None
+    decided_at: Timestamp
+    valid_until: Timestamp
+
+
+class SendDecided(Record, frozen=True, kw_only=True, tag="send-decided"):
+    """What became of a planned send, or why a flow entry was refused, with every reason found.
+
+    outcome: sent (a command was written), held (until `until`), dropped, skipped (not the flow's
+             any more), refused (an entry). reason: the first gate that objected; reasons: all.
+    """
+
+    id: str
+    store: StoreId
+    profile_id: ProfileId
+    flow: FlowId | None
+    flow_run_id: FlowRunId | None
+    message: str | None
+    channel: Channel | None
+    outcome: Literal["sent", "held", "dropped", "skipped", "refused"]
+    reason: str | None
+    reasons: tuple[str, ...] = ()
+    send_id: SendId | None = None
+    until: Timestamp | None = None
+    trigger_event_id: EventId | None = None
+    decided_at: Timestamp
+    evidence: tuple[Evidence, ...] = ()
+
+
+class TimelineEntry(Record, frozen=True, kw_only=True, tag="timeline-entry"):
+    """An event as it was accepted, with the profile it was accepted for.
+
+    origin: where it comes from in `store-events`: back-fills and audits read up to an origin.
+    """
+
+    event_id: EventId
+    store: StoreId
+    profile_id: ProfileId
+    metric: str
+    occurred_at: Timestamp
+    received_at: Timestamp
+    origin: tuple[int, ...]
+    trust: str
+    source: str
+    backfill: bool
+    identifiers: tuple[tuple[str, str], ...]
+    traits: Properties = {}
+    properties: Properties
+    value: Money | None
+    currency: str | None
+
+
+class ConsentStated(Record, frozen=True, kw_only=True, tag="consent-stated"):
+    """What an address may receive on each channel: the newest word (topic `consent`, compacted).
+
+    Senders look here last. `suppressed` channels get nothing, whatever was granted.
+    """
+
+    store: StoreId
+    kind: str
+    address: str
+    channels: dict[str, Literal["granted", "denied", "pending", "never"]]
+    suppressed: dict[str, tuple[str, ...]]
+    details: dict[str, AddressState]
+    decided_at: Timestamp
+    cause: str
+
+
+class IdentityMerged(Record, frozen=True, kw_only=True, tag="identity-merged"):
+    """`loser` became part of `winner`."""
+
+    id: str
+    store: StoreId
+    winner: ProfileId
+    loser: ProfileId
+    decided_at: Timestamp
+
+
+class IdentityConflict(Record, frozen=True, kw_only=True, tag="identity-conflict"):
+    """Two profiles were connected but must not be joined."""
+
+    id: str
+    store: StoreId
+    profiles: tuple[ProfileId, ...]
+    external_ids: tuple[str, ...]
+    reason: str
+    decided_at: Timestamp
+
+
+class DeadLetter(Record, frozen=True, kw_only=True, tag="dead-letter"):
+    """A record whose step raised. Its original bytes are the value; this is in the headers."""
+
+    station: str
+    reason: str
+    topic: str
+    partition: int
+    offset: int
+    key: str
+
+
+class ClockStruck(Record, frozen=True, kw_only=True, tag="clock"):
+    """All that the pipeline had to say here up to `at` has been said: a reader's `now`."""
+
+    partition: int
+    at: Timestamp
+
+
+class ProfileState(msgspec.Struct, frozen=True, kw_only=True):
+    """A profile as `replay` and `profile show` print it."""
+
+    profile_id: ProfileId
+    store: StoreId
+    identifiers: dict[str, tuple[str, ...]]
+    traits: Properties
+    consent: dict[str, dict[str, Any]]
+    lists: tuple[ListId, ...]
+    segments: tuple[SegmentId, ...]
+    events: tuple[EventId, ...]
+    figures: dict[str, Any]
+
+
+class Credit(msgspec.Struct, frozen=True, kw_only=True):
+    """The share of a conversion that attribution gives to one send."""
+
+    store: StoreId
+    profile_id: ProfileId
+    conversion: EventId
+    converted_at: Timestamp
+    send_id: SendId
+    flow: FlowId | None
+    campaign: str | None
+    message: str
+    channel: Channel
+    touch: str
+    touched_at: Timestamp
+    model: str
+    share: Money
+    amount: Money
+    currency: str

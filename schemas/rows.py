@@ -1,0 +1,252 @@
+"""What the tables keep: one row a key, msgpack, with its schema number. Only its own agent writes it.
+
+A worker refuses a row whose schema number is newer than its own.
+"""
+
+import msgspec
+
+from schemas.records import AddressState, DefinitionsPublished
+from schemas.values import (
+    Channel,
+    EventId,
+    FlowId,
+    FlowRunId,
+    Identifier,
+    Instant,
+    ListId,
+    Micros,
+    Origin,
+    ProfileId,
+    Properties,
+    Row,
+    SegmentId,
+    SendId,
+    StoreId,
+    Turn,
+)
+
+POSITION_SCHEMA = 1
+IDENTITY_ROW_SCHEMA = 1
+PROFILE_ROW_SCHEMA = 1
+DEFINITIONS_ROW_SCHEMA = 1
+
+POSITION_KEY = b"position/%d"
+"""Key of a partition's position in each station's table."""
+
+DEFINITIONS_KEY = b"definitions/%s"
+"""Key of the definitions in force for a store, in each partition of each station's table."""
+
+
+class Position(Row):
+    """How far a partition of a station has come: written with every transaction.
+
+    done:    the last three boundaries whose rounds are complete, oldest first.
+    turn:    the last turn applied; what is at or below it is skipped when the log is read again.
+    offset:  how far the log has been read; no round runs again before it was read that far.
+    low:     the lowest offset of a record not yet applied or a boundary not yet run.
+    heard:   "stage/partition" -> the last clock heard from there.
+    received_at: ingest's running maximum of the broker's timestamps.
+    partitions: how many partitions the station's input had; a change is a migration.
+    """
+
+    schema: int = POSITION_SCHEMA
+    done: tuple[Instant, Instant, Instant] = (0, 0, 0)
+    turn: Turn = (0, 0, ())
+    offset: int = 0
+    low: int = 0
+    heard: dict[str, Instant] = {}
+    received_at: Instant = 0
+    partitions: int = 0
+
+
+class DefinitionsRow(Row):
+    """The definitions in force in this partition, and the origin of their switch."""
+
+    schema: int
+    published: DefinitionsPublished
+    origin: Origin
+
+
+# --- identity ------------------------------------------------------------------------------------
+
+
+class IdentityRow(Row):
+    """One identifier: the profile it points to, what it announced and, for an address, its consent.
+
+    epoch:   raised by an erasure or a split, so that a new profile id is minted.
+    links:   identifiers (`kind/value`) already announced, oldest first, at most 50.
+    holders: profiles that hold this address, at most 10.
+    announcer: who last pointed a weak identifier somewhere: told to forget when it is handed over.
+    named:   named profiles a weak identifier was seen with, at most `named_per_weak_max` + 1.
+    consent: channel -> what this address may receive there.
+    """
+
+    schema: int = IDENTITY_ROW_SCHEMA
+    store: StoreId = ""
+    identifier: Identifier = ("", "")
+    profile_id: ProfileId = ""
+    epoch: int = 0
+    links: list[str] = []
+    holders: list[ProfileId] = []
+    announcer: Identifier | None = None
+    named: list[ProfileId] = []
+    consent: dict[Channel, AddressState] = {}
+
+
+# --- profile -------------------------------------------------------------------------------------
+
+
+class Trait(msgspec.Struct, array_like=True, frozen=True):
+    """A trait's value, when it was said, and since when it has had this value."""
+
+    value: object
+    occurred_at: Instant
+    since: Instant
+
+
+class Entry(msgspec.Struct, array_like=True, frozen=True):
+    """One event as a feature remembers it: when, which, how much (None: no amount), and what a
+    later comparison with a trigger needs of its properties."""
+
+    occurred_at: Instant
+    event_id: EventId
+    amount: Micros | None = None
+    kept: tuple[object, ...] = ()
+
+
+class FeatureState(Row):
+    """What a feature keeps of a profile: the newest entries (newest first) and what was let go.
+
+    count, total: of all events ever, in whole and in millionths.
+    coarse: hour -> (count, total) of entries beyond the cap; None while everything is exact.
+    """
+
+    count: int = 0
+    total: Micros = 0
+    entries: list[Entry] = []
+    coarse: dict[int, tuple[int, Micros]] | None = None
+    version: str = ""
+
+
+class Membership(Row):
+    """One segment: since when the profile is in it (None: is not), and when time alone changes that."""
+
+    since: Instant | None = None
+    next_flip: Instant | None = None
+    version: str = ""
+
+
+class ListMembership(Row):
+    joined_at: Instant = 0
+    left_at: Instant = 0
+    pending_at: Instant = 0
+
+
+class Trigger(msgspec.Struct, array_like=True, frozen=True):
+    """What started a flow run: an event (id, metric, properties ...), or a segment or list entry."""
+
+    kind: str
+    event_id: EventId
+    metric: str | None = None
+    occurred_at: Instant = 0
+    value: Micros | None = None
+    currency: str | None = None
+    properties: Properties = {}
+    identifiers: tuple[Identifier, ...] = ()
+
+
+class FlowRun(Row):
+    """One profile's way through a flow.
+
+    step:     path to the step to be taken next (`(2, "then", 0)`); versions are kept with the run.
+    wake_at:  when to go on; None while it waits for an event alone.
+    reached_at: when the present step was reached (`wait_for` counts events from then).
+    attempt:  of the present send: 0 first, then one more for each `Send Expired`.
+    held_since: when the present send was first held, else None.
+    """
+
+    id: FlowRunId
+    flow: FlowId
+    version: str
+    trigger: Trigger
+    started_at: Instant
+    entered_at: Instant
+    step: tuple[int | str, ...] = ()
+    wake_at: Instant | None = None
+    reached_at: Instant = 0
+    attempt: int = 0
+    held_since: Instant | None = None
+    variants: dict[str, str] = {}
+
+
+class FlowMemory(Row):
+    """What re-entry needs: the newest entry of each flow (and key), and how many there were."""
+
+    entered_at: Instant = 0
+    entries: int = 0
+    ended_at: Instant | None = None
+
+
+class SentMemory(msgspec.Struct, array_like=True, frozen=True):
+    """A send that was attempted: for smart sending, caps, outcomes and attribution.
+
+    quiet_until: the end of the smart sending window that was in force at this send.
+    """
+
+    send_id: SendId
+    channel: Channel
+    at: Instant
+    quiet_until: Instant
+    flow: FlowId | None = None
+    run_id: FlowRunId | None = None
+    message: str | None = None
+    transactional: bool = False
+    address: str = ""
+
+
+class Figures(Row):
+    """Plain sums of a profile's orders; refunds are not taken off."""
+
+    orders: int = 0
+    revenue: Micros = 0
+    first_order_at: Instant | None = None
+    last_order_at: Instant | None = None
+
+
+class ProfileRow(Row):
+    """All that is known of one person, changed in one place, one row at a time.
+
+    to:       the profile this one was merged into; then nothing else in the row counts.
+    identifiers: kind -> values, oldest first; primary: channel -> address in use.
+    consent:  channel -> address -> what it may receive (a copy; the address's row decides).
+    events:   ids of the events, newest first, capped (the timeline has all); recent: 8-byte hashes
+              with their receipt for deduplication, oldest first, at most 512.
+    wake_at:  the next instant at which time alone changes something: the least of all below.
+    coarsened: names of the caps this row has run into.
+    """
+
+    schema: int = PROFILE_ROW_SCHEMA
+    store: StoreId = ""
+    id: ProfileId = ""
+    to: ProfileId | None = None
+    definitions: str = ""
+    first_seen_at: Instant = 0
+    last_seen_at: Instant = 0
+    identifiers: dict[str, list[str]] = {}
+    traits: dict[str, Trait] = {}
+    consent: dict[Channel, dict[str, AddressState]] = {}
+    lists: dict[ListId, ListMembership] = {}
+    features: dict[str, FeatureState] = {}
+    segments: dict[SegmentId, Membership] = {}
+    runs: list[FlowRun] = []
+    flows: dict[str, FlowMemory] = {}
+    sent: list[SentMemory] = []
+    recent: list[tuple[int, Instant]] = []
+    figures: Figures = msgspec.field(default_factory=Figures)
+    events: int = 0
+    absorbed: list[ProfileId] = []
+    external_ids_reserved: dict[ProfileId, tuple[str, ...]] = {}
+    proposal: tuple[ProfileId, tuple[str, ...]] | None = None
+    to_join: list[ProfileId] = []
+    wake_at: Instant | None = None
+    coarsened: list[str] = []

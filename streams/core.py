@@ -1,0 +1,69 @@
+"""What all stations have in common: a pure step per record, its outputs, the shape of a core.
+
+A core never sees Kafka, a clock or a table. The shell (agents/station.py) and the replay
+(streams/replay.py) read rows, call the core in the order of turns and write what comes out.
+"""
+
+from typing import Literal, NamedTuple, Protocol, Self, TypeAlias, TypeVar
+
+import msgspec
+
+from schemas.records import Body, DefinitionsPublished
+from schemas.rows import DefinitionsRow
+from schemas.values import Instant, Row, Stage
+
+NEXT: Literal["next"] = "next"
+PEER: Literal["peer"] = "peer"
+BACK: Literal["back"] = "back"
+
+RowT = TypeVar("RowT", bound=Row)
+
+
+class Output(NamedTuple):
+    """Something a step says.
+
+    to:  `next` (the stage after, same turn), `peer` (this stage, one boundary later), `back` (the
+         stage before, two boundaries later), or the name of a public topic.
+    key: the row it is for (`next`, `peer`, `back`), or the Kafka key of the public record.
+    """
+
+    to: str
+    key: str
+    record: msgspec.Struct
+
+
+Stepped: TypeAlias = tuple[RowT, list[Output]]
+
+
+class Core(Protocol[RowT]):
+    """What one station does. Immutable: new definitions make a new core (`adopt`)."""
+
+    stage: Stage
+
+    def decode(self, blob: bytes) -> RowT: ...
+
+    def encode(self, row: RowT) -> bytes: ...
+
+    def step(self, row: RowT | None, key: str, body: Body, now: Instant) -> Stepped[RowT]:
+        """Say what `body`, applied at `now`, does to the row of `key`.
+
+        The row may be changed in place: the caller reads it again if the step raises.
+        """
+        ...
+
+    def wake(self, row: RowT, key: str, due: Instant, now: Instant) -> Stepped[RowT]:
+        """Say what time alone does to the row at `due`; `now` is the later of due and now."""
+        ...
+
+    def wake_at(self, row: RowT) -> Instant | None:
+        """The next instant at which time alone changes something in this row."""
+        ...
+
+    def adopt(self, published: DefinitionsPublished) -> Self:
+        """The core with these definitions in force for their store."""
+        ...
+
+
+def definitions_row(published: DefinitionsPublished, origin: tuple[int, ...]) -> DefinitionsRow:
+    """The row that keeps the definitions in force in a partition."""
+    return DefinitionsRow(schema=1, published=published, origin=origin)
