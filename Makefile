@@ -1,0 +1,73 @@
+# The two commands of the README are `make demo` and `make test`. Each target makes what it needs:
+# .venv from the hashed lock, and the broker's jars. `make PYTHON=/path/to/python3.11` names another
+# interpreter; QUICK=1 runs one month of the demo instead of the year.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := .venv/.packages
+PROJECT := .venv/.project
+BROKER := .venv/.broker
+CODE := agents streams schemas tests
+
+.PHONY: help demo test prove bench check lint format lock up down clean
+
+help: ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+
+demo: $(PROJECT) $(BROKER) ## a year of a real shop through a real Kafka (QUICK=1: one month)
+	@$(BIN)/tillstream demo $(if $(QUICK),--quick)
+
+test: $(PROJECT) $(BROKER) ## every test but the long proofs and the benchmarks
+	$(BIN)/python -m pytest
+
+prove: $(PROJECT) $(BROKER) ## the long proofs
+	$(BIN)/python -m pytest -m prove --timeout=3600
+
+bench: $(PROJECT) $(BROKER) ## the benchmarks
+	$(BIN)/python -m pytest -m bench --timeout=3600 --capture=no
+
+check: lint test ## what CI runs
+
+lint: $(PROJECT) ## format, lint, types, import contracts, tidiness
+	$(BIN)/ruff format --check --quiet . || { echo 'not formatted: make format'; exit 1; }
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tests/tidiness/check.py $(CODE)
+
+format: $(PROJECT) ## put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(PACKAGES) ## write requirements/lock.txt anew (UPGRADE=1: with newer versions)
+	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile $(if $(UPGRADE),--upgrade) --quiet \
+	    --generate-hashes --allow-unsafe --strip-extras --extra dev --no-emit-index-url \
+	    --no-emit-trusted-host --no-emit-find-links \
+	    --output-file requirements/lock.txt pyproject.toml
+
+up: ## the real servers, in containers
+	@command -v docker >/dev/null || { echo 'make up needs Docker; make demo and make test do not'; exit 1; }
+	docker compose --profile observability up --detach --wait
+
+down: ## stop them; their data stay
+	docker compose --profile observability down
+
+clean: ## forget what was built (not the demo's data, not the fetched jars)
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage build dist
+
+$(PACKAGES): requirements/lock.txt
+	@PYTHON='$(PYTHON)' requirements/install.sh packages
+	@touch $@
+
+$(PROJECT): pyproject.toml $(PACKAGES)
+	@requirements/install.sh project
+	@touch $@
+
+$(BROKER): agents/embedded/kafka.py $(PROJECT)
+	@$(BIN)/python -m agents.embedded.kafka fetch
+	@touch $@
