@@ -84,7 +84,15 @@ class AddressState(Inner, frozen=True):
     """What one address may receive on one channel: a join, so order and repeats do not matter.
 
     A denial always counts; a grant counts only if both its `occurred_at` and its `received_at` are
-    later than every denial's. Zero: never. suppressed: reasons in force, sorted.
+    later than every denial's. Zero: never. Written by `streams/consent/state.py` alone.
+
+    granted:     the newest grant that counts; more_grants: others that neither is later than.
+    method, source: of the newest word (grant, denial or request) about this address.
+    suppressed:  reasons in force, sorted; what follows from `suppressions`, `lifts` and bounces.
+    suppressions, lifts: (reason, occurred_at, received_at); reason `*` lifts all.
+    soft_bounces: soft bounces in a row; soft_bounced: the newest 8, (occurred_at, hash of event).
+    delivered_at: the newest delivery; older soft bounces no longer count.
+    said_at:     when the word was said that `method` and `source` belong to.
     """
 
     granted_occurred_at: Instant = 0
@@ -96,6 +104,12 @@ class AddressState(Inner, frozen=True):
     source: str | None = None
     suppressed: tuple[str, ...] = ()
     soft_bounces: int = 0
+    more_grants: tuple[tuple[Instant, Instant], ...] = ()
+    suppressions: tuple[tuple[str, Instant, Instant], ...] = ()
+    lifts: tuple[tuple[str, Instant, Instant], ...] = ()
+    soft_bounced: tuple[tuple[Instant, int], ...] = ()
+    delivered_at: Instant = 0
+    said_at: Instant = 0
 
 
 class ConsentChanged(Inner, frozen=True, tag="consent-changed"):

@@ -1,0 +1,230 @@
+"""What events say about consent: metric by metric, whoever says it about whichever address.
+
+In: an event and the store's rules. Out: states to be joined (`state.join`) to those of addresses.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeAlias
+
+from schemas.definitions import ProfileList, StoreSettings
+from schemas.events import Event
+from schemas.records import AddressState
+from schemas.values import Channel, Identifier, ListId
+from streams.consent import state as words
+from streams.consent.state import (
+    ADDRESS_KINDS,
+    EVERY_REASON,
+    HARD_BOUNCE,
+    MANUAL,
+    REASONS,
+    SPAM_COMPLAINT,
+)
+from streams.ids import key_number
+
+Statement: TypeAlias = tuple[Channel, AddressState]
+
+CHANNELS: tuple[Channel, ...] = ("email", "sms", "push", "whatsapp", "in_app")
+TITLES: dict[Channel, str] = {
+    "email": "Email",
+    "sms": "SMS",
+    "push": "Push",
+    "whatsapp": "WhatsApp",
+    "in_app": "In-App",
+}
+"""Channel -> its name in metrics (`Opened Email`)."""
+
+
+class ConsentRules(NamedTuple):
+    """What the words of an event depend on.
+
+    opt_in: list -> double | single | none. stop, start: normalised keywords of a text message.
+    """
+
+    opt_in: Mapping[ListId, str]
+    stop: frozenset[str]
+    start: frozenset[str]
+    stop_anywhere: bool
+    start_anywhere: bool
+
+
+def rules_of(settings: StoreSettings, lists: Mapping[ListId, ProfileList]) -> ConsentRules:
+    """The rules of a store."""
+    keywords = settings.sms_keywords
+    return ConsentRules(
+        opt_in={name: one.opt_in for name, one in lists.items()},
+        stop=frozenset(map(normalised, keywords.stop)),
+        start=frozenset(map(normalised, keywords.start)),
+        stop_anywhere=keywords.match.get("stop", "word") == "word",
+        start_anywhere=keywords.match.get("start", "exact") == "word",
+    )
+
+
+def normalised(text: str) -> str:
+    """A text as keywords are compared: case, punctuation and spacing do not count."""
+    return " ".join("".join([c if c.isalnum() else " " for c in text.casefold()]).split())
+
+
+DEFAULT_RULES = rules_of(StoreSettings(), {})
+
+
+def said_by(
+    event: Event, rules: ConsentRules = DEFAULT_RULES
+) -> list[tuple[Identifier, Channel, AddressState]]:
+    """What the event says about the addresses it names; none of it where it says nothing."""
+    if event.metric not in _SAYERS:
+        return []
+    return [
+        (identifier, channel, said)
+        for channel, said in statements(event, rules)
+        for identifier in event.identifiers
+        if identifier[0] == ADDRESS_KINDS[channel]
+    ]
+
+
+def statements(event: Event, rules: ConsentRules = DEFAULT_RULES) -> list[Statement]:
+    """What the event says, whichever address is meant."""
+    sayer = _SAYERS.get(event.metric)
+    return [] if sayer is None else sayer(event, rules)
+
+
+def says_something(metric: str) -> bool:
+    """Can events of this metric say anything about consent?"""
+    return metric in _SAYERS
+
+
+def opts_in(event: Event, rules: ConsentRules) -> str:
+    """What a subscription asks for: `granted` at once, or `pending` until it is confirmed.
+
+    A list asks as it is defined (unknown: double); history imported with its proof is believed.
+    """
+    list_id = event.properties.get("list")
+    if not isinstance(list_id, str) or event.properties.get("historical_import") is True:
+        return "granted"
+    return "pending" if rules.opt_in.get(list_id, "double") == "double" else "granted"
+
+
+def _text(event: Event, name: str) -> str | None:
+    value = event.properties.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _channel(event: Event) -> Channel | None:
+    named = event.properties.get("channel")
+    return next((channel for channel in CHANNELS if channel == named), None)
+
+
+def _asked_channel(event: Event) -> Channel:
+    """The channel of a subscription: as named, else e-mail, else text for who left only a phone."""
+    named = _channel(event)
+    if named is not None:
+        return named
+    kinds = {kind for kind, _ in event.identifiers}
+    return "sms" if "phone" in kinds and "email" not in kinds else "email"
+
+
+def _denied_channels(event: Event) -> tuple[Channel, ...]:
+    """Who denies without naming a channel means all of them."""
+    named = _channel(event)
+    return CHANNELS if named is None else (named,)
+
+
+def _subscribed(event: Event, rules: ConsentRules) -> list[Statement]:
+    at = event.occurred_at, event.received_at
+    say = words.granted if opts_in(event, rules) == "granted" else words.pending
+    return [(_asked_channel(event), say(at, _text(event, "method"), event.source))]
+
+
+def _confirmed(event: Event, _rules: ConsentRules) -> list[Statement]:
+    """A confirmation by text opts in e-mail too. What a browser claims confirms nothing."""
+    if event.trust != "server":
+        return []
+    said = words.granted(
+        (event.occurred_at, event.received_at), _text(event, "method"), event.source
+    )
+    channel = _asked_channel(event)
+    return [(channel, said), ("email", said)] if channel == "sms" else [(channel, said)]
+
+
+def _unsubscribed(event: Event, _rules: ConsentRules) -> list[Statement]:
+    """Leaving one list denies nothing else."""
+    if _text(event, "list") is not None:
+        return []
+    said = words.denied(
+        (event.occurred_at, event.received_at), _text(event, "method"), event.source
+    )
+    return [(channel, said) for channel in _denied_channels(event)]
+
+
+def _suppressed(event: Event, _rules: ConsentRules) -> list[Statement]:
+    reason = _text(event, "reason")
+    said = words.suppressed(
+        (event.occurred_at, event.received_at), reason if reason in REASONS else MANUAL
+    )
+    return [(channel, said) for channel in _denied_channels(event)]
+
+
+def _unsuppressed(event: Event, _rules: ConsentRules) -> list[Statement]:
+    """Without a reason all are lifted; a reason we do not know was kept as a manual one."""
+    if event.trust != "server":
+        return []
+    reason = _text(event, "reason")
+    if reason is None:
+        reason = EVERY_REASON
+    elif reason not in REASONS:
+        reason = MANUAL
+    said = words.lifted((event.occurred_at, event.received_at), reason)
+    return [(channel, said) for channel in _denied_channels(event)]
+
+
+def _marked_as_spam(event: Event, _rules: ConsentRules) -> list[Statement]:
+    at = event.occurred_at, event.received_at
+    denied = words.denied(at, SPAM_COMPLAINT, event.source)
+    return [("email", words.join(denied, words.suppressed(at, SPAM_COMPLAINT)))]
+
+
+def _replied(event: Event, rules: ConsentRules) -> list[Statement]:
+    """STOP anywhere in the text counts as a denial, even beside START."""
+    body = normalised(str(event.properties.get("body") or ""))
+    at = event.occurred_at, event.received_at
+    if _says(body, rules.stop, rules.stop_anywhere):
+        return [("sms", words.denied(at, "sms-keyword", event.source))]
+    if event.trust == "server" and _says(body, rules.start, rules.start_anywhere):
+        return [("sms", words.granted(at, "sms-keyword", event.source))]
+    return []
+
+
+def _says(body: str, keywords: frozenset[str], anywhere: bool) -> bool:
+    if not anywhere:
+        return body in keywords
+    padded = f" {body} "
+    return any(f" {keyword} " in padded for keyword in keywords)
+
+
+def _bounced(channel: Channel) -> Callable[[Event, ConsentRules], list[Statement]]:
+    def bounced(event: Event, _rules: ConsentRules) -> list[Statement]:
+        at = event.occurred_at, event.received_at
+        if event.properties.get("bounce") == "hard":
+            return [(channel, words.suppressed(at, HARD_BOUNCE))]
+        return [(channel, words.soft_bounced(at, key_number(event.id)))]
+
+    return bounced
+
+
+def _received(channel: Channel) -> Callable[[Event, ConsentRules], list[Statement]]:
+    def received(event: Event, _rules: ConsentRules) -> list[Statement]:
+        return [(channel, words.delivered((event.occurred_at, event.received_at)))]
+
+    return received
+
+
+_SAYERS: dict[str, Callable[[Event, ConsentRules], list[Statement]]] = {
+    "Subscribed": _subscribed,
+    "Confirmed Subscription": _confirmed,
+    "Unsubscribed": _unsubscribed,
+    "Suppressed": _suppressed,
+    "Unsuppressed": _unsuppressed,
+    "Marked Email as Spam": _marked_as_spam,
+    "Received SMS Reply": _replied,
+    **{f"Bounced {TITLES[channel]}": _bounced(channel) for channel in CHANNELS},
+    **{f"Received {TITLES[channel]}": _received(channel) for channel in CHANNELS},
+}

@@ -1,0 +1,212 @@
+"""What one address may receive on one channel, as a join: order and repeats do not matter.
+
+In: the words of events (`said_by`). State: `AddressState`, owned by the address's identity row; the
+profile has a copy. Nothing here knows a profile row, so identity uses it too.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, TypeAlias
+
+from schemas.records import AddressState
+from schemas.values import Channel, Instant
+
+ConsentWord: TypeAlias = Literal["granted", "denied", "pending", "never"]
+Times: TypeAlias = tuple[Instant, Instant]
+"""(occurred_at, received_at)."""
+Said: TypeAlias = tuple[str, Instant, Instant]
+
+ADDRESS_KINDS: dict[Channel, str] = {
+    "email": "email",
+    "sms": "phone",
+    "whatsapp": "phone",
+    "push": "device_id",
+    "in_app": "profile",
+}
+"""Channel -> the kind of identifier that is its address; in-app goes to the profile itself."""
+
+SOFT_BOUNCES_MAX = 7
+"""More soft bounces in a row than this suppress the address."""
+
+HARD_BOUNCE = "hard-bounce"
+SOFT_BOUNCES = "soft-bounces"
+SPAM_COMPLAINT = "spam-complaint"
+MANUAL = "manual"
+INVALID = "invalid-address"
+REASONS = frozenset({HARD_BOUNCE, SOFT_BOUNCES, SPAM_COMPLAINT, MANUAL, INVALID})
+EVERY_REASON = "*"
+LIFTED_BY_A_GRANT = frozenset({SPAM_COMPLAINT, MANUAL})
+"""A new subscription clears these; a dead address stays dead until it is told otherwise."""
+
+NEVER = AddressState()
+
+
+def join(a: AddressState, b: AddressState) -> AddressState:
+    """All that `a` and all that `b` says. Commutative, associative, idempotent."""
+    if a == b:
+        return a
+    denied = (
+        max(a.denied_occurred_at, b.denied_occurred_at),
+        max(a.denied_received_at, b.denied_received_at),
+    )
+    grants = _newest([grant for grant in (*_grants(a), *_grants(b)) if _later(grant, denied)])
+    suppressions = _suppressions(a.suppressions, b.suppressions)
+    lifts = _lifts(a.lifts, b.lifts)
+    delivered_at = max(a.delivered_at, b.delivered_at)
+    soft = sorted({*a.soft_bounced, *b.soft_bounced}, reverse=True)[: SOFT_BOUNCES_MAX + 1]
+    soft = [bounce for bounce in soft if bounce[0] > delivered_at]
+    word = max(_word(a), _word(b))
+    granted = grants[0] if grants else (0, 0)
+    return AddressState(
+        granted_occurred_at=granted[0],
+        granted_received_at=granted[1],
+        denied_occurred_at=denied[0],
+        denied_received_at=denied[1],
+        pending_at=max(a.pending_at, b.pending_at),
+        method=word[1] or None,
+        source=word[2] or None,
+        suppressed=_in_force(suppressions, lifts, grants, len(soft)),
+        soft_bounces=len(soft),
+        more_grants=tuple(grants[1:]),
+        suppressions=suppressions,
+        lifts=lifts,
+        soft_bounced=tuple(soft),
+        delivered_at=delivered_at,
+        said_at=word[0],
+    )
+
+
+def adds(state: AddressState, said: AddressState) -> AddressState | None:
+    """The state after `said`, or None where that says nothing worth keeping.
+
+    A delivery to an address without soft bounces is not kept: it would be written for every e-mail.
+    """
+    if said.delivered_at and not state.soft_bounces and _is_delivery_alone(said):
+        return None
+    joined = join(state, said)
+    return None if joined == state else joined
+
+
+def state_of(state: AddressState | None) -> ConsentWord:
+    """What the address has said in the end. Who asks again after a denial is pending."""
+    if state is None:
+        return "never"
+    if state.granted_occurred_at:
+        return "granted"
+    if state.pending_at > state.denied_occurred_at:
+        return "pending"
+    return "denied" if state.denied_received_at else "never"
+
+
+def permits(state: AddressState | None, mode: str | None) -> bool:
+    """Is there consent to marketing?
+
+    mode: `explicit` (also None), or `not_denied`: also who was never asked.
+    """
+    word = state_of(state)
+    return word == "granted" or (mode == "not_denied" and word == "never")
+
+
+def granted(at: Times, method: str | None, source: str | None) -> AddressState:
+    return AddressState(
+        granted_occurred_at=at[0],
+        granted_received_at=at[1],
+        method=method,
+        source=source,
+        said_at=at[0],
+    )
+
+
+def denied(at: Times, method: str | None, source: str | None) -> AddressState:
+    return AddressState(
+        denied_occurred_at=at[0],
+        denied_received_at=at[1],
+        method=method,
+        source=source,
+        said_at=at[0],
+    )
+
+
+def pending(at: Times, method: str | None, source: str | None) -> AddressState:
+    return AddressState(pending_at=at[0], method=method, source=source, said_at=at[0])
+
+
+def suppressed(at: Times, reason: str) -> AddressState:
+    return AddressState(suppressed=(reason,), suppressions=((reason, *at),))
+
+
+def lifted(at: Times, reason: str) -> AddressState:
+    """A suppression lifted; soft bounces are counted from here."""
+    forgets = reason in (EVERY_REASON, SOFT_BOUNCES)
+    return AddressState(lifts=((reason, *at),), delivered_at=at[0] if forgets else 0)
+
+
+def soft_bounced(at: Times, event_hash: int) -> AddressState:
+    return AddressState(soft_bounces=1, soft_bounced=((at[0], event_hash),))
+
+
+def delivered(at: Times) -> AddressState:
+    return AddressState(delivered_at=at[0])
+
+
+def _later(times: Times, than: Times) -> bool:
+    return times[0] > than[0] and times[1] > than[1]
+
+
+def _grants(state: AddressState) -> tuple[Times, ...]:
+    if not state.granted_occurred_at:
+        return ()
+    return ((state.granted_occurred_at, state.granted_received_at), *state.more_grants)
+
+
+def _newest(times: Iterable[Times]) -> list[Times]:
+    """Those that no other is at least as late as in both times, the latest `occurred_at` first."""
+    newest: list[Times] = []
+    for one in sorted(set(times), reverse=True):
+        if not newest or one[1] > newest[-1][1]:
+            newest.append(one)
+    return newest
+
+
+def _suppressions(a: tuple[Said, ...], b: tuple[Said, ...]) -> tuple[Said, ...]:
+    if not a or a == b:
+        return b
+    newest: dict[str, Times] = {}
+    for reason, occurred_at, received_at in (*a, *b):
+        before = newest.get(reason, (0, 0))
+        newest[reason] = max(before[0], occurred_at), max(before[1], received_at)
+    return tuple(sorted((reason, *times) for reason, times in newest.items()))
+
+
+def _lifts(a: tuple[Said, ...], b: tuple[Said, ...]) -> tuple[Said, ...]:
+    if not a or a == b:
+        return b
+    reasons = sorted({lift[0] for lift in (*a, *b)})
+    return tuple(
+        (reason, *times)
+        for reason in reasons
+        for times in _newest(lift[1:] for lift in (*a, *b) if lift[0] == reason)
+    )
+
+
+def _in_force(
+    suppressions: tuple[Said, ...], lifts: tuple[Said, ...], grants: list[Times], soft: int
+) -> tuple[str, ...]:
+    reasons = []
+    for reason, occurred_at, received_at in suppressions:
+        clears = [lift[1:] for lift in lifts if lift[0] in (reason, EVERY_REASON)]
+        if reason in LIFTED_BY_A_GRANT:
+            clears += grants
+        if not any(_later(clear, (occurred_at, received_at)) for clear in clears):
+            reasons.append(reason)
+    if soft > SOFT_BOUNCES_MAX and SOFT_BOUNCES not in reasons:
+        reasons.append(SOFT_BOUNCES)
+    return tuple(sorted(reasons))
+
+
+def _word(state: AddressState) -> tuple[Instant, str, str]:
+    """The newest word; of words at the same instant the larger text stands."""
+    return state.said_at, state.method or "", state.source or ""
+
+
+def _is_delivery_alone(said: AddressState) -> bool:
+    return not (said.lifts or said.suppressions or said.soft_bounced or said.said_at)

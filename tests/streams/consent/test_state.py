@@ -1,0 +1,117 @@
+"""The join of consent: its laws, and what they mean for one address."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.records import AddressState
+from streams.consent.state import (
+    EVERY_REASON,
+    HARD_BOUNCE,
+    MANUAL,
+    NEVER,
+    SPAM_COMPLAINT,
+    adds,
+    delivered,
+    denied,
+    granted,
+    join,
+    lifted,
+    pending,
+    permits,
+    soft_bounced,
+    state_of,
+    suppressed,
+)
+
+times = st.tuples(st.integers(1, 6), st.integers(1, 6))
+methods = st.sampled_from([None, "form", "link"])
+reasons = st.sampled_from([HARD_BOUNCE, MANUAL, SPAM_COMPLAINT])
+words = st.one_of(
+    st.builds(granted, times, methods, methods),
+    st.builds(denied, times, methods, methods),
+    st.builds(pending, times, methods, methods),
+    st.builds(suppressed, times, reasons),
+    st.builds(lifted, times, st.one_of(reasons, st.just(EVERY_REASON))),
+    st.builds(soft_bounced, times, st.integers(1, 12)),
+    st.builds(delivered, times),
+)
+
+
+def joined(said: list[AddressState]) -> AddressState:
+    state = NEVER
+    for word in said:
+        state = join(state, word)
+    return state
+
+
+states = st.builds(joined, st.lists(words, max_size=6))
+
+
+@given(states, states)
+def test_join_is_commutative(a: AddressState, b: AddressState) -> None:
+    assert join(a, b) == join(b, a)
+
+
+@given(states, states, states)
+def test_join_is_associative(a: AddressState, b: AddressState, c: AddressState) -> None:
+    assert join(join(a, b), c) == join(a, join(b, c))
+
+
+@given(states, states)
+def test_join_is_idempotent(a: AddressState, b: AddressState) -> None:
+    assert join(a, a) == a
+    assert join(join(a, b), b) == join(a, b)
+
+
+@given(st.lists(times, max_size=5), st.lists(times, max_size=5))
+def test_a_grant_counts_only_if_both_its_times_are_later_than_every_denials(
+    grants: list[tuple[int, int]], denials: list[tuple[int, int]]
+) -> None:
+    state = joined([granted(at, None, None) for at in grants])
+    state = join(joined([denied(at, None, None) for at in denials]), state)
+    counts = any(
+        all(grant[0] > denial[0] and grant[1] > denial[1] for denial in denials) for grant in grants
+    )
+    expected = "granted" if counts else "denied" if denials else "never"
+    assert state_of(state) == expected
+
+
+def test_two_grants_each_too_early_in_one_time_do_not_make_one_that_counts() -> None:
+    late_denial = denied((5, 20), None, None)
+    early, old = granted((10, 15), None, None), granted((3, 25), None, None)
+    assert state_of(joined([early, old, late_denial])) == "denied"
+
+
+def test_who_asks_again_after_a_denial_is_pending_until_confirmed() -> None:
+    state = joined([denied((5, 5), None, None), pending((7, 7), "form", None)])
+    assert state_of(state) == "pending"
+    assert state_of(join(state, granted((9, 9), "link", None))) == "granted"
+
+
+def test_more_than_seven_soft_bounces_in_a_row_suppress() -> None:
+    seven = joined([soft_bounced((at, at), at) for at in range(1, 8)])
+    assert seven.suppressed == ()
+    eight = join(seven, soft_bounced((8, 8), 8))
+    assert eight.suppressed == ("soft-bounces",)
+    assert join(seven, delivered((5, 5))).soft_bounces == 2
+
+
+def test_a_new_subscription_clears_a_complaint_but_not_a_dead_address() -> None:
+    state = joined([suppressed((5, 5), SPAM_COMPLAINT), suppressed((5, 5), HARD_BOUNCE)])
+    again = join(state, granted((9, 9), "form", None))
+    assert again.suppressed == (HARD_BOUNCE,)
+    assert join(again, lifted((10, 10), EVERY_REASON)).suppressed == ()
+
+
+def test_a_delivery_to_an_address_without_soft_bounces_is_not_kept() -> None:
+    assert adds(NEVER, delivered((9, 9))) is None
+    assert adds(soft_bounced((3, 3), 1), delivered((9, 9))) is not None
+    assert adds(granted((3, 3), None, None), granted((3, 3), None, None)) is None
+
+
+def test_not_denied_permits_also_who_was_never_asked() -> None:
+    assert permits(None, "not_denied")
+    assert not permits(None, "explicit")
+    assert not permits(denied((1, 1), None, None), "not_denied")
+    assert not permits(pending((1, 1), None, None), "not_denied")
+    assert permits(granted((1, 1), None, None), None)
