@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
-import pyarrow as arrow
+import pyarrow as pa
 from pyarrow import compute, parquet
 
 from agents.demo.countries import COUNTRIES, STORE_ZONE
@@ -82,7 +82,7 @@ def read_invoices(path: Path = DATA, *, until: Instant | None = None) -> list[In
     if until is not None:
         # A zone is at most a day from UTC: a rough cut here, the exact one below.
         edge = _EPOCH + timedelta(milliseconds=until, days=1)
-        table = table.filter(compute.less(table["InvoiceDate"], arrow.scalar(edge)))
+        table = table.filter(compute.less(table["InvoiceDate"], pa.scalar(edge)))
     invoices = sorted(_invoices(table), key=lambda invoice: (invoice.placed_at, invoice.number))
     if until is None:
         return invoices
@@ -135,7 +135,7 @@ def _invoices(table: Any) -> Iterator[Invoice]:
         )
 
 
-def _texts(column: Any) -> list[str]:
+def _texts(column: Any) -> list[Any]:
     """The column with each distinct text once in memory."""
     encoded = column.combine_chunks().dictionary_encode()
     words = encoded.dictionary.to_pylist()
