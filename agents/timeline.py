@@ -1,0 +1,325 @@
+"""The timeline sink: what the public topics say becomes rows in ClickHouse, each exactly once.
+
+In: six public topics, read_committed. Out: rows of the tables in `schemas/clickhouse/tables.py`.
+State: the committed offsets of the group `timeline`, and beside them the range being inserted.
+
+One sink owns all partitions (assigned, not subscribed to: no rebalance ever cuts a range in two).
+For what it has read of a partition it writes the range into the metadata of the committed offset,
+inserts with a token made of that range and its bytes, and commits its end. After a restart it does
+exactly that range again, with the same token: what was in is not inserted again. Two sinks by
+mistake insert twice; the rows are replaced by id.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from zlib import crc32
+
+import pyarrow as pa
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import ConsumerRecord
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
+
+from agents.columns import SHAPES, ClockLine, Line, Shape, UnreadableRecord
+from agents.settings import Settings
+from agents.topics import partitions_of, topic_name
+from schemas.topics import TOPICS
+from schemas.values import Instant
+from streams.instants import to_instant
+
+GROUP = "timeline"
+INSERTING = "inserting to "
+"""Stands in the metadata of an offset, before the end of the range that is being inserted."""
+ROWS_MAX = 50_000
+BYTES_MAX = 64 << 20
+WAIT_SECONDS_MAX = 1.0
+POLL_MS = 100
+RECORDS_PER_POLL_MAX = 2_000
+BACKOFF_SECONDS_MAX = 15.0
+LOST_FOR_NOW = frozenset({159, 164, 198, 202, 203, 209, 210, 236, 241, 242, 252, 319, 394, 439})
+"""Codes of ClickHouse that pass: too busy, read-only, out of memory, too many parts, timed out."""
+INSERT_SETTINGS = {"async_insert": 0, "insert_deduplicate": 1}
+
+log = logging.getLogger("tillstream.timeline")
+
+
+class LogRegressed(Exception):
+    """A topic ends before what was already read of it: it was made anew, or lost records."""
+
+
+class Waiting:
+    """What was read of one partition and is not yet in the database: offsets [start, end)."""
+
+    def __init__(self, start: int) -> None:
+        self.start = self.end = start
+        self.lines: list[Line] = []
+        self.offsets: list[int] = []
+        self.bytes = 0
+        self.checksum = 0
+
+    def add(self, line: Line, offset: int, value: bytes) -> None:
+        self.lines.append(line)
+        self.offsets.append(offset)
+        self.bytes += len(value)
+        self.checksum = crc32(value, self.checksum)
+
+
+class TimelineSink:
+    """Reads, batches by rows, bytes and time, inserts. `run` until `stop`; `drained` in between.
+
+    client: of the namespace's database, with its migrations applied; used in one thread at a time.
+    inserted: rows by table since the start. stored: per partition, up to where all is in.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client,
+        *,
+        rows_max: int = ROWS_MAX,
+        wait_seconds_max: float = WAIT_SECONDS_MAX,
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._rows_max = rows_max
+        self._wait_seconds_max = wait_seconds_max
+        self._group = topic_name(settings, GROUP)
+        self._shapes: dict[TopicPartition, Shape] = {
+            TopicPartition(topic_name(settings, topic.name), partition): SHAPES[topic.name]
+            for topic in TOPICS
+            if topic.name in SHAPES
+            for partition in range(partitions_of(settings, topic))
+        }
+        self._waiting: dict[TopicPartition, Waiting] = {}
+        self._waits_since: float | None = None
+        self._drains = 0
+        self._moved = asyncio.Condition()
+        self._stopping = asyncio.Event()
+        self._ended: asyncio.Event = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._clocks: dict[TopicPartition, Instant] = {}
+        self.inserted: Counter[str] = Counter()
+        self.stored: dict[TopicPartition, int] = {}
+
+    async def run(self) -> None:
+        """Sink until `stop`.
+
+        Raises: UnreadableRecord, LogRegressed; what Kafka and ClickHouse raise for good.
+        """
+        self._consumer = AIOKafkaConsumer(
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            **self._settings.kafka_clients(),
+        )
+        self._consumer.assign(list(self._shapes))
+        try:
+            await self._consumer.start()
+            await self._begin()
+            while not self._stopping.is_set():
+                await self._poll()
+                if self._due():
+                    await self._flush()
+            await self._flush()
+        except BaseException as error:
+            self._failure = error
+            raise
+        finally:
+            self._ended.set()
+            async with self._moved:
+                self._moved.notify_all()
+            await self._consumer.stop()
+
+    async def stop(self) -> None:
+        """End `run` after what was read has been inserted, if the database can be reached."""
+        self._stopping.set()
+        await self._ended.wait()
+
+    async def drained(self, ends: Mapping[TopicPartition, int]) -> None:
+        """Wait until all before `ends` (end offsets, markers counted) is in the database.
+
+        Raises: RuntimeError where the sink ends before.
+        """
+        unknown = [tp for tp in ends if tp not in self._shapes]
+        assert not unknown, f"not read by the timeline: {unknown}"
+        self._drains += 1
+        try:
+            async with self._moved:
+                await self._moved.wait_for(lambda: self._ended.is_set() or self._has_all(ends))
+        finally:
+            self._drains -= 1
+        if not self._has_all(ends):
+            raise RuntimeError("the timeline ended before all was in") from self._failure
+
+    def clocks(self) -> dict[str, Instant]:
+        """Say per topic up to when all partitions that strike a clock have been read."""
+        least: dict[str, Instant] = {}
+        for tp, at in self._clocks.items():
+            least[tp.topic] = min(at, least.get(tp.topic, at))
+        return least
+
+    def _has_all(self, ends: Mapping[TopicPartition, int]) -> bool:
+        return all(self.stored.get(tp, -1) >= end for tp, end in ends.items())
+
+    async def _begin(self) -> None:
+        """Start where the committed offsets say; do again what was being inserted."""
+        partitions = list(self._shapes)
+        admin = AIOKafkaAdminClient(**self._settings.kafka_clients())
+        await admin.start()
+        try:
+            committed = await admin.list_consumer_group_offsets(self._group)
+        finally:
+            await admin.close()
+        first = await self._consumer.beginning_offsets(partitions)
+        last = await self._consumer.end_offsets(partitions)
+        limits: dict[TopicPartition, int] = {}
+        for tp in partitions:
+            offset, metadata = committed.get(tp, (-1, ""))
+            start = max(offset, first[tp])
+            if start > last[tp]:
+                raise LogRegressed(
+                    f"{tp.topic}/{tp.partition} ends at {last[tp]}, but was read up to {start}: it "
+                    "was made anew or lost records. Take another TILLSTREAM_NAMESPACE"
+                )
+            if metadata.startswith(INSERTING):
+                limits[tp] = int(metadata.removeprefix(INSERTING))
+            self._consumer.seek(tp, start)
+            self._waiting[tp] = Waiting(start)
+        if limits:
+            await self._redo(limits)
+        async with self._moved:
+            self.stored |= {tp: waiting.start for tp, waiting in self._waiting.items()}
+            self._moved.notify_all()
+
+    async def _redo(self, limits: dict[TopicPartition, int]) -> None:
+        """Insert exactly the ranges again that may or may not have come in before the end."""
+        log.info("inserting again %d ranges that were under way", len(limits))
+        others = [tp for tp in self._shapes if tp not in limits]
+        self._consumer.pause(*others)
+        open_limits = dict(limits)
+        while open_limits and not self._stopping.is_set():
+            found = await self._consumer.getmany(*open_limits, timeout_ms=POLL_MS)
+            for tp, records in found.items():
+                self._take(tp, (one for one in records if one.offset < limits[tp]))
+            for tp, limit in list(open_limits.items()):
+                if await self._consumer.position(tp) >= limit:
+                    self._consumer.seek(tp, limit)
+                    self._waiting[tp].end = limit
+                    del open_limits[tp]
+        if not open_limits:
+            await self._flush()
+        self._consumer.resume(*others)
+
+    async def _poll(self) -> None:
+        """Read once; what is no row is done with at once."""
+        found = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_PER_POLL_MAX)
+        for tp, records in found.items():
+            self._take(tp, records)
+        moved = False
+        for tp, waiting in self._waiting.items():
+            waiting.end = await self._consumer.position(tp)
+            if not waiting.lines and waiting.end > waiting.start:
+                self.stored[tp] = waiting.start = waiting.end
+                moved = True
+        if moved:
+            async with self._moved:
+                self._moved.notify_all()
+        if self._drains and not found:
+            self._waits_since = 0.0
+
+    def _take(self, tp: TopicPartition, records: Iterable[ConsumerRecord]) -> None:
+        shape, waiting = self._shapes[tp], self._waiting[tp]
+        for record in records:
+            try:
+                line = shape.decode(record.value or b"")
+            except UnreadableRecord as error:
+                raise UnreadableRecord(
+                    f"{tp.topic}/{tp.partition} offset {record.offset}: {error}"
+                ) from None
+            if isinstance(line, ClockLine):
+                self._clocks[tp] = to_instant(line.at)
+            else:
+                waiting.add(line, record.offset, record.value)
+        if waiting.lines and self._waits_since is None:
+            self._waits_since = asyncio.get_running_loop().time()
+
+    def _due(self) -> bool:
+        """Say whether enough waits, or long enough."""
+        if self._waits_since is None:
+            return False
+        if asyncio.get_running_loop().time() - self._waits_since >= self._wait_seconds_max:
+            return True
+        rows = sum(len(waiting.lines) for waiting in self._waiting.values())
+        return (
+            rows >= self._rows_max
+            or sum(waiting.bytes for waiting in self._waiting.values()) >= BYTES_MAX
+        )
+
+    async def _flush(self) -> None:
+        """Say what is going to be inserted, insert it, say that it is in."""
+        filled = {tp: waiting for tp, waiting in self._waiting.items() if waiting.lines}
+        if filled:
+            await self._consumer.commit(
+                {tp: (one.start, f"{INSERTING}{one.end}") for tp, one in filled.items()}
+            )
+            for tp, waiting in filled.items():
+                if not await self._insert(tp, waiting):
+                    return
+        await self._consumer.commit({tp: (one.end, "") for tp, one in self._waiting.items()})
+        self._waits_since = None
+        for tp, waiting in filled.items():
+            self._waiting[tp] = Waiting(waiting.end)
+            self.inserted[self._shapes[tp].table.name] += len(waiting.lines)
+        async with self._moved:
+            self.stored |= {tp: waiting.end for tp, waiting in filled.items()}
+            self._moved.notify_all()
+
+    async def _insert(self, tp: TopicPartition, waiting: Waiting) -> bool:
+        """Insert one range, however long the database is away; False where `stop` came first.
+
+        Nothing is read meanwhile: the client holds at most one fetch of each partition.
+        """
+        shape = self._shapes[tp]
+        token = f"{tp.topic}-{tp.partition}-{waiting.start}-{waiting.end}-{waiting.checksum:08x}"
+        backoff = 0.25
+        while True:
+            try:
+                await asyncio.to_thread(self._insert_now, shape, tp.partition, waiting, token)
+            except (DatabaseError, OSError) as error:
+                if not passes(error):
+                    raise
+                log.warning(
+                    "the database is away, trying again: table=%s rows=%d wait_s=%.2f error=%s",
+                    shape.table.name,
+                    len(waiting.lines),
+                    backoff,
+                    type(error).__name__,
+                )
+            else:
+                return True
+            try:
+                await asyncio.wait_for(self._stopping.wait(), backoff)
+            except TimeoutError:
+                backoff = min(2 * backoff, BACKOFF_SECONDS_MAX)
+            else:
+                return False
+
+    def _insert_now(self, shape: Shape, partition: int, waiting: Waiting, token: str) -> None:
+        rows: pa.Table = shape.rows(waiting.lines, partition, waiting.offsets)
+        self._client.insert_arrow(
+            shape.table.name,
+            rows,
+            settings={**INSERT_SETTINGS, "insert_deduplication_token": token},
+        )
+
+
+def passes(error: Exception) -> bool:
+    """Say whether an error of the database may be gone when the same is tried again."""
+    if isinstance(error, OperationalError | OSError):
+        return True
+    code = getattr(error, "code", None)
+    return code is None or code in LOST_FOR_NOW

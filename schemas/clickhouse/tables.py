@@ -1,0 +1,155 @@
+"""The columns that the timeline sink inserts, table by table. A test compares with the database."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from schemas.topics import (
+    FLOW_TRIGGERS,
+    IDENTITY_MERGES,
+    SEGMENT_CHANGES,
+    SEND_COMMANDS,
+    SEND_DECISIONS,
+    TIMELINE,
+)
+
+NAME = "LowCardinality(String)"
+TEXT = "String"
+INSTANT = "DateTime64(3, 'UTC')"
+KAFKA: Mapping[str, str] = MappingProxyType({"kafka_partition": "UInt16", "kafka_offset": "UInt64"})
+"""Where a row comes from; the offset is its version."""
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table, the topic it is filled from, and its columns with their types, in order.
+
+    record: the `type` of the records of the topic that become rows.
+    """
+
+    name: str
+    topic: str
+    record: str
+    columns: dict[str, str]
+
+
+EVENTS = Table(
+    "events",
+    TIMELINE.name,
+    "timeline-entry",
+    {
+        "store": NAME,
+        "profile_id": TEXT,
+        "occurred_at": INSTANT,
+        "metric": NAME,
+        "event_id": TEXT,
+        "received_at": INSTANT,
+        "origin": "Array(Int64)",
+        "trust": NAME,
+        "source": NAME,
+        "backfill": "Bool",
+        "identifiers": TEXT,
+        "traits": TEXT,
+        "properties": TEXT,
+        "value_micros": "Nullable(Int64)",
+        "currency": NAME,
+        **KAFKA,
+    },
+)
+SEGMENT_CHANGED = Table(
+    "segment_changes",
+    SEGMENT_CHANGES.name,
+    "segment-changed",
+    {
+        "id": TEXT,
+        "store": NAME,
+        "profile_id": TEXT,
+        "segment": NAME,
+        "change": NAME,
+        "at": INSTANT,
+        "decided_at": INSTANT,
+        "evidence": TEXT,
+        **KAFKA,
+    },
+)
+FLOW_TRIGGERED = Table(
+    "flow_triggers",
+    FLOW_TRIGGERS.name,
+    "flow-triggered",
+    {
+        "id": TEXT,
+        "store": NAME,
+        "profile_id": TEXT,
+        "flow": NAME,
+        "version": NAME,
+        "trigger": NAME,
+        "trigger_event_id": TEXT,
+        "started_at": INSTANT,
+        "decided_at": INSTANT,
+        **KAFKA,
+    },
+)
+SENDS = Table(
+    "sends",
+    SEND_COMMANDS.name,
+    "send-command",
+    {
+        "id": TEXT,
+        "store": NAME,
+        "profile_id": TEXT,
+        "channel": NAME,
+        "address": TEXT,
+        "template": NAME,
+        "flow": NAME,
+        "flow_run_id": TEXT,
+        "campaign": NAME,
+        "message": NAME,
+        "variant": NAME,
+        "subject": TEXT,
+        "attempt": "UInt16",
+        "transactional": "Bool",
+        "context": TEXT,
+        "decided_at": INSTANT,
+        "valid_until": INSTANT,
+        **KAFKA,
+    },
+)
+SEND_DECIDED = Table(
+    "send_decisions",
+    SEND_DECISIONS.name,
+    "send-decided",
+    {
+        "id": TEXT,
+        "store": NAME,
+        "profile_id": TEXT,
+        "flow": NAME,
+        "flow_run_id": TEXT,
+        "message": NAME,
+        "channel": NAME,
+        "outcome": NAME,
+        "reason": NAME,
+        "reasons": "Array(LowCardinality(String))",
+        "send_id": TEXT,
+        "until": "Nullable(DateTime64(3, 'UTC'))",
+        "trigger_event_id": TEXT,
+        "decided_at": INSTANT,
+        "evidence": TEXT,
+        **KAFKA,
+    },
+)
+MERGES = Table(
+    "identity_merges",
+    IDENTITY_MERGES.name,
+    "identity-merged",
+    {
+        "id": TEXT,
+        "store": NAME,
+        "winner": TEXT,
+        "loser": TEXT,
+        "decided_at": INSTANT,
+        **KAFKA,
+    },
+)
+
+TABLES: tuple[Table, ...] = (EVENTS, SEGMENT_CHANGED, FLOW_TRIGGERED, SENDS, SEND_DECIDED, MERGES)
+"""In the order of the path."""
