@@ -1,0 +1,87 @@
+"""Records of `store-events` that are no store events: known by their header, written by us.
+
+A tick says that time has passed; the broker's timestamp says to when, so it needs no proof.
+Published definitions change what a deployment does, so they carry a keyed hash of their bytes.
+"""
+
+from collections.abc import Mapping
+from hmac import compare_digest
+from typing import Any, Final, Literal
+
+import msgspec
+
+from schemas.records import DefinitionsPublished
+from schemas.values import StoreId
+from streams.ids import Ids
+from streams.ingest.rejection import Reason, Rejection
+from streams.intake import Tick
+
+HEADER: Final = "tillstream"
+MAC_HEADER: Final = "tillstream-mac"
+TICK: Final = b"tick"
+DEFINITIONS: Final = b"definitions"
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class _Published(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Published definitions as JSON."""
+
+    type: Literal["definitions-published"] = "definitions-published"
+    schema: Literal[1] = 1
+    store: StoreId
+    version: str
+    author: str
+    documents: tuple[dict[str, Any], ...]
+
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder(_Published).decode
+
+
+def tick() -> tuple[bytes, Headers]:
+    """The value and the headers of a tick."""
+    return b"{}", ((HEADER, TICK),)
+
+
+def definitions(published: DefinitionsPublished, secret: bytes) -> tuple[bytes, Headers]:
+    """The value and the headers with which definitions are published.
+
+    secret: the deployment's, as for `Ids`.
+    """
+    value = _encode(
+        _Published(
+            store=published.store,
+            version=published.version,
+            author=published.author,
+            documents=published.documents,
+        )
+    )
+    return value, ((HEADER, DEFINITIONS), (MAC_HEADER, _mac(value, Ids(secret))))
+
+
+def read_control(
+    value: bytes | None, headers: Mapping[str, bytes], ids: Ids
+) -> Tick | DefinitionsPublished:
+    """Read a record that has our header.
+
+    Raises: Rejection where its kind is unknown, its hash is wrong or its value is not as written.
+    """
+    kind = headers[HEADER]
+    if kind == TICK:
+        return Tick()
+    if kind != DEFINITIONS:
+        raise Rejection(Reason.UNKNOWN_CONTROL, "the header `tillstream` names no known record")
+    value = value or b""
+    if not compare_digest(headers.get(MAC_HEADER) or b"", _mac(value, ids)):
+        raise Rejection(Reason.NOT_AUTHENTIC, "the header `tillstream-mac` is missing or wrong")
+    try:
+        said = _decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Rejection(Reason.WRONG_TYPE, f"published definitions: {error}") from error
+    return DefinitionsPublished(said.store, said.version, said.author, said.documents)
+
+
+def _mac(value: bytes, ids: Ids) -> bytes:
+    """A hash keyed with the deployment's secret, apart from every id by its kind; hex."""
+    return ids.derive("definitions-mac", value.decode("latin-1")).encode()

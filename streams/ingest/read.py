@@ -1,0 +1,231 @@
+"""A record of `store-events` -> an event, a rejection, a tick, or published definitions."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from schemas.events import EVENT_SCHEMA, Event, RefusedIdentifier, RejectedEvent
+from schemas.records import DefinitionsPublished
+from schemas.values import Identifier, Instant, Micros, Properties
+from streams.identity.keys import key_of
+from streams.ids import Ids
+from streams.ingest import fields
+from streams.ingest.control import HEADER, read_control
+from streams.ingest.identifiers import KINDS, Refusal, normalised, strength_order
+from streams.ingest.rejection import Reason, Rejection
+from streams.ingest.settings import IngestSettings, settings_in
+from streams.ingest.store_json import UNKNOWN, Sent, SentProfile, decode, kept_unknown
+from streams.ingest.trouble import fields_out_of_range, number_out_of_range
+from streams.intake import LogRecord, Tick
+
+EVENT_BYTES_MAX: Final = 5_000_000
+"""5 MB. The topics take 6 MiB: what is larger than this arrives and can be rejected with a word."""
+
+_to_json = msgspec.json.Encoder(order="deterministic").encode
+_pack_into = msgspec.msgpack.Encoder().encode_into
+
+
+def read(
+    value: bytes | None,
+    headers: Sequence[tuple[str, bytes]],
+    *,
+    received_at: Instant,
+    settings: IngestSettings,
+    ids: Ids,
+) -> Event | RejectedEvent | Tick | DefinitionsPublished:
+    """Say what a record of `store-events` is.
+
+    received_at: the broker's timestamp of the record, never before that of an earlier one.
+    """
+    try:
+        if headers:
+            named = dict(headers)
+            if HEADER in named:
+                return read_control(value, named, ids)
+        return read_event(value, received_at, settings, ids)
+    except Rejection as rejection:
+        return rejection.record
+
+
+class EventReader:
+    """`read`, bound to a deployment's ids and to the settings that are in force."""
+
+    def __init__(self, ids: Ids, settings: IngestSettings | None = None) -> None:
+        self._ids = ids
+        self.settings = settings or IngestSettings()
+
+    def __call__(
+        self, record: LogRecord, received_at: Instant
+    ) -> tuple[str, Event] | RejectedEvent | Tick | DefinitionsPublished:
+        """Say what a record is; an event comes with the key of its strongest identifier."""
+        said = read(
+            record.value,
+            record.headers,
+            received_at=received_at,
+            settings=self.settings,
+            ids=self._ids,
+        )
+        if isinstance(said, Event):
+            return key_of(said.store, said.identifiers[0]), said
+        return said
+
+    def adopt(self, published: DefinitionsPublished) -> None:
+        """Read what follows by what the store says now about its identifiers."""
+        said = settings_in(published.documents) or IngestSettings()
+        self.settings = self.settings.with_store(published.store, said)
+
+
+def read_event(
+    value: bytes | None, received_at: Instant, settings: IngestSettings, ids: Ids
+) -> Event:
+    """Read a store event.
+
+    Raises: Rejection.
+    """
+    if not value:
+        raise Rejection(Reason.EMPTY, "the record has no value")
+    if len(value) > EVENT_BYTES_MAX:
+        detail = f"has {len(value):,} bytes, at most {EVENT_BYTES_MAX:,}"
+        raise Rejection(Reason.TOO_LARGE, detail, position=EVENT_BYTES_MAX)
+    sent = decode(value)
+    event, profile = sent.event, sent.event.profile
+    store = fields.store_of(event.store, settings.bound_store)
+    metric = fields.metric_of(event.metric)
+    claim = fields.time_of(event.time, received_at)
+    amount = _amount(event.value)
+    currency = fields.currency_of(event.currency)
+    source = fields.source_of(event.source)
+    own_id = fields.id_of(event.id)
+    identifiers, refused = _identifiers(sent, settings.of(store))
+    properties = event.properties or {}
+    if sent.own or sent.unknown:
+        properties = _with_unknown(properties, sent, identifiers, refused)
+    traits, traits_once = profile.traits or {}, profile.traits_once or {}
+    _check_numbers(properties, traits, traits_once)
+    is_ahead = claim > received_at
+    accepted = Event(
+        EVENT_SCHEMA,
+        own_id or "",
+        metric,
+        received_at if is_ahead else claim,
+        received_at,
+        store,
+        event.trust or "server",
+        identifiers,
+        traits,
+        traits_once,
+        properties,
+        amount,
+        currency,
+        source,
+        event.backfill or False,
+        claim if is_ahead else None,
+        refused,
+    )
+    return accepted if own_id else _with_derived_id(accepted, claim, ids)
+
+
+def _amount(raw: msgspec.Raw) -> Micros | None:
+    """The event's value. Raw: a float would not keep it exactly."""
+    text = bytes(raw).decode().strip()
+    if text in ("", "null"):
+        return None
+    if text[0] != '"':
+        if text[0] in "-0123456789":
+            return fields.value_of(text, quoted=False)
+        raise Rejection(Reason.WRONG_TYPE, "expected a number or decimal text", "$.value")
+    return fields.value_of(msgspec.json.decode(text, type=str).strip(), quoted=True)
+
+
+def _identifiers(
+    sent: Sent, settings: IngestSettings
+) -> tuple[tuple[Identifier, ...], tuple[RefusedIdentifier, ...]]:
+    """The identifiers of an event, strongest first, and those that are none.
+
+    Raises: Rejection where none is left.
+    """
+    profile, own = sent.event.profile, sent.own
+    taken: list[Identifier] = []
+    refused: list[RefusedIdentifier] = []
+    for kind in strength_order(settings) if own else KINDS:
+        claimed = _claimed(kind, profile, own)
+        if claimed is None:
+            continue
+        value = normalised(kind, fields.text_of(claimed, f"$.profile.{kind}"), settings)
+        if isinstance(value, Refusal):
+            refused.append(RefusedIdentifier(kind, value.value))
+        else:
+            taken.append((kind, value))
+    if not taken:
+        said = ", ".join([f"{one.kind} ({one.reason})" for one in refused])
+        detail = f"no usable identifier: {said}" if said else "no identifier"
+        raise Rejection(Reason.NO_IDENTIFIER, detail, "$.profile")
+    return tuple(taken), tuple(refused)
+
+
+def _claimed(kind: str, profile: SentProfile, own: Properties) -> str | int | float | None:
+    """What the event says of one kind of identifier."""
+    if kind not in own:
+        return getattr(profile, kind, None)
+    claimed = own[kind]
+    if claimed is None or (isinstance(claimed, str | int | float) and type(claimed) is not bool):
+        return claimed
+    raise Rejection(Reason.WRONG_TYPE, "expected text or a number", f"$.profile.{kind}")
+
+
+def _with_unknown(
+    properties: Properties,
+    sent: Sent,
+    identifiers: tuple[Identifier, ...],
+    refused: tuple[RefusedIdentifier, ...],
+) -> Properties:
+    """The properties, and below `$unknown` whatever else was sent."""
+    identifying = {kind for kind, _ in identifiers} | {one.kind for one in refused}
+    unknown: dict[str, Any] = dict(kept_unknown(sent, identifying))
+    if not unknown:
+        return properties
+    if UNKNOWN in properties:
+        unknown[f"properties.{UNKNOWN}"] = properties[UNKNOWN]
+    return {**properties, UNKNOWN: unknown}
+
+
+def _check_numbers(properties: Properties, traits: Properties, traits_once: Properties) -> None:
+    """Raises: Rejection where a whole number is larger than what inner topics carry."""
+    try:
+        _pack_into((properties, traits, traits_once), bytearray())
+    except OverflowError:
+        for path, one in (
+            ("$.properties", properties),
+            ("$.profile.traits", traits),
+            ("$.profile.traits_once", traits_once),
+        ):
+            field = next(fields_out_of_range(one, path), None)
+            if field is not None:
+                raise number_out_of_range(field) from None
+        raise
+
+
+def _with_derived_id(event: Event, claim: Instant, ids: Ids) -> Event:
+    """The event with an id from its full content as we understood it.
+
+    The claimed time belongs to the content, so two different orders of one second stay two and a
+    repeat is recognised. Where no time was claimed, the time of receipt is the event's time and
+    belongs to it too: rather count a repeat twice than lose one of two equal page views.
+    """
+    content = _to_json(
+        (
+            event.metric,
+            claim,
+            event.trust,
+            event.identifiers,
+            event.traits,
+            event.traits_once,
+            event.properties,
+            event.value,
+            event.currency,
+            event.source,
+            event.backfill,
+        )
+    )
+    return msgspec.structs.replace(event, id=ids.event(event.store, content.decode()))
