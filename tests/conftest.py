@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.embedded.gateway import ClickHouseGateway
 from agents.embedded.kafka import EmbeddedKafka
 from agents.settings import Settings
 
@@ -29,3 +30,10 @@ def settings(kafka: EmbeddedKafka, tmp_path: Path) -> Settings:
     return Settings(
         kafka=(kafka.address,), namespace=f"test-{next(NUMBERS)}", data=tmp_path, secret=SECRET
     )
+
+
+@pytest.fixture(scope="session")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseGateway]:
+    """A ClickHouse behind HTTP that any number of processes may use."""
+    with ClickHouseGateway(tmp_path_factory.mktemp("clickhouse")) as started:
+        yield started
