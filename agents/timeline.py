@@ -11,7 +11,6 @@ mistake insert twice; the rows are replaced by id.
 """
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from zlib import crc32
@@ -19,11 +18,12 @@ from zlib import crc32
 import pyarrow as pa
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.structs import ConsumerRecord
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from agents.columns import SHAPES, ClockLine, Line, Shape, UnreadableRecord
+from agents.logs import log
 from agents.settings import Settings
 from agents.topics import partitions_of, topic_name
 from schemas.topics import TOPICS
@@ -42,8 +42,6 @@ BACKOFF_SECONDS_MAX = 15.0
 LOST_FOR_NOW = frozenset({159, 164, 198, 202, 203, 209, 210, 236, 241, 242, 252, 319, 394, 439})
 """Codes of ClickHouse that pass: too busy, read-only, out of memory, too many parts, timed out."""
 INSERT_SETTINGS = {"async_insert": 0, "insert_deduplicate": 1}
-
-log = logging.getLogger("tillstream.timeline")
 
 
 class LogRegressed(Exception):
@@ -112,7 +110,7 @@ class TimelineSink:
         self._consumer = AIOKafkaConsumer(
             group_id=self._group,
             enable_auto_commit=False,
-            auto_offset_reset="none",
+            auto_offset_reset="earliest",
             isolation_level="read_committed",
             **self._settings.kafka_clients(),
         )
@@ -168,12 +166,7 @@ class TimelineSink:
     async def _begin(self) -> None:
         """Start where the committed offsets say; do again what was being inserted."""
         partitions = list(self._shapes)
-        admin = AIOKafkaAdminClient(**self._settings.kafka_clients())
-        await admin.start()
-        try:
-            committed = await admin.list_consumer_group_offsets(self._group)
-        finally:
-            await admin.close()
+        committed = await self._committed()
         first = await self._consumer.beginning_offsets(partitions)
         last = await self._consumer.end_offsets(partitions)
         limits: dict[TopicPartition, int] = {}
@@ -195,9 +188,20 @@ class TimelineSink:
             self.stored |= {tp: waiting.start for tp, waiting in self._waiting.items()}
             self._moved.notify_all()
 
+    async def _committed(self) -> dict[TopicPartition, OffsetAndMetadata]:
+        """Ask for the committed offsets with their metadata, which the consumer does not tell."""
+        await self._consumer.committed(next(iter(self._shapes)))  # waits for the coordinator
+        admin = AIOKafkaAdminClient(**self._settings.kafka_clients())
+        await admin.start()
+        try:
+            found = await admin.list_consumer_group_offsets(self._group)
+        finally:
+            await admin.close()
+        return dict(found)
+
     async def _redo(self, limits: dict[TopicPartition, int]) -> None:
         """Insert exactly the ranges again that may or may not have come in before the end."""
-        log.info("inserting again %d ranges that were under way", len(limits))
+        log.info("inserting again what was under way", ranges=len(limits))
         others = [tp for tp in self._shapes if tp not in limits]
         self._consumer.pause(*others)
         open_limits = dict(limits)
@@ -221,7 +225,12 @@ class TimelineSink:
             self._take(tp, records)
         moved = False
         for tp, waiting in self._waiting.items():
-            waiting.end = await self._consumer.position(tp)
+            position = await self._consumer.position(tp)
+            if position < waiting.end:
+                raise LogRegressed(
+                    f"{tp.topic}/{tp.partition} went from {waiting.end} to {position}"
+                )
+            waiting.end = position
             if not waiting.lines and waiting.end > waiting.start:
                 self.stored[tp] = waiting.start = waiting.end
                 moved = True
@@ -293,11 +302,11 @@ class TimelineSink:
                 if not passes(error):
                     raise
                 log.warning(
-                    "the database is away, trying again: table=%s rows=%d wait_s=%.2f error=%s",
-                    shape.table.name,
-                    len(waiting.lines),
-                    backoff,
-                    type(error).__name__,
+                    "the database is away, trying again",
+                    table=shape.table.name,
+                    rows=len(waiting.lines),
+                    wait_seconds=backoff,
+                    error=type(error).__name__,
                 )
             else:
                 return True
