@@ -1,0 +1,96 @@
+"""The last look: what `consent` says of an address at the moment of delivery.
+
+A denial travels to other profiles that hold the address by late messages, up to three rounds; the
+decision may have been taken without it. `consent` has it at once. Before it is asked, its clock
+must have reached the command's `decided_at` in every partition: else silence would mean nothing.
+
+Live, the newest word counts, also one that was said after the decision. In simulated time the
+topic runs hours ahead within a second, so "newest" would depend on how fast this process is:
+there the word of the instant of the decision counts, the same in every run.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Callable
+
+from schemas.outputs import ClockStruck, ConsentStated, SendCommand
+from schemas.values import Channel, Instant, StoreId, Timestamp
+from streams.instants import to_instant
+
+KINDS: dict[Channel, str] = {"email": "email", "sms": "phone", "whatsapp": "phone"}
+"""Channel -> kind of its address; the others are asked by the channel's own name."""
+
+
+class ConsentBehind(Exception):
+    """`consent` did not come as far as a command in time: nothing may be delivered without it."""
+
+
+class LastLook:
+    """Objections by address, as far as `consent` has been read. In memory: addresses that object
+    to nothing take no place.
+
+    simulated: keep all words with their instants instead of the newest.
+    """
+
+    def __init__(self, partitions: int, *, simulated: bool) -> None:
+        self._simulated = simulated
+        self._clocks: list[Instant] = [0] * partitions
+        self._said: dict[tuple[StoreId, str, str], list[tuple[Timestamp, dict[str, str]]]] = {}
+        self._moved = asyncio.Event()
+
+    def hear(self, record: ConsentStated | ClockStruck) -> None:
+        """Take a record of `consent`, in its order."""
+        if isinstance(record, ClockStruck):
+            at = to_instant(record.at)
+            self._clocks[record.partition] = max(self._clocks[record.partition], at)
+            self._moved.set()
+            return
+        key = record.store, record.kind, record.address
+        words = self._said.setdefault(key, [])
+        if not self._simulated:
+            words.clear()
+        words.append((record.decided_at, objections(record)))
+        if not self._simulated and not words[0][1]:
+            del self._said[key]
+
+    def reached(self) -> Instant:
+        """How far `consent` has been read, in every partition."""
+        return min(self._clocks)
+
+    async def wait_for(self, instant: Instant, *, seconds_max: float) -> None:
+        """Wait until `consent` has been read up to `instant`.
+
+        Raises: ConsentBehind.
+        """
+        try:
+            async with asyncio.timeout(seconds_max):
+                await self._until(lambda: self.reached() >= instant)
+        except TimeoutError as error:
+            raise ConsentBehind(
+                f"consent is {(instant - self.reached()) / 1000:.1f} s behind its commands, "
+                f"and that for {seconds_max:.0f} s: do its stations run?"
+            ) from error
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            self._moved.clear()
+            await self._moved.wait()
+
+    def objects(self, command: SendCommand) -> str | None:
+        """Why this command must not be delivered, or None."""
+        kind = KINDS.get(command.channel, command.channel)
+        words = self._said.get((command.store, kind, command.address), [])
+        place = len(words)
+        if self._simulated:
+            place = bisect_right(words, command.decided_at, key=lambda word: word[0])
+        if place == 0:
+            return None
+        reason = words[place - 1][1].get(command.channel)
+        # A receipt needs no consent; an address that must never be used is never used.
+        return None if reason == "denied" and command.transactional else reason
+
+
+def objections(stated: ConsentStated) -> dict[str, str]:
+    """Channel -> why nothing may be sent there: `suppressed` before `denied`."""
+    denied = {channel: "denied" for channel, word in stated.channels.items() if word == "denied"}
+    return denied | {channel: "suppressed" for channel, why in stated.suppressed.items() if why}

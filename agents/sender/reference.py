@@ -1,0 +1,229 @@
+"""The reference sender: a consumer of `send-commands` in a group of its own, and a reader of `consent`.
+
+Comes in: commands and clocks, consent and clocks (read_committed: what a station took back is never
+seen). Goes out: letters, `Send Expired` events. State: the ledger; the offsets of the group only
+say where to read on, and are committed after the ledger has all before them.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import msgspec
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from agents.logs import log
+from agents.sender.clocks import Judged, TopicClock
+from agents.sender.desk import Desk, Promise
+from agents.sender.last_look import LastLook
+from agents.sender.ledger import Ledger
+from agents.sender.smtp import Delivery
+from agents.settings import Settings
+from agents.topics import topic_name
+from schemas.outputs import ClockStruck, ConsentStated, SendCommand
+from schemas.topics import CONSENT, SEND_COMMANDS, STORE_EVENTS
+from schemas.values import Channel, Instant, SendId
+
+GROUP = "reference-sender"
+BATCH_MAX = 500
+FETCH_WAIT_MS_MAX = 100
+TAIL_RECORDS = 200
+"""The newest clock of a partition is among its last records: ticks come four times a second."""
+ROUNDS_OF_TAIL_MAX = 50
+
+_read_command = msgspec.json.Decoder(SendCommand | ClockStruck).decode
+_read_consent = msgspec.json.Decoder(ConsentStated | ClockStruck).decode
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sender has done: the ledger's counts, and what this process saw.
+
+    delivered: by channel. repeats: commands read again. smtp_accepted: handed over for real.
+    """
+
+    delivered: dict[str, int]
+    expired: int
+    suppressed: int
+    failed: int
+    in_doubt: int
+    repeats: int
+    read: int
+
+
+class ReferenceSender:
+    """Delivers what `send-commands` says.
+
+    ledger:      the file of the ledger; one sender at a time.
+    deliveries:  channel -> who delivers it (`agents.sender.smtp.SmtpDelivery`).
+    simulated:   the namespace holds simulated time (agents/sender/clocks.py, last_look.py).
+    handed_over: which sends are really handed over; all by default.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Path,
+        deliveries: Mapping[Channel, Delivery],
+        *,
+        promise: Promise = "at-most-once",
+        simulated: bool = False,
+        handed_over: Callable[[SendId], bool] = lambda _: True,
+    ) -> None:
+        self._settings, self._simulated = settings, simulated
+        self._deliveries = deliveries
+        self._ledger = Ledger(ledger)
+        self._last_look = LastLook(settings.partitions, simulated=simulated)
+        self._clock = TopicClock(simulated=simulated)
+        self._desk = Desk(
+            self._ledger,
+            self._last_look,
+            deliveries,
+            self._report,
+            promise=promise,
+            handed_over=handed_over,
+        )
+        client = settings.kafka_clients()
+        reads = {
+            "isolation_level": "read_committed",
+            "auto_offset_reset": "earliest",
+            "fetch_max_wait_ms": FETCH_WAIT_MS_MAX,
+            "enable_auto_commit": False,
+        }
+        self._topic = topic_name(settings, SEND_COMMANDS.name)
+        group = topic_name(settings, GROUP)
+        self._commands = AIOKafkaConsumer(self._topic, group_id=group, **reads, **client)
+        self._consent = AIOKafkaConsumer(**reads, **client)
+        self._tail = AIOKafkaConsumer(**reads, **client)
+        self._producer = AIOKafkaProducer(enable_idempotence=True, **client)
+        self._stopping = asyncio.Event()
+        self._moved = asyncio.Condition()
+        self._done: dict[int, int] = {}
+        self._read = 0
+
+    async def run(self) -> None:
+        """Deliver until `stop` is called.
+
+        Raises: ConsentBehind, Unreachable; what was not delivered is read again by the next run.
+        """
+        clients = (self._producer, self._consent, self._tail, self._commands)
+        try:
+            for client in clients:
+                await client.start()
+            async with asyncio.TaskGroup() as tasks:
+                looking = tasks.create_task(self._read_consent())
+                try:
+                    await self._deliver()
+                finally:
+                    looking.cancel()
+        finally:
+            for client in reversed(clients):
+                await client.stop()
+            for delivery in self._deliveries.values():
+                await delivery.close()
+            log.info("sender stopped", **msgspec.to_builtins(self.figures()))
+            self._ledger.close()
+
+    def stop(self) -> None:
+        """Let `run` end after the batch it is at."""
+        self._stopping.set()
+
+    async def drained(self, ends: Mapping[int, int]) -> None:
+        """Wait until all before these offsets of `send-commands` (partition -> end) is settled."""
+        async with self._moved:
+            await self._moved.wait_for(
+                lambda: all(self._done.get(partition, 0) >= end for partition, end in ends.items())
+            )
+
+    def figures(self) -> Figures:
+        counts = self._ledger.counts()
+
+        def total(state: str) -> int:
+            return sum(count for (of, _), count in counts.items() if of == state)
+
+        return Figures(
+            delivered={
+                channel: n for (state, channel), n in counts.items() if state == "delivered"
+            },
+            expired=total("expired"),
+            suppressed=total("suppressed"),
+            failed=total("failed"),
+            in_doubt=total("taken"),
+            repeats=self._desk.repeats,
+            read=self._read,
+        )
+
+    async def _deliver(self) -> None:
+        while not self._stopping.is_set():
+            fetched = await self._commands.getmany(timeout_ms=200, max_records=BATCH_MAX)
+            for place, records in fetched.items():
+                said = [_read_command(record.value) for record in records]
+                if not self._simulated:
+                    await self._look_ahead(place)
+                await self._settle(list(self._clock.judge(place.partition, said)))
+            if fetched:
+                await self._commands.commit()
+            await self._note_progress()
+
+    async def _settle(self, batch: list[Judged]) -> None:
+        if batch:
+            self._read += len(batch)
+            await self._desk.settle(batch)
+
+    async def _note_progress(self) -> None:
+        """Tell who waits how far everything has been settled; a marker has an offset too."""
+        async with self._moved:
+            for place in self._commands.assignment():
+                self._done[place.partition] = await self._commands.position(place)
+            self._moved.notify_all()
+
+    async def _look_ahead(self, place: TopicPartition) -> None:
+        """Hear the newest clock of a partition whose end is further on than this reader is."""
+        end = self._commands.last_stable_offset(place) or 0
+        position = await self._commands.position(place)
+        if position >= end:
+            return
+        self._tail.assign([place])
+        self._tail.seek(place, max(position, end - TAIL_RECORDS))
+        for _ in range(ROUNDS_OF_TAIL_MAX):
+            fetched = await self._tail.getmany(timeout_ms=FETCH_WAIT_MS_MAX)
+            for record in _values(fetched):
+                said = _read_command(record)
+                if isinstance(said, ClockStruck):
+                    self._clock.hear(place.partition, said)
+            if await self._tail.position(place) >= end:
+                return
+
+    async def _read_consent(self) -> None:
+        """Follow `consent` from its beginning, for ever."""
+        name = topic_name(self._settings, CONSENT.name)
+        self._consent.assign([TopicPartition(name, p) for p in range(self._settings.partitions)])
+        while True:
+            with contextlib.suppress(OffsetOutOfRangeError):  # compacted away below our feet
+                for value in _values(await self._consent.getmany(timeout_ms=200)):
+                    self._last_look.hear(_read_consent(value))
+
+    async def _report(self, event: dict[str, Any], now: Instant) -> None:
+        """Append a store event. Where the topic takes its writer's time, that is the topic's."""
+        key = event["properties"]["send_id"].encode()
+        await self._producer.send_and_wait(
+            topic_name(self._settings, STORE_EVENTS.name),
+            orjson.dumps(event),
+            key=key,
+            partition=crc32(key) % self._settings.partitions,
+            timestamp_ms=now if self._simulated else None,
+        )
+
+
+def _values(fetched: Mapping[TopicPartition, Iterable[Any]]) -> Iterable[bytes]:
+    """The values of all records; a deleted key has none."""
+    return (
+        record.value
+        for records in fetched.values()
+        for record in records
+        if record.value is not None
+    )

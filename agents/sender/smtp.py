@@ -1,0 +1,137 @@
+"""Delivery by SMTP, and a catcher that takes what the demo and the tests deliver."""
+
+import asyncio
+from collections import deque
+from datetime import datetime
+from email import policy
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Protocol, Self
+
+import aiosmtplib
+from aiosmtpd.smtp import SMTP as SmtpServer
+
+from agents.sender.letters import Letter, Letters
+from schemas.outputs import SendCommand
+
+HOST = "127.0.0.1"
+KEPT_MAX = 20
+
+
+class Refused(Exception):
+    """The receiver said no for good; the message is its code, without personal data."""
+
+
+class Unreachable(Exception):
+    """Nothing was handed over; it may be tried again."""
+
+
+class Uncertain(Exception):
+    """The connection was lost in between: it may have been handed over, or not."""
+
+
+class Delivery(Protocol):
+    """Brings commands of one channel to their addresses."""
+
+    async def deliver(self, command: SendCommand) -> None:
+        """Deliver one. Raises: Refused, Unreachable, Uncertain, LetterRefused."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class SmtpDelivery:
+    """Delivers e-mail over one connection that is kept open.
+
+    sender: the address it comes from; its domain is that of the message ids.
+    """
+
+    def __init__(self, host: str, port: int, *, sender: str, letters: Letters) -> None:
+        self._sender, self._letters = sender, letters
+        self._client = aiosmtplib.SMTP(hostname=host, port=port, timeout=20, start_tls=None)
+
+    async def deliver(self, command: SendCommand) -> None:
+        letter = self._letters.render(command)
+        message = to_message(
+            command, letter, self._sender, unsubscribe_url=self._letters.unsubscribe_url(command)
+        )
+        try:
+            if not self._client.is_connected:
+                await self._client.connect()
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise Unreachable(type(error).__name__) from error
+        try:
+            await self._client.send_message(
+                message, sender=self._sender, recipients=[command.address]
+            )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            _refuse(min(one.code for one in error.recipients), error)
+        except aiosmtplib.SMTPResponseException as error:
+            _refuse(error.code, error)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise Uncertain(type(error).__name__) from error
+
+    async def close(self) -> None:
+        if self._client.is_connected:
+            try:
+                await self._client.quit()
+            except aiosmtplib.SMTPException:
+                self._client.close()
+
+
+def _refuse(code: int, error: Exception) -> None:
+    """Turn a receiver's code into what it means: 5xx no for good, 4xx not now."""
+    if code >= 500:
+        raise Refused(f"smtp {code}") from error
+    raise Unreachable(f"smtp {code}") from error
+
+
+def to_message(
+    command: SendCommand, letter: Letter, sender: str, *, unsubscribe_url: str
+) -> EmailMessage:
+    """The e-mail of a command. Its id is the send's, so that a receiver recognises a repeat."""
+    message = EmailMessage(policy=policy.SMTP)
+    message["From"] = sender
+    message["To"] = command.address
+    message["Subject"] = letter.subject
+    message["Date"] = format_datetime(datetime.fromisoformat(command.decided_at))
+    message["Message-ID"] = f"<{command.id}@{sender.rpartition('@')[2]}>"
+    if not command.transactional:
+        message["List-Unsubscribe"] = f"<{unsubscribe_url}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    message.set_content(letter.text)
+    if letter.html is not None:
+        message.add_alternative(letter.html, subtype="html")
+    return message
+
+
+class Catcher:
+    """An SMTP server on a free port of this machine that keeps the newest and forwards nothing.
+
+    accepted: how many messages it took. kept: the newest of them, as they came.
+    """
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.kept: deque[bytes] = deque(maxlen=KEPT_MAX)
+        self.port = 0
+        self._server: asyncio.Server | None = None
+
+    async def handle_DATA(self, server: object, session: object, envelope: object) -> str:  # noqa: ARG002
+        content = getattr(envelope, "content", b"")
+        self.kept.append(content)
+        self.accepted += 1
+        return "250 OK"
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: SmtpServer(self, enable_SMTPUTF8=True, loop=loop), host=HOST, port=0
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
