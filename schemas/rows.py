@@ -163,6 +163,9 @@ class FlowRun(Row):
     reached_at: when the present step was reached (`wait_for` counts events from then).
     attempt:  of the present send: 0 first, then one more for each `Send Expired`.
     held_since: when the present send was first held, else None.
+    listening: the present step is a `wait_for` that has been reached.
+    anew:     this is no run of its own, but one of its sends planned anew after `Send Expired`.
+    ended_at: when it ended; it is kept for a day, its sends may expire yet.
     """
 
     id: FlowRunId
@@ -177,6 +180,9 @@ class FlowRun(Row):
     attempt: int = 0
     held_since: Instant | None = None
     variants: dict[str, str] = {}
+    listening: bool = False
+    anew: bool = False
+    ended_at: Instant | None = None
 
 
 class FlowMemory(Row):
@@ -190,7 +196,8 @@ class FlowMemory(Row):
 class SentMemory(msgspec.Struct, array_like=True, frozen=True):
     """A send that was attempted: for smart sending, caps, outcomes and attribution.
 
-    quiet_until: the end of the smart sending window that was in force at this send.
+    quiet_until: the end of the smart sending window that was in force at this send; across_until:
+                 that of the window over all channels.
     """
 
     send_id: SendId
@@ -202,6 +209,8 @@ class SentMemory(msgspec.Struct, array_like=True, frozen=True):
     message: str | None = None
     transactional: bool = False
     address: str = ""
+    across_until: Instant = 0
+    attempt: int = 0
 
 
 class Figures(Row):
@@ -217,10 +226,13 @@ class ProfileRow(Row):
     """All that is known of one person, changed in one place, one row at a time.
 
     to:       the profile this one was merged into; then nothing else in the row counts.
-    identifiers: kind -> values, oldest first; primary: channel -> address in use.
+    identifiers: kind -> values, oldest first.
     consent:  channel -> address -> what it may receive (a copy; the address's row decides).
-    events:   ids of the events, newest first, capped (the timeline has all); recent: 8-byte hashes
-              with their receipt for deduplication, oldest first, at most 512.
+    runs:     flow runs that go on; settled: those that ended within a day and have sent.
+    flows:    `flow` or `flow/key` -> what re-entry needs.
+    sent:     oldest first, at most 100.
+    events:   how many there were (the timeline has them); recent: 8-byte hashes with their receipt
+              for deduplication, oldest first, at most 512.
     wake_at:  the next instant at which time alone changes something: the least of all below.
     coarsened: names of the caps this row has run into.
     """
@@ -250,3 +262,5 @@ class ProfileRow(Row):
     to_join: list[ProfileId] = []
     wake_at: Instant | None = None
     coarsened: list[str] = []
+    settled: list[FlowRun] = []
+    erased_at: Instant | None = None
