@@ -287,6 +287,12 @@ class Settings:
         return self.kafka is None
 
     @property
+    def secret_bytes(self) -> bytes:
+        """The key of all derived ids, for `streams.ids.Ids`."""
+        assert self.secret is not None, "the embedded secret comes with settings.connected_to(...)"
+        return self.secret.encode()
+
+    @property
     def uses_sasl(self) -> bool:
         """User and password are asked for by the cluster."""
         return self.kafka_security.startswith("sasl_")

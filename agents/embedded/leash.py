@@ -13,18 +13,20 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def main(parent: int, program: list[str]) -> None:
-    """Put this process on the leash, then become `program`.
+def die_with_parent(parent: int | None = None) -> None:
+    """Ask the kernel to end this process when its parent is gone.
+
+    parent: who it should be (a parent that is gone already is noticed); None: whoever it is now.
 
     Raises: OSError, where the kernel refuses.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
-    if os.getppid() != parent:
+    if parent is not None and os.getppid() != parent:
         sys.exit("the parent ended before its child began")
-    os.execv(program[0], program)  # noqa: S606
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2:])
+    die_with_parent(int(sys.argv[1]))
+    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606
