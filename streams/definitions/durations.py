@@ -1,0 +1,79 @@
+"""Durations (`4h`, `3d`), times of day (`15:00`), shares (`10%`) and instants as the language has them."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from schemas.values import Instant, Millis
+
+UNITS: dict[str, Millis] = {
+    "s": 1000,
+    "m": 60_000,
+    "h": 3_600_000,
+    "d": 86_400_000,
+    "w": 604_800_000,
+}
+LONGEST: Millis = 100 * 366 * UNITS["d"]
+MILLIONTHS = 1_000_000
+
+_DURATION = re.compile(r"(\d{1,9})([smhdw])")
+_CLOCK = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)")
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,4})?) ?%")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def to_millis(text: str) -> Millis | None:
+    """`90m` -> 5,400,000; None where it is no duration of at most a hundred years."""
+    found = _DURATION.fullmatch(text)
+    if not found:
+        return None
+    millis = int(found[1]) * UNITS[found[2]]
+    return millis if millis <= LONGEST else None
+
+
+def to_duration(millis: Millis) -> str:
+    """The shortest text of a duration: `3d`, `90m`; milliseconds where nothing else fits."""
+    for unit in ("w", "d", "h", "m", "s"):
+        if millis and millis % UNITS[unit] == 0 and (unit != "w" or millis % (4 * UNITS["w"]) == 0):
+            return f"{millis // UNITS[unit]}{unit}"
+    return f"{millis}ms"
+
+
+def to_minutes(text: str) -> int | None:
+    """`15:00` -> 900; `24:00` is the end of the day."""
+    found = _CLOCK.fullmatch(text)
+    if not found:
+        return None
+    minutes = int(found[1]) * 60 + int(found[2])
+    return minutes if minutes <= 24 * 60 else None
+
+
+def to_share(text: str) -> int | None:
+    """`10%` -> 100,000 millionths; None where it is none, or not between 0 % and 100 %."""
+    found = _SHARE.fullmatch(text)
+    if not found:
+        return None
+    share = int(Decimal(found[1]) * MILLIONTHS / 100)
+    return share if share <= MILLIONTHS else None
+
+
+def to_local_instant(text: str, zone: ZoneInfo) -> Instant | None:
+    """`2026-11-27`, `2026-11-27T09:00` (in `zone`) or with a zone of its own.
+
+    A local time that does not exist moves forward; of one that exists twice the first counts.
+    """
+    try:
+        if _DATE.fullmatch(text):
+            moment = datetime.combine(date.fromisoformat(text), datetime.min.time())
+        else:
+            moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if "-" not in text:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone, fold=0)
+    return (moment.astimezone(UTC) - _EPOCH) // _MILLISECOND
