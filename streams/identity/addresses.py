@@ -1,0 +1,84 @@
+"""The consent an address has, and the profiles that hold it: part of the address's own row."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from schemas.outputs import ConsentStated
+from schemas.records import AddressState, ConsentChanged
+from schemas.rows import IdentityRow
+from schemas.topics import CONSENT
+from schemas.values import Channel, Identifier, Instant, ProfileId
+from streams.consent.state import NEVER, adds, state_of
+from streams.core import NEXT, Output
+from streams.identity.keys import ADDRESS_KINDS, key_of
+from streams.instants import to_timestamp
+
+HOLDERS_MAX: Final = 10
+LINKED: Final = "linked"
+"""The cause of a consent that a profile learns about because it now holds the address."""
+
+Said = tuple[Identifier, Channel, AddressState]
+
+
+def hold(row: IdentityRow, profile_id: ProfileId, cause: str) -> list[Output]:
+    """Let a profile hold this address, if it is one; tell it what the address may receive.
+
+    A device is held by the profile it points to: tell that one when it does. The eleventh profile
+    at an address is not told: nothing it does may depend on what so many share.
+    """
+    if row.identifier[0] in ADDRESS_KINDS:
+        if profile_id in row.holders or len(row.holders) >= HOLDERS_MAX:
+            return []
+        row.holders = [*row.holders, profile_id]
+    return [
+        Output(NEXT, profile_id, _changed(row, channel, cause)) for channel in sorted(row.consent)
+    ]
+
+
+def hear(row: IdentityRow, said: Iterable[Said], cause: str, now: Instant) -> list[Output]:
+    """Join what is said about this address to what is known; tell senders and holders, if it adds.
+
+    said: about any address; what is about others is for their own rows.
+    """
+    changed: list[Channel] = []
+    for address, channel, state in said:
+        if address == row.identifier:
+            joined = adds(row.consent.get(channel, NEVER), state)
+            if joined is not None:
+                row.consent = {**row.consent, channel: joined}
+                changed.append(channel)
+    if not changed:
+        return []
+    key = key_of(row.store, row.identifier)
+    outputs = [Output(CONSENT.name, key, _stated(row, cause, now))]
+    for channel in sorted(set(changed)):
+        body = _changed(row, channel, cause)
+        outputs += [Output(NEXT, holder, body) for holder in _holders(row)]
+    return outputs
+
+
+def _holders(row: IdentityRow) -> list[ProfileId]:
+    if row.identifier[0] in ADDRESS_KINDS:
+        return row.holders
+    return [row.profile_id] if row.profile_id else []
+
+
+def _changed(row: IdentityRow, channel: Channel, cause: str) -> ConsentChanged:
+    return ConsentChanged(row.store, row.identifier, channel, row.consent[channel], cause)
+
+
+def _stated(row: IdentityRow, cause: str, now: Instant) -> ConsentStated:
+    """The whole word about an address, for senders."""
+    states: dict[str, AddressState] = {one: row.consent[one] for one in sorted(row.consent)}
+    return ConsentStated(
+        store=row.store,
+        kind=row.identifier[0],
+        address=row.identifier[1],
+        channels={channel: state_of(state) for channel, state in states.items()},
+        suppressed={
+            channel: state.suppressed for channel, state in states.items() if state.suppressed
+        },
+        details=states,
+        decided_at=to_timestamp(now),
+        cause=cause,
+    )
