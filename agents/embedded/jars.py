@@ -76,7 +76,8 @@ def download(scratch: Path) -> Path:
             f"the jars of Apache Kafka {KAFKA} could not be fetched "
             f"({type(failure).__name__}: {failure}).\n"
             "They come from Maven Central, once, about 44 MB. Is there a network, or a proxy to "
-            "name in HTTPS_PROXY?\n"
+            "name in HTTPS_PROXY, or a certificate of your network's to name in "
+            "REQUESTS_CA_BUNDLE?\n"
             f"Without one: copy {folder()} from a machine that has it, "
             "or set TILLSTREAM_KAFKA to a broker."
         ) from failure
