@@ -77,7 +77,7 @@ class Desk:
         settled: list[Settled] = []
         try:
             for judged in fresh:
-                settled.append(await self._settled(judged))
+                settled.append(await self._settled(judged))  # noqa: PERF401 (kept if one raises)
         finally:
             self._ledger.settle(settled)
 

@@ -1,4 +1,4 @@
-"""The reference sender: a consumer of `send-commands` in a group of its own, and a reader of `consent`.
+"""The reference sender: consumes `send-commands` in a group of its own, follows `consent`.
 
 Comes in: commands and clocks, consent and clocks (read_committed: what a station took back is never
 seen). Goes out: letters, `Send Expired` events. State: the ledger; the offsets of the group only
@@ -114,12 +114,7 @@ class ReferenceSender:
         try:
             for client in clients:
                 await client.start()
-            async with asyncio.TaskGroup() as tasks:
-                looking = tasks.create_task(self._read_consent())
-                try:
-                    await self._deliver()
-                finally:
-                    looking.cancel()
+            await self._both()
         finally:
             for client in reversed(clients):
                 await client.stop()
@@ -127,6 +122,21 @@ class ReferenceSender:
                 await delivery.close()
             log.info("sender stopped", **msgspec.to_builtins(self.figures()))
             self._ledger.close()
+
+    async def _both(self) -> None:
+        """Follow consent and deliver, until stopped or until one of them fails."""
+        tasks = [
+            asyncio.create_task(self._read_consent()),
+            asyncio.create_task(self._deliver()),
+        ]
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def stop(self) -> None:
         """Let `run` end after the batch it is at."""

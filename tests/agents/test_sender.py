@@ -1,0 +1,352 @@
+"""The reference sender without a broker: ledger, clocks, last look, letters, SMTP."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterable
+from email import message_from_bytes
+from email import policy as email_policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.sender.clocks import Judged, TopicClock
+from agents.sender.desk import IN_DOUBT, Desk, Promise
+from agents.sender.last_look import ConsentBehind, LastLook
+from agents.sender.ledger import Ledger, Settled
+from agents.sender.letters import LetterRefused, Letters
+from agents.sender.smtp import Catcher, SmtpDelivery, Uncertain, Unreachable
+from schemas.outputs import ClockStruck, ConsentStated, SendCommand
+from schemas.values import Instant
+from streams.instants import HOUR, MINUTE, to_instant, to_timestamp
+
+DECIDED = "2011-03-01T10:00:00.000Z"
+NOON = to_instant("2011-03-01T12:00:00Z")
+TEMPLATES = Path(__file__).parents[2] / "deploy" / "demo" / "templates"
+
+
+def command(send_id: str = "s1", **changes: Any) -> SendCommand:
+    """A marketing e-mail about an abandoned cart."""
+    facts: dict[str, Any] = {
+        "id": send_id,
+        "store": "main",
+        "profile_id": "i1",
+        "channel": "email",
+        "address": "ann@example.com",
+        "template": "cart-reminder",
+        "flow": "abandoned-cart",
+        "flow_run_id": "r1",
+        "message": "cart-1",
+        "variant": None,
+        "attempt": 0,
+        "transactional": False,
+        "context": {
+            "traits": {"first_name": "Ann <3"},
+            "trigger": {"items": [{"name": "Tea & cups", "quantity": 2, "price": "3.10"}]},
+        },
+        "unsubscribe_token": "t1",
+        "postal_address": "Till & Stream Gifts, 1 Example Lane",
+        "decided_at": DECIDED,
+        "valid_until": to_timestamp(to_instant(DECIDED) + 10 * MINUTE),
+    }
+    return SendCommand(**facts | changes)
+
+
+def judged(*commands: SendCommand, now: str = DECIDED) -> list[Judged]:
+    return [Judged(one, to_instant(now)) for one in commands]
+
+
+def struck(at: str, partition: int = 0) -> ClockStruck:
+    return ClockStruck(partition=partition, at=at)
+
+
+def stated(at: str, word: str, **changes: Any) -> ConsentStated:
+    facts: dict[str, Any] = {
+        "store": "main",
+        "kind": "email",
+        "address": "ann@example.com",
+        "channels": {"email": word},
+        "suppressed": {},
+        "details": {},
+        "decided_at": at,
+        "cause": "e1",
+    }
+    return ConsentStated(**facts | changes)
+
+
+def letters() -> Letters:
+    return Letters(TEMPLATES, unsubscribe_url="https://shop.example/stop/{token}")
+
+
+class Postbox:
+    """Remembers what it was given; fails as it is told to."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.delivered: list[str] = []
+        self.failures = list(failures)
+
+    async def deliver(self, command: SendCommand) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.delivered.append(command.id)
+
+    async def close(self) -> None:
+        return
+
+
+class Office:
+    """A desk with everything around it."""
+
+    def __init__(
+        self, folder: Path, promise: Promise = "at-most-once", failures: Iterable[Exception] = ()
+    ) -> None:
+        self.ledger = Ledger(folder / "ledger.sqlite")
+        self.look = LastLook(1, simulated=False)
+        self.look.hear(struck("2012-01-01T00:00:00.000Z"))
+        self.postbox = Postbox(*failures)
+        self.reports: list[dict[str, Any]] = []
+        self.desk = Desk(
+            self.ledger,
+            self.look,
+            {"email": self.postbox},
+            self._report,
+            promise=promise,
+            consent_seconds_max=0.05,
+        )
+
+    async def _report(self, event: dict[str, Any], _: Instant) -> None:
+        self.reports.append(event)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.sender.desk.BACKOFF_SECONDS", 0.0)
+
+
+# --- the desk ------------------------------------------------------------------------------------
+
+
+async def test_a_command_that_is_read_twice_is_delivered_once(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    await office.desk.settle(judged(command(), command()))
+    await office.desk.settle(judged(command(), command("s2")))
+    assert office.postbox.delivered == ["s1", "s2"]
+    assert office.desk.repeats == 2
+
+
+async def test_a_command_past_its_time_by_the_topics_clock_expires_and_says_so(
+    tmp_path: Path,
+) -> None:
+    office = Office(tmp_path)
+    await office.desk.settle(judged(command(), now="2011-03-01T10:10:00.000Z"))
+    await office.desk.settle(judged(command("s2"), now="2011-03-01T10:10:00.001Z"))
+    assert office.postbox.delivered == ["s1"]
+    [report] = office.reports
+    assert report["metric"] == "Send Expired"
+    assert report["properties"]["send_id"] == "s2"
+    assert office.ledger.states(["s2"]) == {"s2": "expired"}
+
+
+async def test_a_stop_that_came_after_the_decision_stops_the_send(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.look.hear(stated("2011-03-01T10:00:01.000Z", "denied"))
+    await office.desk.settle(judged(command(), command("s2", transactional=True)))
+    assert office.postbox.delivered == ["s2"], "a receipt needs no consent"
+    assert office.ledger.states(["s1"]) == {"s1": "suppressed"}
+
+
+async def test_a_suppressed_address_gets_not_even_a_receipt(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.look.hear(stated(DECIDED, "granted", suppressed={"email": ("hard-bounce",)}))
+    await office.desk.settle(judged(command("s2", transactional=True)))
+    assert office.postbox.delivered == []
+
+
+async def test_nothing_is_delivered_while_consent_is_behind(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    office.look.__init__(2, simulated=False)  # type: ignore[misc]
+    office.look.hear(struck("2012-01-01T00:00:00.000Z", partition=0))
+    with pytest.raises(ConsentBehind, match="behind"):
+        await office.desk.settle(judged(command()))
+    assert office.ledger.states(["s1"]) == {}
+    office.look.hear(struck(DECIDED, partition=1))
+    await office.desk.settle(judged(command()))
+    assert office.postbox.delivered == ["s1"]
+
+
+async def test_an_unreachable_server_is_tried_again_and_then_named(tmp_path: Path) -> None:
+    office = Office(tmp_path, failures=[Unreachable("down")] * 2)
+    await office.desk.settle(judged(command()))
+    assert office.postbox.delivered == ["s1"]
+    office.postbox.failures = [Unreachable("down")] * 6
+    with pytest.raises(Unreachable):
+        await office.desk.settle(judged(command("s2")))
+    assert office.ledger.states(["s2"]) == {}, "it was not handed over: it stays fresh"
+
+
+@pytest.mark.parametrize(
+    ("promise", "delivered", "state"),
+    [("at-most-once", [], "failed"), ("at-least-once", ["s1"], "delivered")],
+)
+async def test_a_connection_lost_in_between_is_met_as_promised(
+    tmp_path: Path, promise: Promise, delivered: list[str], state: str
+) -> None:
+    office = Office(tmp_path, promise, failures=[Uncertain("lost")])
+    await office.desk.settle(judged(command()))
+    assert office.postbox.delivered == delivered
+    assert office.ledger.states(["s1"]) == {"s1": state}
+
+
+class Killer(Postbox):
+    """Is handed a letter and ends the process, as an outage would."""
+
+    async def deliver(self, command: SendCommand) -> None:  # noqa: ARG002
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_between_taking_and_writing_down(folder: str) -> None:
+    """Run in a process of its own."""
+    office = Office(Path(folder))
+    office.desk._deliveries = {"email": Killer()}
+    asyncio.run(office.desk.settle(judged(command())))
+
+
+def killed_in_another_process(folder: Path) -> int:
+    script = "import runpy, sys; runpy.run_path(sys.argv[1])[sys.argv[2]](sys.argv[3])"
+    name = die_between_taking_and_writing_down.__name__
+    return subprocess.run(
+        [sys.executable, "-c", script, __file__, name, str(folder)],
+        cwd=Path(__file__).parents[2],
+        timeout=60,
+        check=False,
+    ).returncode
+
+
+@pytest.mark.parametrize(
+    ("promise", "delivered", "state"),
+    [("at-most-once", [], "failed"), ("at-least-once", ["s1"], "delivered")],
+)
+async def test_a_sender_killed_between_taking_and_writing_down_keeps_its_promise(
+    tmp_path: Path, promise: Promise, delivered: list[str], state: str
+) -> None:
+    assert killed_in_another_process(tmp_path) == -signal.SIGKILL
+    office = Office(tmp_path, promise)
+    assert office.ledger.states(["s1"]) == {"s1": "taken"}
+    await office.desk.settle(judged(command(), command("s2")))
+    await office.desk.settle(judged(command()))
+    assert office.postbox.delivered == [*delivered, "s2"]
+    assert office.ledger.states(["s1"]) == {"s1": state}
+
+
+def test_the_ledger_counts_by_state_and_channel(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.settle([Settled(command(f"s{n}"), "delivered") for n in range(1200)])
+    ledger.settle([Settled(command("x", channel="sms"), "failed", IN_DOUBT)])
+    assert ledger.counts() == {("delivered", "email"): 1200, ("failed", "sms"): 1}
+    assert len(ledger.states([f"s{n}" for n in range(2000)])) == 1200
+
+
+# --- whose clock, which word ---------------------------------------------------------------------
+
+
+def test_live_a_late_sender_judges_by_all_clocks_it_can_see() -> None:
+    clock = TopicClock(simulated=False)
+    read = [struck("2011-03-01T09:00:00.000Z"), command(), struck("2011-03-01T12:00:00.000Z")]
+    [one] = clock.judge(0, read)
+    assert one.now == NOON
+    clock.hear(0, struck("2011-03-01T13:00:00.000Z"))
+    [one] = clock.judge(0, [command()])
+    assert one.now == NOON + HOUR, "read ahead of its turn"
+
+
+def test_in_simulated_time_the_last_clock_before_the_command_counts() -> None:
+    clock = TopicClock(simulated=True)
+    early, late = "2011-03-01T09:00:00.000Z", "2011-03-01T12:00:00.000Z"
+    assert [one.now for one in clock.judge(0, [struck(early), command(), struck(late)])] == [
+        to_instant(early)
+    ]
+    assert [one.now for one in clock.judge(1, [command()])] == [0], "a clock of its partition"
+    assert [one.now for one in clock.judge(0, [command()])] == [NOON]
+
+
+def test_in_simulated_time_the_word_of_the_decision_counts_and_live_the_newest() -> None:
+    words = [
+        stated("2011-02-01T00:00:00.000Z", "granted"),
+        stated("2011-03-05T00:00:00.000Z", "denied"),
+    ]
+    live, simulated = LastLook(1, simulated=False), LastLook(1, simulated=True)
+    for word in words:
+        live.hear(word)
+        simulated.hear(word)
+    assert live.objects(command()) == "denied"
+    assert simulated.objects(command()) is None
+    assert simulated.objects(command(decided_at="2011-03-05T00:00:00.000Z")) == "denied"
+    assert live.objects(command(address="bob@example.com")) is None
+
+
+# --- letters and SMTP ----------------------------------------------------------------------------
+
+
+def test_every_template_renders_and_carries_what_the_law_asks_for() -> None:
+    names = {path.name.partition(".")[0] for path in TEMPLATES.glob("*.liquid")}
+    assert len(names) >= 9
+    for name in sorted(names):
+        channel = "sms" if name.endswith("-sms") else "email"
+        letter = letters().render(command(template=name, channel=channel))
+        assert letter.text.strip()
+        assert "{{" not in letter.text + letter.subject
+        if channel == "email":
+            assert letter.subject
+            assert letter.html is not None
+            assert "Ann &lt;3" in letter.html, "what a person typed is text, never markup"
+
+
+def test_the_subject_of_a_variant_is_a_template_and_stays_one_line() -> None:
+    letter = letters().render(command(subject="{{ first_name }},\r\nBcc: x@example.org"))
+    assert letter.subject == "Ann <3, Bcc: x@example.org"
+
+
+def test_a_letter_without_unsubscribe_link_or_postal_address_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bare.txt.liquid").write_text("Subject: Hello\n\nBuy.\n")
+    bare = Letters(tmp_path, unsubscribe_url="https://shop.example/{token}")
+    with pytest.raises(LetterRefused, match="unsubscribe"):
+        bare.render(command(template="bare"))
+    with pytest.raises(LetterRefused, match="postal"):
+        letters().render(command(postal_address=None))
+    with pytest.raises(LetterRefused, match="none-such"):
+        letters().render(command(template="none-such"))
+    assert bare.render(command(template="bare", transactional=True)).text == "Buy.\n"
+
+
+@pytest.fixture
+async def catcher() -> AsyncIterator[Catcher]:
+    async with Catcher() as running:
+        yield running
+
+
+async def test_a_letter_arrives_whole_over_smtp(catcher: Catcher) -> None:
+    delivery = SmtpDelivery(
+        "127.0.0.1", catcher.port, sender="shop@shop.example", letters=letters()
+    )
+    await delivery.deliver(command())
+    await delivery.deliver(command("s2"))
+    await delivery.close()
+    assert catcher.accepted == 2
+    message: Any = message_from_bytes(catcher.kept[0], policy=email_policy.default)
+    assert message["Message-ID"] == "<s1@shop.example>"
+    assert message["To"] == "ann@example.com"
+    assert message["List-Unsubscribe"] == "<https://shop.example/stop/t1>"
+    assert "2 x Tea & cups" in message.get_body(("plain",)).get_content()
+    assert "Tea &amp; cups" in message.get_body(("html",)).get_content()
+
+
+async def test_nobody_listening_is_unreachable_not_refused() -> None:
+    async with Catcher() as gone:
+        port = gone.port
+    delivery = SmtpDelivery("127.0.0.1", port, sender="shop@shop.example", letters=letters())
+    with pytest.raises(Unreachable):
+        await delivery.deliver(command())
+    await asyncio.wait_for(delivery.close(), 1)
