@@ -4,7 +4,9 @@ In: the JSON of a record. Out: Arrow columns in the order of `schemas/clickhouse
 Decoded once, typed; JSON inside JSON (properties, context, evidence) is never taken apart.
 """
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -143,7 +145,10 @@ def texts(values: Values) -> pa.Array:
 
 
 def raws(values: Values) -> pa.Array:
-    return pa.array(list(map(bytes, values)), pa.binary())
+    """Build a column of inner JSON with one copy: bytes one by one cost five times as much."""
+    ends = array("i", accumulate((len(memoryview(value)) for value in values), initial=0))
+    content = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(values))]
+    return pa.Array.from_buffers(pa.binary(), len(values), content)
 
 
 def instants(values: Values) -> pa.Array:
