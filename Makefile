@@ -68,6 +68,6 @@ $(PROJECT): pyproject.toml $(PACKAGES)
 	@requirements/install.sh project
 	@touch $@
 
-$(BROKER): agents/embedded/kafka.py $(PROJECT)
+$(BROKER): agents/embedded/kafka.jars $(PROJECT)
 	@$(BIN)/python -m agents.embedded.kafka fetch
 	@touch $@

@@ -27,10 +27,11 @@ class JarsMissing(Exception):
 
 
 def folder() -> Path:
-    """Return where the jars are kept: the user's cache, by the XDG rules."""
+    """Return where the jars are kept: the user's cache, by the XDG rules, one folder per list."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     cache = Path(base) if base.startswith("/") else Path.home() / ".cache"
-    return cache / "tillstream" / f"kafka-{KAFKA}"
+    wanted = hashlib.sha256(CHECKSUMS.read_bytes()).hexdigest()[:8]
+    return cache / "tillstream" / f"kafka-{KAFKA}-{wanted}"
 
 
 def checksums() -> dict[str, str]:
