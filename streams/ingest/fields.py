@@ -16,9 +16,9 @@ SOURCE_CHARACTERS_MAX: Final = 128
 NUMBER_CHARACTERS_MAX: Final = 64
 AHEAD_MAX: Final = 365 * DAY
 EARLIEST: Final[Instant] = int(datetime(1990, 1, 1, tzinfo=UTC).timestamp()) * 1000
-SECONDS_BELOW: Final = 100_000_000_000
-"""A number as `time` below this counts seconds (up to the year 5138), else milliseconds (since
-1973): between 1990 and next year no number can be both."""
+SECONDS_BELOW: Final = EARLIEST
+"""A number as `time` below this counts seconds, for as milliseconds it would be before 1990; from
+here on it counts milliseconds, for as seconds it would be after the year 21,000."""
 
 STORES_RESERVED: Final = frozenset({"position", "definitions", "clock"})
 """Keys of our tables and topics begin like this."""
@@ -152,6 +152,8 @@ def value_of(raw: str, *, quoted: bool) -> Micros:
             micros = int(whole) * MICROS + int(part.ljust(6, "0"))
             if micros <= MICROS_MAX:
                 return -micros if sign else micros
+    if not quoted and raw[0] not in "-0123456789":
+        raise Rejection(Reason.WRONG_TYPE, "expected a number or decimal text", "$.value")
     if len(raw) > NUMBER_CHARACTERS_MAX:
         detail = f"has more than {NUMBER_CHARACTERS_MAX} characters"
         raise Rejection(Reason.BAD_VALUE, detail, "$.value")

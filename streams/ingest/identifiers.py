@@ -52,22 +52,27 @@ def normalised(kind: str, value: str, settings: IngestSettings) -> str | Refusal
     Normalising twice changes nothing.
     """
     text = value.strip()
-    if not (text.isascii() and text.isprintable()):
+    if text.isascii():
+        folded, size = text.lower(), len(text)
+    else:
         text = _without_invisible_ends(text)
-        if not text.isprintable():
-            return Refusal.INVISIBLE
+        folded, size = text.casefold(), len(text.encode())
+    if not text.isprintable():
+        text = _without_invisible_ends(text)
+        return normalised(kind, text, settings) if text.isprintable() else Refusal.INVISIBLE
     if not text:
         return Refusal.EMPTY
-    if len(text) > IDENTIFIER_BYTES_MAX or len(text.encode()) > IDENTIFIER_BYTES_MAX:
+    if size > IDENTIFIER_BYTES_MAX:
         return Refusal.TOO_LONG
-    folded = text.casefold()
-    if is_placeholder(folded) or folded in settings.junk:
+    if folded in settings.junk or (text[0] in "0-" and is_placeholder(folded)):
         return Refusal.JUNK
     if kind == "email":
-        return _email(text)
-    if kind == "phone":
-        return _phone(text, settings.default_region)
-    return text
+        written = _email(text)
+    elif kind == "phone":
+        written = _phone(text, settings.default_region)
+    else:
+        return text
+    return Refusal.JUNK if written in settings.junk else written
 
 
 def strength_order(settings: IngestSettings) -> tuple[str, ...]:

@@ -8,15 +8,16 @@ import msgspec
 from schemas.events import EVENT_SCHEMA, Event, RefusedIdentifier, RejectedEvent
 from schemas.records import DefinitionsPublished
 from schemas.values import Identifier, Instant, Micros, Properties
+from streams.definitions.parse import parse
 from streams.identity.keys import key_of
 from streams.ids import Ids
 from streams.ingest import fields
 from streams.ingest.control import HEADER, read_control
 from streams.ingest.identifiers import KINDS, Refusal, normalised, strength_order
 from streams.ingest.rejection import Reason, Rejection
-from streams.ingest.settings import IngestSettings, settings_in
+from streams.ingest.settings import IngestSettings, settings_of
 from streams.ingest.store_json import UNKNOWN, Sent, SentProfile, decode, kept_unknown
-from streams.ingest.trouble import fields_out_of_range, number_out_of_range
+from streams.ingest.trouble import fields_out_of_range, not_json, number_out_of_range, utf8_checked
 from streams.intake import LogRecord, Tick
 
 EVENT_BYTES_MAX: Final = 5_000_000
@@ -72,7 +73,7 @@ class EventReader:
 
     def adopt(self, published: DefinitionsPublished) -> None:
         """Read what follows by what the store says now about its identifiers."""
-        said = settings_in(published.documents) or IngestSettings()
+        said = settings_of(parse(published.documents).settings)
         self.settings = self.settings.with_store(published.store, said)
 
 
@@ -93,7 +94,7 @@ def read_event(
     store = fields.store_of(event.store, settings.bound_store)
     metric = fields.metric_of(event.metric)
     claim = fields.time_of(event.time, received_at)
-    amount = _amount(event.value)
+    amount = _amount(event.value, value)
     currency = fields.currency_of(event.currency)
     source = fields.source_of(event.source)
     own_id = fields.id_of(event.id)
@@ -126,16 +127,21 @@ def read_event(
     return accepted if own_id else _with_derived_id(accepted, claim, ids)
 
 
-def _amount(raw: msgspec.Raw) -> Micros | None:
-    """The event's value. Raw: a float would not keep it exactly."""
-    text = bytes(raw).decode().strip()
-    if text in ("", "null"):
+def _amount(raw: msgspec.Raw, value: bytes) -> Micros | None:
+    """The event's value. Raw: a float would not keep it exactly, and its text is not looked at.
+
+    Raises: Rejection; with the place in `value` where the text is no text.
+    """
+    written = bytes(raw)
+    if not written or written == b"null":
         return None
-    if text[0] != '"':
-        if text[0] in "-0123456789":
-            return fields.value_of(text, quoted=False)
-        raise Rejection(Reason.WRONG_TYPE, "expected a number or decimal text", "$.value")
-    return fields.value_of(msgspec.json.decode(text, type=str).strip(), quoted=True)
+    try:
+        if written[0] != ord('"'):
+            return fields.value_of(written.decode(), quoted=False)
+        return fields.value_of(msgspec.json.decode(written, type=str).strip(), quoted=True)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        utf8_checked(value)
+        raise not_json(value, error) from error
 
 
 def _identifiers(
@@ -149,10 +155,12 @@ def _identifiers(
     taken: list[Identifier] = []
     refused: list[RefusedIdentifier] = []
     for kind in strength_order(settings) if own else KINDS:
-        claimed = _claimed(kind, profile, own)
+        claimed = _claimed(kind, profile, own) if own else getattr(profile, kind)
         if claimed is None:
             continue
-        value = normalised(kind, fields.text_of(claimed, f"$.profile.{kind}"), settings)
+        if not isinstance(claimed, str):
+            claimed = fields.text_of(claimed, f"$.profile.{kind}")
+        value = normalised(kind, claimed, settings)
         if isinstance(value, Refusal):
             refused.append(RefusedIdentifier(kind, value.value))
         else:

@@ -1,11 +1,13 @@
 """What a store says about its identifiers, as ingest and identity need it."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import msgspec
 
+from schemas.definitions import StoreSettings
 from schemas.values import StoreId
+from streams.ingest.fields import PLACEHOLDERS
 
 Strength = Literal["strong", "weak"]
 
@@ -16,14 +18,14 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
     bound_store:    the topic belongs to this store: what a record claims is ignored.
     default_region: ISO 3166 code; phone numbers without a country are read as of there. None: such
                     numbers are refused.
-    junk:           values that are no identifiers, folded; they add to the default list.
+    junk:           values that are no identifiers, folded (zeros need not be listed).
     kinds:          the store's own identifier kinds with their strength, strongest first.
     stores:         settings of single stores; a store that is not here has these.
     """
 
     bound_store: StoreId | None = None
     default_region: str | None = None
-    junk: frozenset[str] = frozenset()
+    junk: frozenset[str] = PLACEHOLDERS
     kinds: tuple[tuple[str, Strength], ...] = ()
     stores: Mapping[StoreId, "IngestSettings"] = {}
 
@@ -36,28 +38,9 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, stores={**self.stores, store: settings})
 
 
-class _Identifiers(msgspec.Struct, frozen=True):
-    kinds: dict[str, Strength] = {}
-    junk: tuple[str, ...] = ()
-    phone_region: str | None = None
-
-
-class _Settings(msgspec.Struct, frozen=True):
-    store: str
-    identifiers: _Identifiers = msgspec.field(default_factory=_Identifiers)
-
-
-def settings_in(documents: tuple[dict[str, Any], ...]) -> IngestSettings | None:
-    """What published definitions say about identifiers, or None where no settings are among them.
-
-    documents: plain data, checked before they were published (schemas/definitions.py).
-    """
-    for document in documents:
-        if "store" in document:
-            said = msgspec.convert(document, _Settings).identifiers
-            return IngestSettings(
-                default_region=said.phone_region,
-                junk=frozenset(text.strip().casefold() for text in said.junk),
-                kinds=tuple(said.kinds.items()),
-            )
-    return None
+def settings_of(store: StoreSettings) -> IngestSettings:
+    """What a store's settings say to ingest."""
+    return IngestSettings(
+        junk=PLACEHOLDERS.union(text.strip().casefold() for text in store.identifiers.junk),
+        kinds=tuple(store.identifiers.kinds.items()),
+    )

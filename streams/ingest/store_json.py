@@ -52,7 +52,7 @@ class SentEvent(msgspec.Struct, forbid_unknown_fields=True):
     currency: str | None = None
     source: str | None = None
     backfill: bool | None = None
-    received_at: msgspec.Raw = msgspec.Raw()
+    received_at: Name | None = None
 
 
 class Sent(NamedTuple):

@@ -26,7 +26,8 @@ _at_byte = re.compile(r"(?:JSON is malformed: )?(.*) \(byte ([0-9]+)\)").fullmat
 _speakable = re.compile(r"[A-Za-z0-9_ $-]{1,64}").fullmatch
 
 _ROUND: Final = bytes.maketrans(b"[{]}", b"(())")
-_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
+_NEITHER: Final = bytes(set(range(256)) - set(b'[{]}"'))
+"""All bytes but brackets and quotes."""
 
 
 def utf8_checked(value: bytes) -> None:
@@ -54,7 +55,7 @@ def _too_deep_at(value: bytes) -> int | None:
     Level by level the innermost pairs are taken away; what is left after the last level is too
     deep, or not closed. Only then is the place looked for, bracket by bracket.
     """
-    brackets = _strings.sub(b"", value).translate(_ROUND, _NO_BRACKETS)
+    brackets = _brackets(value)
     for _ in range(DEPTH_MAX):
         brackets = brackets.replace(b"()", b"")
         if not brackets:
@@ -69,6 +70,19 @@ def _too_deep_at(value: bytes) -> int | None:
         elif first != b'"':
             depth -= 1
     return None
+
+
+def _brackets(value: bytes) -> bytes:
+    """The brackets outside of strings, all as round ones.
+
+    With all but quotes and brackets left out, a string is an empty pair of quotes. A bracket
+    within a string has an odd number of quotes before it, so one of them stays.
+    """
+    if b'\\"' not in value and b"\\\\" not in value:
+        brackets = value.translate(_ROUND, _NEITHER).replace(b'""', b"")
+        if b'"' not in brackets:
+            return brackets
+    return _strings.sub(b"", value).translate(_ROUND, _NEITHER)
 
 
 def not_json(value: bytes, error: Exception) -> Rejection:
@@ -88,7 +102,7 @@ def not_json(value: bytes, error: Exception) -> Rejection:
     at = _at_byte(text)
     if at is None:
         return Rejection(Reason.NOT_JSON, "ends before its end", position=len(value))
-    position = int(at[2])
+    position = int(at[2]) - ("trailing characters" in at[1])  # it counts from one there
     for word in (b"NaN", b"Infinity", b"-Infinity"):
         if value.startswith(word, position):
             return Rejection(Reason.NOT_JSON, f"{word.decode()} is no JSON", position=position)
