@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.records import Body, DefinitionsPublished
 from schemas.rows import DefinitionsRow
-from schemas.values import Instant, Row, Stage
+from schemas.values import Instant, Origin, Row, Stage
 
 NEXT: Literal["next"] = "next"
 PEER: Literal["peer"] = "peer"
@@ -44,10 +44,13 @@ class Core(Protocol[RowT]):
 
     def encode(self, row: RowT) -> bytes: ...
 
-    def step(self, row: RowT | None, key: str, body: Body, now: Instant) -> Stepped[RowT]:
+    def step(
+        self, row: RowT | None, key: str, body: Body, now: Instant, origin: Origin
+    ) -> Stepped[RowT]:
         """Say what `body`, applied at `now`, does to the row of `key`.
 
         The row may be changed in place: the caller reads it again if the step raises.
+        origin: where `body` comes from; nothing may depend on it but what carries it on.
         """
         ...
 
@@ -57,6 +60,10 @@ class Core(Protocol[RowT]):
 
     def wake_at(self, row: RowT) -> Instant | None:
         """The next instant at which time alone changes something in this row."""
+        ...
+
+    def asleep(self, row: RowT) -> RowT:
+        """The row without its timer: one that raised sleeps until its next record."""
         ...
 
     def adopt(self, published: DefinitionsPublished) -> Self:

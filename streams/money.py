@@ -1,4 +1,4 @@
-"""Money is kept exactly: an integer count of millionths. Shown as decimal text, never as a float."""
+"""Money is kept exactly: an integer count of millionths, shown as decimal text, never a float."""
 
 from decimal import ROUND_HALF_EVEN, Decimal
 

@@ -1,0 +1,99 @@
+"""One Faust app per stage, and the worker that runs them.
+
+Each stage has its own consumer group, table and transactional producers, so each scales and fails
+alone; a worker runs any of them in one process.
+"""
+
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import faust
+from faust.types import TP
+
+from agents.consumer import BatchConsumer, BatchSchema, transport_for
+from agents.metrics import Metrics
+from agents.rows import StateTable
+from agents.settings import Settings
+from agents.station import Station
+from agents.topics import topic_name
+from agents.transactions import KafkaTransactions
+from schemas.rows import Position
+from schemas.topics import TOPICS, Topic
+from schemas.values import Stage
+from streams.intake import INPUTS, Intake
+
+MakeIntake = Callable[[int, Position, MutableMapping[bytes, bytes]], Intake]
+
+
+class StageApp:
+    """A stage as a Faust app: `app`, its `table`, its `station` and the input topic."""
+
+    def __init__(
+        self, stage: Stage, settings: Settings, *, rows_topic: Topic, make_intake: MakeIntake
+    ) -> None:
+        names = {topic.name: topic_name(settings, topic.name) for topic in TOPICS}
+        self.stage = stage
+        self.app = faust.App(topic_name(settings, stage), **_faust_settings(settings))
+        self.table = StateTable(
+            self.app,
+            name="rows",
+            changelog=names[rows_topic.name],
+            partitions=settings.partitions,
+        )
+        self.app.tables.add(self.table)
+        self.station = Station(
+            stage,
+            settings.partitions,
+            make_intake=make_intake,
+            rows_of=lambda partition: self.table.rows.partitions[partition],
+            transactions=KafkaTransactions(
+                self.app.conf.id,
+                settings.kafka_clients(),
+                name_of=names,
+                rows_topic=names[rows_topic.name],
+            ),
+            seek=self._seek,
+            metrics=Metrics(stage),
+        )
+        self.input_topic = names[INPUTS[stage].name]
+        self.app.transport = transport_for(
+            self.app, station=self.station, table=self.table, input_topic=self.input_topic
+        )
+        self.channel = self.app.topic(
+            self.input_topic, partitions=settings.partitions, schema=BatchSchema()
+        )
+
+    def _seek(self, partition: int, offset: int) -> None:
+        consumer = self.app.consumer
+        assert isinstance(consumer, BatchConsumer)
+        consumer.seek_again(partition, offset)
+
+    async def run(self, stream: Any) -> None:
+        """Hand every batch of the stream to the station."""
+        stream.enable_acks = False
+        async for event in stream.events():
+            tp: TP = event.message.tp
+            await self.station.take(tp.partition, event.value)
+
+
+def _faust_settings(settings: Settings) -> dict[str, Any]:
+    return {
+        "broker": [f"kafka://{address}" for address in settings.kafka or ()],
+        "store": "memory://",
+        "datadir": str(settings.data / "faust"),
+        "topic_partitions": settings.partitions,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "table_standby_replicas": 0,
+        "web_enabled": False,
+        "autodiscover": False,
+        "stream_wait_empty": False,
+        "stream_buffer_maxsize": 16,
+        "broker_max_poll_records": 2_000,
+        "broker_commit_interval": 1.0,
+        "broker_session_timeout": float(settings.session_timeout_s),
+        "broker_heartbeat_interval": max(0.3, settings.session_timeout_s / 6),
+        "broker_rebalance_timeout": float(settings.session_timeout_s),
+        "broker_request_timeout": 90.0,
+        "consumer_auto_offset_reset": "earliest",
+    }

@@ -1,0 +1,62 @@
+"""Every metric, declared once: kind, name, unit, labels, meaning. Labels have few values."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from streams.intake import Work
+
+REGISTRY = CollectorRegistry()
+
+STEPS = Counter(
+    "tillstream_station_steps_total",
+    "Records and timers applied.",
+    ["station"],
+    registry=REGISTRY,
+)
+TRANSACTIONS = Counter(
+    "tillstream_station_transactions_total",
+    "Transactions committed: one a batch (ingest) or a slice of a round (identity, profile).",
+    ["station"],
+    registry=REGISTRY,
+)
+OUTPUTS = Counter(
+    "tillstream_station_outputs_total",
+    "Records written, by topic (clocks included).",
+    ["station", "topic"],
+    registry=REGISTRY,
+)
+DEAD_LETTERS = Counter(
+    "tillstream_station_dead_letters_total",
+    "Records whose step raised and that were set aside.",
+    ["station"],
+    registry=REGISTRY,
+)
+CLOCK = Gauge(
+    "tillstream_station_clock_seconds",
+    "The last boundary done, by partition, as seconds since 1970: time in the log.",
+    ["station", "partition"],
+    registry=REGISTRY,
+)
+
+
+class Metrics:
+    """What one station counts."""
+
+    def __init__(self, station: str) -> None:
+        self._station = station
+        self._steps = STEPS.labels(station)
+        self._transactions = TRANSACTIONS.labels(station)
+        self._dead_letters = DEAD_LETTERS.labels(station)
+
+    def worked(self, partition: int, work: Work) -> None:
+        """Note a transaction that was committed."""
+        self._steps.inc(work.steps)
+        self._transactions.inc()
+        if work.failures:
+            self._dead_letters.inc(work.failures)
+        if work.clock is not None:
+            CLOCK.labels(self._station, str(partition)).set(work.clock / 1000)
+        counts: dict[str, int] = {}
+        for write in work.writes:
+            counts[write.topic] = counts.get(write.topic, 0) + 1
+        for topic, count in counts.items():
+            OUTPUTS.labels(self._station, topic).inc(count)

@@ -1,0 +1,194 @@
+"""The one loop of all stations: read, step, write in one transaction, remember.
+
+A station is one stage in one process. Each partition it owns has a seat: an intake (the pure half,
+streams/intake.py), the partition's rows and a queue of what was read. A crash anywhere before the
+transaction is committed changes nothing that anybody can read; a crash after it is made good by the
+position, which came with it.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from typing import NamedTuple
+
+from agents.logs import log
+from agents.metrics import Metrics
+from agents.transactions import Transactions
+from schemas.rows import POSITION_KEY
+from streams.intake import Intake, LogRecord, load_position
+
+EXIT_FAILED = 71
+QUEUED_BATCHES_MAX = 16
+FAILURES_IN_A_ROW_MAX = 100
+
+
+class Refused(Exception):
+    """A partition must not be worked on; the message says why."""
+
+
+class TooManyFailures(Exception):
+    """One dead letter after another: something is wrong that is not the records' fault."""
+
+
+class Read(NamedTuple):
+    """A batch of records of one partition and the offset that it continues from."""
+
+    follows: int | None
+    records: Sequence[LogRecord]
+
+
+class Seat:
+    """One partition of a stage.
+
+    low: the lowest offset still needed, once a transaction has said so.
+    seek: asks for the log to be read again from an offset.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        intake: Intake,
+        rows: MutableMapping[bytes, bytes],
+        transactions: Transactions,
+        *,
+        seek: Callable[[int], None],
+        metrics: Metrics,
+    ) -> None:
+        self.partition, self.intake, self.low = partition, intake, 0
+        self._rows, self._transactions, self._seek = rows, transactions, seek
+        self._metrics = metrics
+        self._queue: asyncio.Queue[Read | None] = asyncio.Queue(QUEUED_BATCHES_MAX)
+        self._awaited: int | None = None
+        self._stopping = False
+        self._failures = 0
+
+    async def put(self, read: Read) -> None:
+        """Queue a batch; waits while the queue is full."""
+        await self._queue.put(read)
+
+    async def run(self) -> None:
+        """Work until stopped. Raises whatever went wrong: the process has to end then."""
+        while (read := await self._queue.get()) is not None and not self._stopping:
+            if self._awaited is not None and read.follows != self._awaited:
+                continue  # was under way when the log had to be read again
+            self._awaited = None
+            self.intake.read(read.records)
+            await self._work()
+            again = self.intake.read_again_from()
+            if again is not None:
+                self._awaited = again
+                self._seek(again)
+
+    async def _work(self) -> None:
+        while not self._stopping and (work := self.intake.next()) is not None:
+            await self._transactions.write(self.partition, work)
+            self._rows.update(work.rows)
+            self.low = work.low
+            self._metrics.worked(self.partition, work)
+            self._failures = self._failures + work.failures if work.failures else 0
+            if self._failures >= FAILURES_IN_A_ROW_MAX:
+                raise TooManyFailures(f"{self._failures} dead letters in a row")
+
+    def stop(self) -> None:
+        """Let the running transaction end; what waits is discarded."""
+        self._stopping = True
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)
+
+
+class Station:
+    """One stage in this process: the seats of the partitions it owns.
+
+    make_intake: (partition, position, rows) -> the intake, from the partition's rows.
+    seek:        (partition, offset): read the log again from there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        partitions: int,
+        *,
+        make_intake: Callable[..., Intake],
+        rows_of: Callable[[int], MutableMapping[bytes, bytes]],
+        transactions: Transactions,
+        seek: Callable[[int, int], None],
+        metrics: Metrics,
+    ) -> None:
+        self.name, self._partitions = name, partitions
+        self._make_intake, self._rows_of = make_intake, rows_of
+        self.transactions, self._seek, self._metrics = transactions, seek, metrics
+        self._seats: dict[int, Seat] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    def needed_from(self, partition: int) -> int | None:
+        """Where a partition's log has to be read from, by its recovered rows; None: anywhere."""
+        blob = self._rows_of(partition).get(POSITION_KEY % partition)
+        if blob is None:
+            return None
+        try:
+            return load_position(blob, self._partitions).low
+        except ValueError as error:
+            raise Refused(f"{self.name}, partition {partition}: {error}") from error
+
+    def check_log(self, partition: int, first: int, end: int) -> None:
+        """Refuse a log that ends before, or begins after, what the position needs.
+
+        Raises: Refused.
+        """
+        low = self.needed_from(partition)
+        if low is None:
+            return
+        where = f"{self.name}, partition {partition}: its rows need the log from offset {low} on"
+        if low > end:
+            raise Refused(f"{where}, but it ends at {end}: was the topic made anew?")
+        if low < first:
+            raise Refused(f"{where}, but it begins at {first}: retention was too short")
+
+    async def take(self, partition: int, read: Read) -> None:
+        """Queue what was read from a partition; the seat is made with the first batch."""
+        seat = self._seats.get(partition)
+        if seat is None:
+            seat = self._sit(partition)
+        await seat.put(read)
+
+    def _sit(self, partition: int) -> Seat:
+        rows = self._rows_of(partition)
+        position = load_position(rows.get(POSITION_KEY % partition), self._partitions)
+        seat = self._seats[partition] = Seat(
+            partition,
+            self._make_intake(partition, position, rows),
+            rows,
+            self.transactions,
+            seek=lambda offset: self._seek(partition, offset),
+            metrics=self._metrics,
+        )
+        task = asyncio.create_task(seat.run(), name=f"{self.name}/{partition}")
+        task.add_done_callback(self._ended)
+        self._tasks[partition] = task
+        return seat
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A seat that fails ends the process for certain: nothing may go on without it."""
+        if task.cancelled() or task.exception() is None:
+            return
+        error = task.exception()
+        log.error("a station failed", seat=task.get_name(), error=repr(error))
+        os._exit(EXIT_FAILED)
+
+    async def leave(self, partitions: Iterable[int] | None = None) -> None:
+        """Stop working on partitions (None: all): running transactions end, the rest is dropped."""
+        leaving = list(self._seats) if partitions is None else list(partitions)
+        for partition in leaving:
+            if partition in self._seats:
+                self._seats.pop(partition).stop()
+        tasks = [self._tasks.pop(partition) for partition in leaving if partition in self._tasks]
+        await asyncio.gather(*tasks)
+
+    def lows(self) -> Mapping[int, int]:
+        """partition -> what may be acknowledged: the lowest offset still needed."""
+        return {partition: seat.low for partition, seat in self._seats.items() if seat.low}
+
+    def intakes(self) -> Mapping[int, Intake]:
+        """partition -> its intake, for figures."""
+        return {partition: seat.intake for partition, seat in self._seats.items()}

@@ -1,0 +1,134 @@
+"""One transaction a batch or round: outputs, rows and position become visible together, or not.
+
+Every partition of every stage has a transactional producer of its own. It is claimed when the
+partition is assigned, before its rows are recovered: that ends what the former owner left open and
+fences it. Whoever finds itself fenced has lost the partition and ends the process at once: an
+orderly way out can hang while the group rejoins (docs/decisions/0003-fenced-means-gone.md).
+"""
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import aiokafka.producer.sender
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, ProducerFenced
+
+from agents.logs import log
+from streams.intake import Work, Write
+
+EXIT_FENCED = 70
+TRANSACTION_TIMEOUT_MS = 10_000
+BATCH_BYTES_MAX = 512 << 10
+REQUEST_BYTES_MAX = 8 << 20
+
+# After CONCURRENT_TRANSACTIONS (the marker of the last transaction is still on its way) aiokafka
+# sleeps this long; its own 20 ms would be most of a round.
+aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.002
+
+
+class Transactions(Protocol):
+    """What a station writes through."""
+
+    async def claim(self, partitions: Iterable[int]) -> None:
+        """Become the only writer of these partitions."""
+        ...
+
+    async def release(self, partitions: Iterable[int]) -> None:
+        """Give these partitions up."""
+        ...
+
+    async def write(self, partition: int, work: Work) -> None:
+        """Write all of `work`, or nothing that anybody can read."""
+        ...
+
+
+class KafkaTransactions:
+    """Transactions of one stage on a real broker.
+
+    name_of: topic as declared -> topic in Kafka. rows_topic: where changed rows go.
+    """
+
+    def __init__(
+        self,
+        transactional_id: str,
+        client: Mapping[str, Any],
+        *,
+        name_of: Mapping[str, str],
+        rows_topic: str,
+    ) -> None:
+        self._transactional_id, self._client = transactional_id, client
+        self._name_of, self._rows_topic = name_of, rows_topic
+        self._producers: dict[int, AIOKafkaProducer] = {}
+
+    async def claim(self, partitions: Iterable[int]) -> None:
+        fresh = sorted(set(partitions) - self._producers.keys())
+        await asyncio.gather(*(self._start(partition) for partition in fresh))
+
+    async def _start(self, partition: int) -> None:
+        producer = AIOKafkaProducer(
+            **self._client,
+            acks="all",
+            linger_ms=0,
+            retry_backoff_ms=20,
+            max_batch_size=BATCH_BYTES_MAX,
+            max_request_size=REQUEST_BYTES_MAX,
+            compression_type="zstd",
+            transactional_id=f"{self._transactional_id}-{partition}",
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+        )
+        await producer.start()
+        self._producers[partition] = producer
+
+    async def release(self, partitions: Iterable[int]) -> None:
+        gone = [self._producers.pop(p) for p in set(partitions) & self._producers.keys()]
+        for producer in gone:
+            try:
+                await asyncio.wait_for(producer.stop(), 5)
+            except (TimeoutError, KafkaError) as error:
+                log.warning("a producer did not stop", stage=self._transactional_id, error=error)
+
+    async def write(self, partition: int, work: Work) -> None:
+        try:
+            await self._write(self._producers[partition], partition, work)
+        except ProducerFenced:
+            log.error("fenced: another worker has this partition", partition=partition)
+            os._exit(EXIT_FENCED)
+
+    async def _write(self, producer: AIOKafkaProducer, partition: int, work: Work) -> None:
+        by_place: dict[tuple[str, int], list[Write]] = {}
+        for write in work.writes:
+            place = (self._name_of[write.topic], write.partition)
+            by_place.setdefault(place, []).append(write)
+        at = work.writes[-1].timestamp if work.writes else 0
+        by_place[self._rows_topic, partition] = [
+            Write(self._rows_topic, partition, key, blob, at) for key, blob in work.rows
+        ]
+        await producer.begin_transaction()
+        sent = []
+        for (topic, number), writes in by_place.items():
+            batches = _batches(producer, writes)
+            sent += [await producer.send_batch(batch, topic, partition=number) for batch in batches]
+        for future in sent:
+            await future
+        await producer.commit_transaction()
+
+
+def _batches(producer: AIOKafkaProducer, writes: Iterable[Write]) -> Iterable[Any]:
+    """Record batches of up to `BATCH_BYTES_MAX`; a larger record has one of its own."""
+    batch = producer.create_batch()
+    for write in writes:
+        record = {
+            "key": write.key,
+            "value": write.value,
+            "timestamp": write.timestamp,
+            "headers": list(write.headers),
+        }
+        if batch.append(**record) is None:
+            batch.close()
+            yield batch
+            batch = producer.create_batch()
+            batch.append(**record)
+    batch.close()
+    yield batch

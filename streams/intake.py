@@ -1,0 +1,405 @@
+"""From what a partition has read to the next transaction: the pure half of the station loop.
+
+An intake is handed records as they are read and answers with work: what to write to which topic,
+which rows to keep and the position that covers both. The shell writes it in one transaction and
+says so (`done`); the replay writes it to lists. Ingest passes on what it reads, batch by batch;
+identity and profile apply it round by round.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Generic, NamedTuple, Protocol
+from zlib import crc32
+
+import msgspec
+
+from schemas.events import Event, RejectedEvent
+from schemas.outputs import ClockStruck
+from schemas.records import (
+    INNER_SCHEMA,
+    Body,
+    Clock,
+    DefinitionsPublished,
+    EventArrived,
+    Late,
+    Passed,
+)
+from schemas.rows import DEFINITIONS_KEY, POSITION_KEY, POSITION_SCHEMA, DefinitionsRow, Position
+from schemas.topics import (
+    CONSENT,
+    DEAD_LETTERS,
+    IDENTITY_REQUESTS,
+    PROFILE_UPDATES,
+    SEND_COMMANDS,
+    STORE_EVENTS,
+    STORE_EVENTS_REJECTED,
+    Topic,
+)
+from schemas.values import LATE, RECORD, Instant, Stage
+from streams.apply import SLICE_MAX, Failed, ReadRow, Said, Slice, Timers, play
+from streams.core import BACK, NEXT, PEER, Core, RowT, definitions_row
+from streams.instants import to_timestamp
+from streams.rounds import BOUNDS_MAX, WAITING_MAX, Rounds
+
+INPUTS: Mapping[Stage, Topic] = {
+    "ingest": STORE_EVENTS,
+    "identity": IDENTITY_REQUESTS,
+    "profile": PROFILE_UPDATES,
+}
+"""stage -> the topic it reads."""
+
+_PUBLIC_CLOCK: Mapping[Stage, Topic] = {"identity": CONSENT, "profile": SEND_COMMANDS}
+_LAG = {PEER: 1, BACK: 2}
+
+_pack = msgspec.msgpack.Encoder().encode
+_to_json = msgspec.json.Encoder().encode
+_position = msgspec.msgpack.Decoder(Position).decode
+
+
+class LogRecord(Protocol):
+    """A record as Kafka's client hands it over."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class Write(NamedTuple):
+    """A record to be written: `topic` without namespace, timestamp in milliseconds."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes
+    timestamp: Instant
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Work(NamedTuple):
+    """One transaction: all of it becomes visible, or none.
+
+    rows:  changed rows of the station's table, the partition's position last.
+    low:   the lowest offset still needed after it: what may be acknowledged.
+    steps: how many records and timers it holds; clock: the boundary it completes, if it does.
+    """
+
+    writes: list[Write]
+    rows: list[tuple[bytes, bytes]]
+    low: int
+    steps: int
+    clock: Instant | None
+    failures: int
+
+
+class Intake(Protocol):
+    """What the station loop drives."""
+
+    def read(self, records: Iterable[LogRecord]) -> None:
+        """Take what was read from the partition's log, in its order."""
+        ...
+
+    def next(self) -> Work | None:
+        """The next transaction, or None until more is read. Ask again when it is written."""
+        ...
+
+    def read_again_from(self) -> int | None:
+        """Where the log has to be read again from, because it was the buffer; else None."""
+        ...
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """The partition of a key in every topic that a station writes."""
+    return crc32(key.encode()) % partitions
+
+
+def load_position(blob: bytes | None, partitions: int) -> Position:
+    """The position as it was kept, or the beginning.
+
+    Raises: ValueError where the partition count has changed or a newer version wrote it.
+    """
+    if blob is None:
+        return Position(partitions=partitions)
+    position = _position(blob)
+    if position.schema > POSITION_SCHEMA:
+        raise ValueError(f"its position has schema {position.schema}, newer than this version's")
+    if position.partitions != partitions:
+        raise ValueError(
+            f"its input had {position.partitions} partitions and now has {partitions}: a change of "
+            "the number of partitions is a migration"
+        )
+    return position
+
+
+# --- ingest --------------------------------------------------------------------------------------
+
+
+class Tick(NamedTuple):
+    """A record that only says that time has passed."""
+
+
+class ReadEvent(Protocol):
+    """Reads one record of `store-events` (streams/ingest/read.py, bound to its settings)."""
+
+    def __call__(
+        self, record: LogRecord, received_at: Instant
+    ) -> tuple[str, Event] | RejectedEvent | Tick | DefinitionsPublished: ...
+
+    def adopt(self, published: DefinitionsPublished) -> None: ...
+
+
+class PassIntake:
+    """Ingest: what is valid goes on to identity, what is not to `store-events-rejected`.
+
+    believes: whether a tick's instant can be now; in live namespaces the shell looks at its watch.
+    """
+
+    def __init__(
+        self,
+        reader: ReadEvent,
+        partition: int,
+        position: Position,
+        *,
+        believes: Callable[[Instant], bool] = lambda _: True,
+    ) -> None:
+        self._reader, self._partition, self._believes = reader, partition, believes
+        self._partitions = position.partitions
+        self._received_at, self._next = position.received_at, position.offset
+        self._read: deque[LogRecord] = deque()
+        self.disbelieved = 0
+
+    def read(self, records: Iterable[LogRecord]) -> None:
+        self._read.extend(record for record in records if record.offset >= self._next)
+
+    def next(self) -> Work | None:
+        if not self._read:
+            return None
+        writes: list[Write] = []
+        rows: list[tuple[bytes, bytes]] = []
+        steps, clock = 0, None
+        while self._read and steps < SLICE_MAX:
+            record = self._read.popleft()
+            steps += 1
+            self._next = record.offset + 1
+            at = self._received_at = max(self._received_at, record.timestamp)
+            said = self._reader(record, at)
+            origin = (at, self._partition, record.offset)
+            if isinstance(said, tuple) and not isinstance(said, Tick):
+                key, event = said
+                writes.append(self._pass_on(key, EventArrived(event), origin, None))
+            elif isinstance(said, Tick):
+                if self._believes(at):
+                    clock = at - 1
+                    writes.extend(self._clocks(clock))
+                else:
+                    self.disbelieved += 1
+            elif isinstance(said, RejectedEvent):
+                writes.append(_rejected(record, said, self._partition, at))
+            else:
+                self._reader.adopt(said)
+                blob = _pack(definitions_row(said, origin))
+                rows.append((DEFINITIONS_KEY % said.store.encode(), blob))
+                if self._partition == 0:
+                    every = range(self._partitions)
+                    writes.extend(self._pass_on("", said, (*origin, p), p) for p in every)
+        rows.append((POSITION_KEY % self._partition, _pack(self._position())))
+        return Work(writes, rows, self._next, steps, clock, 0)
+
+    def read_again_from(self) -> int | None:
+        return None
+
+    def _pass_on(
+        self, key: str, body: Body, origin: tuple[int, ...], partition: int | None
+    ) -> Write:
+        passed = Passed(INNER_SCHEMA, origin[0], RECORD, origin, body)
+        to = partition_of(key, self._partitions) if partition is None else partition
+        return Write(IDENTITY_REQUESTS.name, to, key.encode(), _pack(passed), origin[0])
+
+    def _clocks(self, at: Instant) -> list[Write]:
+        value = _pack(Clock(INNER_SCHEMA, "ingest", self._partition, at))
+        return [
+            Write(IDENTITY_REQUESTS.name, partition, b"", value, at)
+            for partition in range(self._partitions)
+        ]
+
+    def _position(self) -> Position:
+        return Position(
+            offset=self._next,
+            low=self._next,
+            received_at=self._received_at,
+            partitions=self._partitions,
+        )
+
+
+def _rejected(record: LogRecord, why: RejectedEvent, partition: int, at: Instant) -> Write:
+    """The original bytes; why they were rejected is in the headers."""
+    headers = [
+        ("reason", why.reason.encode()),
+        ("detail", why.detail.encode(errors="backslashreplace")),
+        ("field", (why.field or "").encode(errors="backslashreplace")),
+        ("position", b"" if why.position is None else b"%d" % why.position),
+        ("topic", STORE_EVENTS.name.encode()),
+        ("partition", b"%d" % partition),
+        ("offset", b"%d" % record.offset),
+    ]
+    return Write(
+        STORE_EVENTS_REJECTED.name,
+        partition,
+        record.key or b"",
+        record.value or b"",
+        at,
+        tuple(headers),
+    )
+
+
+# --- identity and profile ------------------------------------------------------------------------
+
+
+class RoundIntake(Generic[RowT]):
+    """Identity and profile: what was read is applied round by round.
+
+    read_row: the bytes of a row of this partition, None where there is none. It must show what
+              was written with the work before.
+    rows:     all rows of this partition with their keys: the timers are made from them.
+    """
+
+    def __init__(
+        self,
+        core: Core[RowT],
+        partition: int,
+        position: Position,
+        read_row: ReadRow,
+        rows: Iterable[tuple[bytes, bytes]] = (),
+        *,
+        waiting_max: int = WAITING_MAX,
+        bounds_max: int = BOUNDS_MAX,
+        steps_max: int = SLICE_MAX,
+    ) -> None:
+        self.core, self._partition, self._read_row = core, partition, read_row
+        self._partitions, self._steps_max = position.partitions, steps_max
+        self.rounds = Rounds(
+            core.stage,
+            position.partitions,
+            position,
+            waiting_max=waiting_max,
+            bounds_max=bounds_max,
+        )
+        self.timers = Timers()
+        self.wakes_until: Instant | None = None
+        self._again: int | None = None
+        for key, blob in rows:
+            if is_row_of_a_key(key):
+                self.timers.set(key.decode(), core.wake_at(core.decode(blob)))
+
+    def read(self, records: Iterable[LogRecord]) -> None:
+        read = self.rounds.read
+        for record in records:
+            assert record.value is not None, "inner topics carry no empty records"
+            read(record.offset, (record.key or b"").decode(), record.value)
+
+    def next(self) -> Work | None:
+        window = self.rounds.ready()
+        if window is None:
+            if self.rounds.starving:
+                self._again = self.rounds.read_again()
+            return None
+        piece = play(
+            self.core,
+            self._read_row,
+            self.rounds,
+            self.timers,
+            window,
+            steps_max=self._steps_max,
+            wakes_until=self.wakes_until,
+        )
+        whole = window.limit == (window.bound, LATE, ())
+        finished = window.bound if piece.over and whole else None
+        if piece.over and finished is None and not piece.steps:
+            self._again = self.rounds.read_again()
+            return None
+        position = self.rounds.applied(piece.turn, finished)
+        if piece.adopted is not None:
+            self.core = self.core.adopt(piece.adopted)
+        return self._work(piece, window.bound, finished, position)
+
+    def read_again_from(self) -> int | None:
+        again, self._again = self._again, None
+        return again
+
+    def _work(
+        self, piece: Slice, bound: Instant, finished: Instant | None, position: Position
+    ) -> Work:
+        writes = [self._write(said, bound) for said in piece.said]
+        writes += [self._dead_letter(failed) for failed in piece.failed]
+        if piece.adopted is not None and self.core.stage == "identity":
+            instant, kind, origin = piece.turn
+            passed = Passed(INNER_SCHEMA, instant, kind, (*origin, 0), piece.adopted)
+            writes.append(Write(PROFILE_UPDATES.name, self._partition, b"", _pack(passed), instant))
+        if finished is not None:
+            writes += self._clocks(finished)
+        rows = [*piece.rows, (POSITION_KEY % self._partition, _pack(position))]
+        return Work(writes, rows, position.low, piece.steps, finished, len(piece.failed))
+
+    def _write(self, said: Said, bound: Instant) -> Write:
+        (to, key, record), instant, kind, origin = said
+        stage, partitions = self.core.stage, self._partitions
+        if to == NEXT:
+            value = _pack(Passed(INNER_SCHEMA, instant, kind, origin, record))  # type: ignore[arg-type]
+            return Write(
+                PROFILE_UPDATES.name, partition_of(key, partitions), key.encode(), value, instant
+            )
+        if to in _LAG:
+            value = _pack(Late(INNER_SCHEMA, bound, _LAG[to], origin, record))  # type: ignore[arg-type]
+            topic = INPUTS[stage] if to == PEER else IDENTITY_REQUESTS
+            return Write(topic.name, partition_of(key, partitions), key.encode(), value, instant)
+        return Write(to, self._partition, key.encode(), _to_json(record), instant)
+
+    def _clocks(self, at: Instant) -> list[Write]:
+        """To whoever hears this stage: both inner topics, and those who read what it says."""
+        stage, partition = self.core.stage, self._partition
+        value = _pack(Clock(INNER_SCHEMA, stage, partition, at))
+        clocks = [
+            Write(topic.name, number, b"", value, at)
+            for topic in (IDENTITY_REQUESTS, PROFILE_UPDATES)
+            for number in range(self._partitions)
+        ]
+        struck = _to_json(ClockStruck(partition=partition, at=to_timestamp(at)))
+        key = b"clock/%d" % partition
+        clocks.append(Write(_PUBLIC_CLOCK[stage].name, partition, key, struck, at))
+        return clocks
+
+    def _dead_letter(self, failed: Failed) -> Write:
+        """The body whose step raised (nothing, where a timer did) and why, in the headers."""
+        headers = (
+            ("station", self.core.stage.encode()),
+            ("reason", failed.reason.encode()),
+            ("topic", INPUTS[self.core.stage].name.encode()),
+            ("partition", b"%d" % self._partition),
+            ("offset", b"" if failed.offset is None else b"%d" % failed.offset),
+        )
+        return Write(
+            DEAD_LETTERS.name,
+            self._partition,
+            failed.key.encode(),
+            failed.body or b"",
+            failed.turn[0],
+            headers,
+        )
+
+
+def is_row_of_a_key(key: bytes) -> bool:
+    """Whether a table's key is that of a row, and not a position or the definitions."""
+    return not key.startswith((b"position/", b"definitions/"))
+
+
+def adopted_in(rows: Iterable[tuple[bytes, bytes]]) -> list[DefinitionsPublished]:
+    """The definitions that a partition's rows say are in force, store by store."""
+    decode = msgspec.msgpack.Decoder(DefinitionsRow).decode
+    kept = [decode(blob) for key, blob in rows if key.startswith(b"definitions/")]
+    return [row.published for row in sorted(kept, key=lambda row: row.published.store)]

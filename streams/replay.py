@@ -1,0 +1,176 @@
+"""The whole path in memory: the very intakes and cores that run live, over a log that is a list.
+
+Comes in: records of `store-events` with their partition, offset and timestamp, ticks and
+definitions among them. Goes out: what the public topics would hold, record by record, partition by
+partition. Simulation, what-if, property tests and `tillstream replay` use it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from schemas.rows import Position
+from schemas.topics import IDENTITY_REQUESTS, PROFILE_UPDATES, STORE_EVENTS
+from schemas.values import Instant, Stage
+from streams.core import Core
+from streams.intake import (
+    INPUTS,
+    Intake,
+    LogRecord,
+    PassIntake,
+    ReadEvent,
+    RoundIntake,
+    Work,
+    Write,
+    is_row_of_a_key,
+)
+
+STAGES: tuple[Stage, ...] = ("ingest", "identity", "profile")
+_INNER = {IDENTITY_REQUESTS.name, PROFILE_UPDATES.name}
+
+
+class MemoryRecord(NamedTuple):
+    """A record of a log in memory."""
+
+    offset: int
+    timestamp: Instant
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class _Log:
+    """One partition of a topic. What nobody needs any more is let go."""
+
+    def __init__(self) -> None:
+        self._records: list[LogRecord] = []
+        self._first = 0
+        self.end = 0
+
+    def append(self, record: LogRecord) -> None:
+        self._records.append(record)
+        self.end += 1
+
+    def since(self, place: int) -> list[LogRecord]:
+        return self._records[max(0, place - self._first) :]
+
+    def let_go(self, place: int) -> None:
+        """Forget what is before `place` (counted from the first record ever)."""
+        if place - self._first > 4096:
+            del self._records[: place - self._first]
+            self._first = place
+
+
+class _Seat:
+    """One partition of one stage: its intake, its rows, how far it has read."""
+
+    def __init__(self, intake: Intake, log: _Log, rows: dict[bytes, bytes]) -> None:
+        self.intake, self.log, self.rows = intake, log, rows
+        self.read = 0
+
+    def works(self) -> Iterator[Work]:
+        fresh = self.log.since(self.read)
+        self.read = self.log.end
+        if fresh:
+            self.intake.read(fresh)
+        while (work := self.intake.next()) is not None:
+            yield work
+        self.log.let_go(self.read)
+
+
+class Replay:
+    """The path in memory.
+
+    partitions: of every topic, as in the deployment that is replayed.
+    reader:     makes the reader of a partition of `store-events`.
+    identity, profile: the cores, with no definitions adopted.
+    """
+
+    def __init__(
+        self,
+        partitions: int,
+        *,
+        reader: Callable[[], ReadEvent],
+        identity: Core[Any],
+        profile: Core[Any],
+    ) -> None:
+        self.partitions = partitions
+        self._logs: dict[tuple[str, int], _Log] = defaultdict(_Log)
+        self._said: list[Write] = []
+        self._seats: dict[tuple[Stage, int], _Seat] = {}
+        for stage in STAGES:
+            for partition in range(partitions):
+                rows: dict[bytes, bytes] = {}
+                position = Position(partitions=partitions)
+                intake: Intake
+                if stage == "ingest":
+                    intake = PassIntake(reader(), partition, position)
+                else:
+                    core = identity if stage == "identity" else profile
+                    intake = RoundIntake(core, partition, position, rows.get)
+                log = self._logs[INPUTS[stage].name, partition]
+                self._seats[stage, partition] = _Seat(intake, log, rows)
+
+    def append(
+        self,
+        partition: int,
+        value: bytes | None,
+        received_at: Instant,
+        *,
+        offset: int | None = None,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
+        """Add a record to `store-events`; `offset` defaults to the next one of the partition."""
+        log = self._logs[STORE_EVENTS.name, partition]
+        place = log.end if offset is None else offset
+        log.append(MemoryRecord(place, received_at, key, value, headers))
+
+    def run(self) -> list[Write]:
+        """Run all rounds that may run; returns what was said to the outside since the last call.
+
+        Within a topic and partition the order is that of the live path.
+        """
+        moved = True
+        while moved:
+            moved = False
+            for seat in self._seats.values():
+                for work in seat.works():
+                    moved = True
+                    seat.rows.update(work.rows)
+                    self._deliver(work.writes)
+        said, self._said = self._said, []
+        return said
+
+    def _deliver(self, writes: Sequence[Write]) -> None:
+        for write in writes:
+            if write.topic in _INNER:
+                log = self._logs[write.topic, write.partition]
+                log.append(MemoryRecord(log.end, write.timestamp, write.key, write.value))
+            else:
+                self._said.append(write)
+
+    def wake_until(self, instant: Instant | None) -> None:
+        """Let no timer run that is due after `instant`: the end of the replay."""
+        for seat in self._seats.values():
+            if isinstance(seat.intake, RoundIntake):
+                seat.intake.wakes_until = instant
+
+    def next_wake(self) -> Instant | None:
+        """The earliest instant at which time alone changes something."""
+        heads = (
+            seat.intake.timers.peek()
+            for seat in self._seats.values()
+            if isinstance(seat.intake, RoundIntake)
+        )
+        return min((head[0] for head in heads if head is not None), default=None)
+
+    def rows(self, stage: Stage) -> Iterator[tuple[int, bytes, bytes]]:
+        """(partition, key, row) of a stage's table, positions and definitions left out."""
+        for (of, partition), seat in self._seats.items():
+            if of == stage:
+                yield from (
+                    (partition, key, blob)
+                    for key, blob in seat.rows.items()
+                    if is_row_of_a_key(key)
+                )

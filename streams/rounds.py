@@ -1,0 +1,297 @@
+"""The order in which a partition of identity or profile applies what it reads.
+
+Comes in: records of the partition's log, as read. Goes out: rounds, in the order of turns, so that
+what a partition does depends on `store-events` alone, not on lag, batches, restarts or which source
+was read first (docs/architecture.md, Rounds).
+
+The ticks of source partition 0 end the rounds of every partition; those of other partitions only
+permit them. Round n holds the turns in [(b[n-1], LATE), (b[n], LATE)). It may run when every source
+has been heard: the stage before up to b[n], the own stage (this partition too) up to b[n-1], the
+stage behind up to b[n-2]. Late messages open the round `lag` boundaries after the one in which they
+were sent, whenever they arrive.
+"""
+
+import heapq
+from collections import deque
+from typing import Final, NamedTuple
+
+import msgspec
+
+from schemas.records import Clock, Late, Passed
+from schemas.rows import POSITION_SCHEMA, Position
+from schemas.values import LATE, Instant, Origin, Stage, Turn
+
+LAGS: Final[dict[Stage, dict[Stage, int]]] = {
+    "identity": {"ingest": 0, "identity": 1, "profile": 2},
+    "profile": {"identity": 0, "profile": 1},
+}
+"""stage -> the stages it hears, and how many boundaries each may be behind."""
+
+BEFORE: Final[dict[Stage, Stage]] = {"identity": "ingest", "profile": "identity"}
+
+WAITING_MAX = 200_000
+"""How many records a partition keeps waiting; beyond that the log itself is the buffer."""
+
+BYTES_MAX = 256 << 20
+BOUNDS_MAX = 100_000
+
+END: Final[Turn] = (1 << 62, LATE, ())
+
+
+class BrokenPromise(Exception):
+    """A record came after a clock had said that it could not come any more. Nothing may go on."""
+
+
+class WaitingRecord(NamedTuple):
+    """A record that waits for its turn. `body` is decoded when its turn has come."""
+
+    turn: Turn
+    offset: int
+    key: str
+    body: bytes | memoryview
+
+
+class _LateMessage(NamedTuple):
+    after: Instant
+    lag: int
+    origin: Origin
+    offset: int
+    key: str
+    body: bytes | memoryview
+
+
+class Round(NamedTuple):
+    """What may be applied now: waiting records with turns in [start, limit).
+
+    bound: the boundary that ends the round; `limit` is before it while records were forgotten.
+    """
+
+    start: Turn
+    limit: Turn
+    bound: Instant
+
+
+class RawPassed(Passed, frozen=True, tag="passed"):
+    """`Passed` with its body left encoded."""
+
+    body: msgspec.Raw  # type: ignore[assignment]
+
+
+class RawLate(Late, frozen=True, tag="late"):
+    """`Late` with its body left encoded."""
+
+    body: msgspec.Raw  # type: ignore[assignment]
+
+
+_decode = msgspec.msgpack.Decoder(RawPassed | RawLate | Clock).decode
+
+
+class Rounds:
+    """What one partition has read and not yet applied.
+
+    position: as loaded with the rows; what it covers is skipped when it is read again.
+    waiting_max, bytes_max, bounds_max: bounds on memory; over one of them the largest turns are
+    forgotten, only smaller ones are applied, and the log is read again from `position.low`.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        partitions: int,
+        position: Position,
+        *,
+        waiting_max: int = WAITING_MAX,
+        bytes_max: int = BYTES_MAX,
+        bounds_max: int = BOUNDS_MAX,
+    ) -> None:
+        self.partitions = partitions
+        self.waiting: list[WaitingRecord] = []
+        self._lags = {
+            f"{source}/{number}": lag
+            for source, lag in LAGS[stage].items()
+            for number in range(partitions)
+        }
+        self._metronome = f"{BEFORE[stage]}/0"
+        self._waiting_max, self._bytes_max = waiting_max, bytes_max
+        self._bounds_max = bounds_max
+        self._done = position.done
+        self._turn = position.turn
+        self._known = position.offset
+        self._low = position.low
+        self._front = position.offset
+        self._heard = dict.fromkeys(self._lags, 0) | position.heard
+        self._restart(position.low)
+
+    def _restart(self, offset: int) -> None:
+        """Forget all that waits: the log is read (again) from `offset`."""
+        self.waiting.clear()
+        self._late: list[_LateMessage] = []
+        self._bounds: deque[tuple[Instant, int]] = deque()
+        self._horizon = END
+        self._forgotten: int | None = None
+        self._bounds_forgotten = False
+        self._bytes = 0
+        self._next = offset
+        self._reading: deque[int] = deque()
+        self._open: set[int] = set()
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def read(self, offset: int, key: str, value: bytes) -> None:
+        """Take a record of the log; offsets grow (transaction markers leave holes).
+
+        Raises: BrokenPromise where its turn is over though it was never read before.
+        """
+        record = _decode(value)
+        self._next = offset + 1
+        self._front = max(self._front, self._next)
+        if type(record) is RawPassed:
+            self._read_passed(offset, key, record)
+        elif type(record) is Clock:
+            self._read_clock(offset, record)
+        else:
+            assert type(record) is RawLate
+            self._read_late(offset, key, record)
+
+    def _read_passed(self, offset: int, key: str, record: RawPassed) -> None:
+        turn = (record.instant, record.kind, record.origin)
+        if turn <= self._turn:
+            if offset >= self._known:
+                raise BrokenPromise(f"{turn} came at offset {offset}, after {self._turn} was done")
+            return
+        if turn >= self._horizon:
+            self._forget(offset)
+            return
+        body = record.body
+        heapq.heappush(self.waiting, WaitingRecord(turn, offset, key, memoryview(body)))
+        self._bytes += len(memoryview(body))
+        self._keep(offset)
+        if len(self.waiting) > self._waiting_max or self._bytes > self._bytes_max:
+            self._forget_largest()
+
+    def _read_late(self, offset: int, key: str, record: RawLate) -> None:
+        after, lag = record.after, record.lag
+        place = (self._done[-1], LATE, record.origin)
+        if after <= self._done[-lag - 1] or (after <= self._done[-lag] and place <= self._turn):
+            return  # applied before
+        self._late.append(
+            _LateMessage(after, lag, record.origin, offset, key, memoryview(record.body))
+        )
+        self._keep(offset)
+
+    def _read_clock(self, offset: int, clock: Clock) -> None:
+        source = f"{clock.stage}/{clock.partition}"
+        if clock.at <= self._heard[source] and source != self._metronome:
+            return
+        self._heard[source] = max(self._heard[source], clock.at)
+        last = self._bounds[-1][0] if self._bounds else self._done[-1]
+        if source != self._metronome or clock.at <= last:
+            return
+        if self._bounds_forgotten or len(self._bounds) >= self._bounds_max:
+            if not self._bounds_forgotten:
+                self._horizon = min(self._horizon, (last, LATE, ()))
+            self._bounds_forgotten = True
+            self._forget(offset)
+            return
+        self._bounds.append((clock.at, offset))
+        self._keep(offset)
+
+    def _keep(self, offset: int) -> None:
+        self._open.add(offset)
+        self._reading.append(offset)
+
+    def _forget(self, offset: int) -> None:
+        if self._forgotten is None or offset < self._forgotten:
+            self._forgotten = offset
+
+    def _forget_largest(self) -> None:
+        """Keep the smaller half of the turns; the rest is read again when its turn nears."""
+        self.waiting.sort()
+        half = max(1, len(self.waiting) // 2)
+        for record in self.waiting[half:]:
+            self._open.discard(record.offset)
+            self._forget(record.offset)
+        self._horizon = self.waiting[half].turn
+        del self.waiting[half:]
+        self._bytes = sum(len(record.body) for record in self.waiting)
+
+    # --- running -------------------------------------------------------------------------------
+
+    def ready(self) -> Round | None:
+        """The round that may run now, or None until more has been read."""
+        if not self._bounds or self._next < self._front:
+            return None
+        bound = self._bounds[0][0]
+        ends = (*self._done, bound)
+        heard = self._heard
+        if any(heard[source] < ends[-1 - lag] for source, lag in self._lags.items()):
+            return None
+        self._admit_late()
+        start = max(self._turn, (self._done[-1], LATE, ()))
+        return Round(start, min((bound, LATE, ()), self._horizon), bound)
+
+    def _admit_late(self) -> None:
+        """Late messages whose boundary has come open the round, in the order of origin."""
+        done = self._done
+        staying = []
+        for message in self._late:
+            if message.after > done[-message.lag]:
+                staying.append(message)
+                continue
+            turn = (done[-1], LATE, message.origin)
+            item = WaitingRecord(turn, message.offset, message.key, message.body)
+            heapq.heappush(self.waiting, item)
+            self._bytes += len(message.body)
+        self._late = staying
+
+    @property
+    def starving(self) -> bool:
+        """All boundaries that were not forgotten are done: the log has to be read again."""
+        return self._bounds_forgotten and not self._bounds
+
+    def read_again(self) -> int:
+        """Start over at the lowest offset still needed; returns it."""
+        self._restart(self._low)
+        return self._low
+
+    def pop(self) -> WaitingRecord:
+        """Take the record with the smallest turn."""
+        record = heapq.heappop(self.waiting)
+        self._open.discard(record.offset)
+        self._bytes -= len(record.body)
+        return record
+
+    def applied(self, turn: Turn, finished: Instant | None, received_at: Instant = 0) -> Position:
+        """Note that all up to `turn` is applied (`finished`: the boundary that was reached)."""
+        self._turn = turn
+        if finished is not None:
+            self._done = (*self._done[1:], finished)
+            self._turn = (finished, LATE, ())
+            _, offset = self._bounds.popleft()
+            self._open.discard(offset)
+        while self._reading and self._reading[0] not in self._open:
+            self._reading.popleft()
+        low = self._reading[0] if self._reading else self._next
+        self._low = low if self._forgotten is None else min(low, self._forgotten)
+        self._known = max(self._known, self._next)
+        return Position(
+            schema=POSITION_SCHEMA,
+            done=self._done,
+            turn=self._turn,
+            offset=max(self._front, self._known),
+            low=self._low,
+            heard=dict(self._heard),
+            received_at=received_at,
+            partitions=self.partitions,
+        )
+
+    # --- figures -------------------------------------------------------------------------------
+
+    @property
+    def clock(self) -> Instant:
+        """The last boundary done: the `now` of this partition."""
+        return self._done[-1]
+
+    def held_back_by(self) -> tuple[str, Instant]:
+        """The source that was heard least far, and how far: who holds time back."""
+        return min(self._heard.items(), key=lambda item: (item[1], item[0]))
