@@ -231,7 +231,7 @@ class ProfileRow(Row):
     runs:     flow runs that go on; settled: those that ended within a day and have sent.
     flows:    `flow` or `flow/key` -> what re-entry needs.
     sent:     oldest first, at most 100.
-    events:   how many there were (the timeline has them); recent: 8-byte hashes with their receipt
+    events:   how many there were (the timeline has them); recent: 8-byte hash -> receipt
               for deduplication, oldest first, at most 512.
     wake_at:  the next instant at which time alone changes something: the least of all below.
     coarsened: names of the caps this row has run into.
@@ -253,7 +253,7 @@ class ProfileRow(Row):
     runs: list[FlowRun] = []
     flows: dict[str, FlowMemory] = {}
     sent: list[SentMemory] = []
-    recent: list[tuple[int, Instant]] = []
+    recent: dict[int, Instant] = {}
     figures: Figures = msgspec.field(default_factory=Figures)
     events: int = 0
     absorbed: list[ProfileId] = []

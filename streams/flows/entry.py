@@ -1,0 +1,207 @@
+"""Who enters a flow: every entry is a run, every refusal a decision with its reason.
+
+Only flows whose trigger matched are asked; what does not match is no entry and not recorded.
+"""
+
+from schemas.events import Event
+from schemas.outputs import Evidence, FlowTriggered, SendDecided
+from schemas.rows import FlowMemory, FlowRun, ProfileRow, Trigger
+from schemas.topics import FLOW_TRIGGERS, SEND_DECISIONS
+from schemas.values import Instant, ListId, Millis, SegmentId
+from streams.core import Output
+from streams.flows.moment import Moment
+from streams.flows.plan import FIRST, FlowPlan
+from streams.instants import DAY, to_timestamp
+from streams.segments.person import Person
+
+BACKFILL = "backfill"
+TOO_OLD = "too-old"
+PROFILE_ERASED = "profile-erased"
+NO_KEY = "no-key"
+ALREADY_RUNNING = "already-running"
+RE_ENTRY = "re-entry"
+TOO_MANY_RUNS = "too-many-runs"
+FLOW_FILTER = "flow-filter"
+
+RUNS_MAX = 50
+MEMORIES_MAX = 200
+"""Flow runs and re-entry memories a row holds."""
+
+SETTLED_FOR: Millis = DAY
+SETTLED_MAX = 10
+"""How long, and how many of, the runs that ended and have sent are kept."""
+
+
+def enter_by_event(moment: Moment, event: Event) -> None:
+    """Start the flows whose trigger is this event."""
+    trigger = None
+    for plan in moment.plans.by_metric.get(event.metric, ()):
+        if plan.test(event, None):
+            trigger = trigger or trigger_of(event)
+            enter(moment, plan, trigger, event)
+
+
+def enter_by_segment(
+    moment: Moment, segment: SegmentId, at: Instant, change_id: str, event: Event | None
+) -> None:
+    """Start the flows of a segment that was entered at `at`; event: what did it, None: time."""
+    for plan in moment.plans.by_segment.get(segment, ()):
+        trigger = Trigger("segment", change_id, occurred_at=at)
+        enter(moment, plan, trigger, event)
+
+
+def enter_by_list(moment: Moment, name: ListId, event: Event | None, cause: str) -> None:
+    """Start the flows of a list that was joined; cause: the id of the event or run that did it."""
+    for plan in moment.plans.by_list.get(name, ()):
+        if event is None:
+            trigger = Trigger("list", cause, occurred_at=moment.now)
+        else:
+            trigger = trigger_of(event, "list")
+        enter(moment, plan, trigger, event)
+
+
+def trigger_of(event: Event, kind: str = "event") -> Trigger:
+    """The event as a run keeps it."""
+    return Trigger(
+        kind,
+        event.id,
+        event.metric,
+        event.occurred_at,
+        event.value,
+        event.currency,
+        event.properties,
+        event.identifiers,
+    )
+
+
+def enter(moment: Moment, plan: FlowPlan, trigger: Trigger, event: Event | None) -> None:
+    """Start a run, or say why not. event: that started it, None where time or a flow did."""
+    row, now, flow = moment.row, moment.now, plan.flow
+    run = FlowRun(
+        id=moment.ids.run(row.store, row.id, flow.id, trigger.event_id),
+        flow=flow.id,
+        version=moment.program.version,
+        trigger=trigger,
+        started_at=trigger.occurred_at,
+        entered_at=now,
+        step=FIRST,
+        reached_at=now,
+    )
+    memory_key = _memory_key(plan, trigger)
+    reasons = _objections(row, plan, memory_key, event, now)
+    evidence: tuple[Evidence, ...] = ()
+    if plan.filter is not None:
+        person = Person(row, moment.program, trigger, run)
+        if not plan.filter.holds(person, now):
+            reasons.append(FLOW_FILTER)
+            evidence = plan.filter.explain(person, now)
+    if reasons:
+        _refuse(moment, run, reasons, evidence)
+        return
+    assert memory_key is not None, "an entry without its key is refused"
+    memory = row.flows.pop(memory_key, None) or FlowMemory()
+    memory.entered_at, memory.ended_at, memory.entries = now, None, memory.entries + 1
+    row.flows[memory_key] = memory
+    if len(row.flows) > MEMORIES_MAX:
+        del row.flows[next(iter(row.flows))]
+        if "flows" not in row.coarsened:
+            row.coarsened.append("flows")
+    row.runs.append(run)
+    moment.ready.append(run)
+    triggered = FlowTriggered(
+        id=run.id,
+        store=row.store,
+        profile_id=row.id,
+        flow=flow.id,
+        version=run.version,
+        trigger=plan.started_by,
+        trigger_event_id=trigger.event_id,
+        started_at=to_timestamp(run.started_at),
+        decided_at=to_timestamp(now),
+    )
+    moment.outputs.append(Output(FLOW_TRIGGERS.name, row.id, triggered))
+
+
+def end(moment: Moment, run: FlowRun, plan: FlowPlan | None) -> None:
+    """End a run. It is kept for a day if it has sent: a send of it may expire yet."""
+    row, now = moment.row, moment.now
+    row.runs.remove(run)
+    run.wake_at, run.ended_at, run.listening = None, now, False
+    if run.anew:
+        return
+    key = None if plan is None else _memory_key(plan, run.trigger)
+    if key is not None and (memory := row.flows.get(key)) is not None:
+        memory.ended_at = now
+    settle(row, now)
+    if any(sent.run_id == run.id and sent.at > now - SETTLED_FOR for sent in row.sent):
+        row.settled.append(run)
+        del row.settled[:-SETTLED_MAX]
+
+
+def settle(row: ProfileRow, now: Instant) -> None:
+    """Forget the runs that ended more than a day ago."""
+    if row.settled:
+        row.settled = [run for run in row.settled if (run.ended_at or 0) > now - SETTLED_FOR]
+
+
+def _objections(
+    row: ProfileRow, plan: FlowPlan, memory_key: str | None, event: Event | None, now: Instant
+) -> list[str]:
+    """All reasons against an entry but the flow's filter, in the order in which they are asked."""
+    flow = plan.flow
+    reasons = []
+    if row.erased_at is not None:
+        reasons.append(PROFILE_ERASED)
+    if event is not None:
+        if event.backfill:
+            reasons.append(BACKFILL)
+        if event.received_at - event.occurred_at > flow.trigger_max_age:
+            reasons.append(TOO_OLD)
+    if memory_key is None:
+        reasons.append(NO_KEY)
+        return reasons
+    if any(
+        run.flow == flow.id and not run.anew and _memory_key(plan, run.trigger) == memory_key
+        for run in row.runs
+    ):
+        reasons.append(ALREADY_RUNNING)
+    memory = row.flows.get(memory_key)
+    if memory is not None and flow.re_entry.rule != "always":
+        allowed_at = memory.entered_at + flow.re_entry.after
+        if flow.re_entry.rule == "never" or now < allowed_at:
+            reasons.append(RE_ENTRY)
+    if len(row.runs) >= RUNS_MAX:
+        reasons.append(TOO_MANY_RUNS)
+        if "runs" not in row.coarsened:
+            row.coarsened.append("runs")
+    return reasons
+
+
+def _memory_key(plan: FlowPlan, trigger: Trigger) -> str | None:
+    """`flow` or `flow/key`; None where the trigger lacks the flow's key."""
+    if plan.key is None:
+        return plan.flow.id
+    value = plan.key(trigger)
+    return None if value is None else f"{plan.flow.id}/{value}"
+
+
+def _refuse(
+    moment: Moment, run: FlowRun, reasons: list[str], evidence: tuple[Evidence, ...]
+) -> None:
+    row = moment.row
+    decided = SendDecided(
+        id=moment.ids.derive("refused", run.id, moment.now),
+        store=row.store,
+        profile_id=row.id,
+        flow=run.flow,
+        flow_run_id=None,
+        message=None,
+        channel=None,
+        outcome="refused",
+        reason=reasons[0],
+        reasons=tuple(reasons),
+        trigger_event_id=run.trigger.event_id,
+        decided_at=to_timestamp(moment.now),
+        evidence=evidence,
+    )
+    moment.outputs.append(Output(SEND_DECISIONS.name, row.id, decided))

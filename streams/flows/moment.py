@@ -1,0 +1,50 @@
+"""What is being done to one profile at one instant: what was said and what was touched so far."""
+
+from schemas.rows import FlowRun, ProfileRow
+from schemas.values import Channel, Instant, ListId
+from streams.core import Output
+from streams.definitions.program import Program
+from streams.flows.plan import FlowPlans
+from streams.ids import Ids
+
+
+class Moment:
+    """One step's work on one row.
+
+    outputs: what was said, in order.
+    features, traits, channels, lists: what was touched and no segment has looked at yet; traits are
+             also the kinds of identifiers that were added.
+    joined:  (list, id of what did it) of lists joined, whose flows have not been asked yet.
+    ready:   runs that go on at once, in order.
+    """
+
+    __slots__ = (
+        "channels",
+        "features",
+        "ids",
+        "joined",
+        "lists",
+        "now",
+        "outputs",
+        "plans",
+        "program",
+        "ready",
+        "row",
+        "traits",
+    )
+
+    def __init__(
+        self, row: ProfileRow, program: Program, plans: FlowPlans, ids: Ids, now: Instant
+    ) -> None:
+        self.row = row
+        self.program = program
+        self.plans = plans
+        self.ids = ids
+        self.now = now
+        self.outputs: list[Output] = []
+        self.features: set[str] = set()
+        self.traits: set[str] = set()
+        self.channels: set[Channel] = set()
+        self.lists: set[ListId] = set()
+        self.joined: list[tuple[ListId, str]] = []
+        self.ready: list[FlowRun] = []

@@ -1,0 +1,349 @@
+"""One profile's way through a flow: a run goes on at once through all that needs no waiting.
+
+State: `FlowRun` in the profile's row. Its `step` is the path to be taken next; a wait leaves the
+path behind it and an instant, so whoever waits takes the steps that are there when the wait ends.
+Where a new version of the flow lacks the step, the run goes on with what follows the branch the
+step was in, else it ends.
+"""
+
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from schemas.definitions import (
+    Exit,
+    Join,
+    Leave,
+    Notify,
+    Send,
+    SetTraits,
+    Split,
+    SplitRandom,
+    SplitTrigger,
+    Start,
+    Step,
+    Wait,
+    WaitFor,
+    WaitForDate,
+    WaitUntil,
+)
+from schemas.events import Event
+from schemas.outputs import TimelineEntry
+from schemas.rows import FlowRun, ListMembership, Trait
+from schemas.topics import TIMELINE
+from schemas.values import Instant, ListId, Properties
+from streams.core import Output
+from streams.flows.chance import choose
+from streams.flows.entry import end, enter
+from streams.flows.moment import Moment
+from streams.flows.plan import FlowPlan, Place, StepPath
+from streams.flows.sending import say, send
+from streams.flows.waits import until_date, until_time_of_day
+from streams.flows.zones import zone_named, zone_of
+from streams.instants import to_timestamp
+from streams.segments.person import Person
+
+GOAL_REACHED = "goal-reached"
+NO_DATE = "no-date"
+FLOW_GONE = "flow-gone"
+NOTIFIED = "Notification Requested"
+"""The metric under which a `notify` step stands in the timeline."""
+
+
+def hear(moment: Moment, event: Event) -> None:
+    """Let the runs hear an event: who reached the goal ends, who waited for it goes on."""
+    if event.metric not in moment.plans.listens:
+        return
+    for run in list(moment.row.runs):
+        plan = moment.plans.flows.get(run.flow)
+        if plan is None:
+            continue
+        if _is_goal(plan, run, event):
+            say(moment, run, None, None, "skipped", (GOAL_REACHED,))
+            end(moment, run, plan)
+        elif run.listening and _is_awaited(plan, run, event):
+            _branch(run, plan, "met", moment.now)
+            moment.ready.append(run)
+
+
+def _is_goal(plan: FlowPlan, run: FlowRun, event: Event) -> bool:
+    goal = plan.flow.goal
+    return (
+        goal is not None
+        and plan.goal is not None
+        and goal.metric == event.metric
+        and event.occurred_at >= run.started_at
+        and event.id != run.trigger.event_id
+        and plan.goal(event, run.trigger)
+    )
+
+
+def _is_awaited(plan: FlowPlan, run: FlowRun, event: Event) -> bool:
+    """Does the run wait for this event? Events count from the moment the step was reached."""
+    place = plan.places.get(run.step)
+    return (
+        place is not None
+        and isinstance(place.step, WaitFor)
+        and place.step.event.metric == event.metric
+        and event.occurred_at >= run.reached_at
+        and place.test is not None
+        and place.test(event, run.trigger)
+    )
+
+
+def resume(moment: Moment, run: FlowRun) -> None:
+    """Let a run go on whose time has come: a `wait_for` was missed, a wait or a hold is over."""
+    run.wake_at = None
+    if run.listening:
+        plan = moment.plans.flows.get(run.flow)
+        if plan is not None:
+            _branch(run, plan, "missed", moment.now)
+    advance(moment, run)
+
+
+def advance(moment: Moment, run: FlowRun) -> None:
+    """Take steps until the run waits or ends. Every step leads forward, so this ends."""
+    plan = moment.plans.flows.get(run.flow)
+    if plan is None:
+        say(moment, run, None, None, "skipped", (FLOW_GONE,))
+        end(moment, run, None)
+        return
+    while run.ended_at is None:
+        found = plan.place(run.step)
+        if found is None:
+            end(moment, run, plan)
+            return
+        run.step, place = found
+        if not _TAKE[type(place.step)](moment, plan, run, place):
+            return
+
+
+def _go_on(moment: Moment, plan: FlowPlan, run: FlowRun, path: StepPath | None) -> bool:
+    """Put the run before the step at `path`; at the end of the flow the run ends."""
+    run.wake_at = run.held_since = None
+    run.listening = False
+    run.attempt = 0
+    run.reached_at = moment.now
+    if path is None or run.anew:
+        end(moment, run, plan)
+        return False
+    run.step = path
+    return True
+
+
+def _branch(run: FlowRun, plan: FlowPlan, name: str, now: Instant) -> None:
+    """Leave a `wait_for` by one of its branches; what is not there leads to what follows it."""
+    run.listening, run.wake_at, run.reached_at = False, None, now
+    inside = (*run.step, name, 0)
+    if inside in plan.places:
+        run.step = inside
+        return
+    place = plan.places.get(run.step)
+    if place is not None and isinstance(place.step, WaitFor):
+        run.step = _END if place.after is None else place.after
+
+
+_END: StepPath = (1 << 30,)
+"""A path behind the last step of every flow."""
+
+
+# --- the steps -----------------------------------------------------------------------------------
+
+
+def _into(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place, name: str) -> bool:
+    inside = (*run.step, name, 0)
+    return _go_on(moment, plan, run, inside if inside in plan.places else place.after)
+
+
+def _wait_until(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place, until: Instant) -> bool:
+    if not _go_on(moment, plan, run, place.after):
+        return False
+    if until <= moment.now:
+        return True
+    run.wake_at = until
+    return False
+
+
+def _take_wait(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    step = place.step
+    assert isinstance(step, Wait)
+    return _wait_until(moment, plan, run, place, moment.now + step.span)
+
+
+def _take_wait_until(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    step = place.step
+    assert isinstance(step, WaitUntil)
+    until = until_time_of_day(step, moment.now, _zone(moment, step.zone))
+    return _wait_until(moment, plan, run, place, until)
+
+
+def _take_wait_for_date(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    step = place.step
+    assert isinstance(step, WaitForDate)
+    until = until_date(step, run.trigger, _zone(moment, "store"))
+    if until is None:
+        say(moment, run, None, None, "skipped", (NO_DATE,))
+        end(moment, run, plan)
+        return False
+    return _wait_until(moment, plan, run, place, until)
+
+
+def _take_wait_for(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    step = place.step
+    assert isinstance(step, WaitFor)
+    run.reached_at = moment.now
+    if step.at_most <= 0:
+        return _into(moment, plan, run, place, "missed")
+    run.listening = True
+    run.wake_at = moment.now + step.at_most
+    return False
+
+
+def _take_send(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    return send(moment, plan, run, place) and _go_on(moment, plan, run, place.after)
+
+
+def _take_split(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    assert place.condition is not None
+    person = Person(moment.row, moment.program, run.trigger, run)
+    holds = place.condition.holds(person, moment.now)
+    return _into(moment, plan, run, place, "then" if holds else "else")
+
+
+def _take_split_trigger(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    assert place.test is not None
+    passes = place.test(run.trigger, run.trigger)
+    return _into(moment, plan, run, place, "then" if passes else "else")
+
+
+def _take_split_random(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    step = place.step
+    assert isinstance(step, SplitRandom)
+    path = "/".join(map(str, run.step))
+    return _into(moment, plan, run, place, choose(moment.ids, step.weights, "split", run.id, path))
+
+
+def _take_set(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    step = place.step
+    assert isinstance(step, SetTraits)
+    for name, value in _set_values(moment, step).items():
+        before = moment.row.traits.get(name)
+        if before is None or before.occurred_at <= moment.now:
+            same = before is not None and before.value == value
+            since = before.since if before is not None and same else moment.now
+            moment.row.traits[name] = Trait(value, moment.now, since)
+            moment.traits.add(name)
+    return _go_on(moment, plan, run, place.after)
+
+
+def _set_values(moment: Moment, step: SetTraits) -> Properties:
+    """What the step makes of the traits it names."""
+    values = {
+        name: to_timestamp(moment.now) if value == "now" else value
+        for name, value in step.set.items()
+    }
+    for changes, adds in ((step.add, True), (step.remove, False)):
+        for name, elements in changes.items():
+            before = moment.row.traits.get(name)
+            present = before.value if before is not None else None
+            kept = list(present) if isinstance(present, list) else []
+            named = elements if isinstance(elements, list) else [elements]
+            kept = [element for element in kept if element not in named]
+            values[name] = [*kept, *named] if adds else kept
+    return values
+
+
+def _take_join(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    step = place.step
+    assert isinstance(step, Join)
+    membership = _membership(moment, step.list)
+    if not membership.joined_at > membership.left_at:
+        membership.joined_at = max(moment.now, membership.left_at + 1)
+        moment.lists.add(step.list)
+        moment.joined.append((step.list, run.id))
+    return _go_on(moment, plan, run, place.after)
+
+
+def _take_leave(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    step = place.step
+    assert isinstance(step, Leave)
+    membership = _membership(moment, step.list)
+    if membership.joined_at > membership.left_at:
+        membership.left_at = max(moment.now, membership.joined_at)
+        moment.lists.add(step.list)
+    return _go_on(moment, plan, run, place.after)
+
+
+def _membership(moment: Moment, name: ListId) -> ListMembership:
+    return moment.row.lists.setdefault(name, ListMembership())
+
+
+def _take_notify(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    """A fact in the timeline, for whoever tells the people of the store."""
+    step, row = place.step, moment.row
+    assert isinstance(step, Notify)
+    path = "/".join(map(str, run.step))
+    entry = TimelineEntry(
+        event_id=moment.ids.derive("notified", run.id, path),
+        store=row.store,
+        profile_id=row.id,
+        metric=NOTIFIED,
+        occurred_at=to_timestamp(moment.now),
+        received_at=to_timestamp(moment.now),
+        origin=(),
+        trust="server",
+        source="tillstream",
+        backfill=False,
+        identifiers=(),
+        properties={"to": step.to, "message": step.message, "flow": run.flow, "run": run.id},
+        value=None,
+        currency=None,
+    )
+    moment.outputs.append(Output(TIMELINE.name, row.id, entry))
+    return _go_on(moment, plan, run, place.after)
+
+
+def _take_start(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    step = place.step
+    assert isinstance(step, Start)
+    other = moment.plans.flows.get(step.flow)
+    if other is not None:
+        trigger = msgspec.structs.replace(run.trigger, event_id=run.id, occurred_at=moment.now)
+        enter(moment, other, trigger, None)
+    return _go_on(moment, plan, run, place.after)
+
+
+def _take_exit(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    assert isinstance(place.step, Exit)
+    end(moment, run, plan)
+    return False
+
+
+def _zone(moment: Moment, name: str) -> ZoneInfo:
+    settings = moment.program.settings
+    if name == "profile":
+        return zone_of(moment.row, settings.zone)
+    zone = zone_named(settings.zone if name == "store" else name)
+    assert zone is not None, "a zone is checked when its definition is read"
+    return zone
+
+
+Take = Callable[[Moment, FlowPlan, FlowRun, Place], bool]
+_TAKE: dict[type[Step], Take] = {
+    Wait: _take_wait,
+    WaitUntil: _take_wait_until,
+    WaitForDate: _take_wait_for_date,
+    WaitFor: _take_wait_for,
+    Send: _take_send,
+    Split: _take_split,
+    SplitTrigger: _take_split_trigger,
+    SplitRandom: _take_split_random,
+    SetTraits: _take_set,
+    Join: _take_join,
+    Leave: _take_leave,
+    Notify: _take_notify,
+    Start: _take_start,
+    Exit: _take_exit,
+}
+"""How each kind of step is taken. Returns whether the run goes on at once."""

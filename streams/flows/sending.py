@@ -1,0 +1,154 @@
+"""A run comes to a send: it is planned, asked through the gates, and the answer is written down."""
+
+from typing import Literal, NamedTuple
+
+from schemas.definitions import OnList, OnSegment, Send
+from schemas.outputs import Evidence, SendDecided
+from schemas.rows import FlowRun
+from schemas.topics import SEND_COMMANDS, SEND_DECISIONS
+from schemas.values import Instant
+from streams.consent.receiving import address_of
+from streams.consent.state import ADDRESS_KINDS
+from streams.core import Output
+from streams.flows.chance import falls_in
+from streams.flows.moment import Moment
+from streams.flows.plan import FlowPlan, Place
+from streams.instants import to_timestamp
+from streams.segments.person import Compiled, Person
+from streams.sends.command import choose_variant, command_of
+from streams.sends.gates import Deliver, Drop, Hold, PlannedSend, Standing, decide
+from streams.sends.standing import remember, standing_of
+
+LEFT_SEGMENT = "left-segment"
+LEFT_LIST = "left-list"
+
+
+class Filtered(NamedTuple):
+    passes: bool
+    evidence: tuple[Evidence, ...]
+
+
+def send(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    """Make the send, or say why not. Returns: whether the run goes on (False: the send is held)."""
+    step, now = place.step, moment.now
+    assert isinstance(step, Send)
+    choose_variant(run, step, moment.ids)
+    planned = PlannedSend(
+        id=moment.ids.send(run.id, step.message, run.attempt),
+        flow=run.flow,
+        run_id=run.id,
+        step=step,
+        address=_address(moment, run, step),
+        attempt=run.attempt,
+        held_since=run.held_since,
+    )
+    left = left_reason(moment, plan)
+    if left is not None:
+        say(moment, run, step, planned, "skipped", (left,))
+        return True
+    standing = _standing(moment, plan, run, place, planned)
+    decision = decide(planned, standing, now=now)
+    match decision:
+        case Deliver(valid_until):
+            _deliver(moment, run, planned, valid_until)
+        case Drop(reasons):
+            say(moment, run, step, planned, "dropped", reasons, evidence=standing.evidence)
+        case Hold(until, reasons):
+            assert until > now, "held until a time that is over"
+            say(moment, run, step, planned, "held", reasons, until=until)
+            run.held_since = now if run.held_since is None else run.held_since
+            run.wake_at = until
+            return False
+    return True
+
+
+def left_reason(moment: Moment, plan: FlowPlan) -> str | None:
+    """Why the profile is not the flow's any more: it left the segment or list and had to stay."""
+    if not plan.flow.stay:
+        return None
+    row = moment.row
+    match plan.flow.trigger:
+        case OnSegment(segment):
+            membership = row.segments.get(segment)
+            return None if membership is not None and membership.since is not None else LEFT_SEGMENT
+        case OnList(name):
+            listed = row.lists.get(name)
+            return None if listed is not None and listed.joined_at > listed.left_at else LEFT_LIST
+        case _:
+            return None
+
+
+def say(
+    moment: Moment,
+    run: FlowRun,
+    step: Send | None,
+    planned: PlannedSend | None,
+    outcome: Literal["sent", "held", "dropped", "skipped"],
+    reasons: tuple[str, ...],
+    *,
+    until: Instant | None = None,
+    evidence: tuple[Evidence, ...] = (),
+) -> None:
+    """Write down what became of a planned send, or (without one) what ended a run."""
+    row, now = moment.row, moment.now
+    what = outcome if planned is None else planned.id
+    decided = SendDecided(
+        id=moment.ids.derive("decided", run.id, what, outcome, now),
+        store=row.store,
+        profile_id=row.id,
+        flow=run.flow,
+        flow_run_id=run.id,
+        message=None if step is None else step.message,
+        channel=None if step is None else step.channel,
+        outcome=outcome,
+        reason=reasons[0] if reasons else None,
+        reasons=reasons,
+        send_id=None if planned is None else planned.id,
+        until=None if until is None else to_timestamp(until),
+        trigger_event_id=run.trigger.event_id,
+        decided_at=to_timestamp(now),
+        evidence=evidence,
+    )
+    moment.outputs.append(Output(SEND_DECISIONS.name, row.id, decided))
+
+
+def _address(moment: Moment, run: FlowRun, step: Send) -> str | None:
+    """The address on the triggering event, else the one in use."""
+    kind = ADDRESS_KINDS[step.channel]
+    for identifier in run.trigger.identifiers:
+        if identifier[0] == kind:
+            return identifier[1]
+    return address_of(moment.row, step.channel)
+
+
+def _standing(
+    moment: Moment, plan: FlowPlan, run: FlowRun, place: Place, planned: PlannedSend
+) -> Standing:
+    row, flow = moment.row, plan.flow
+    person = Person(row, moment.program, run.trigger, run)
+    flow_filter = _filtered(plan.filter, person, moment.now)
+    send_filter = _filtered(place.condition, person, moment.now)
+    return standing_of(
+        row,
+        planned,
+        moment.program.settings,
+        now=moment.now,
+        held_out=falls_in(moment.ids, flow.holdout, "holdout", row.store, flow.id, row.id),
+        passes_flow=flow_filter.passes,
+        passes_send=send_filter.passes,
+        evidence=flow_filter.evidence + send_filter.evidence,
+    )
+
+
+def _filtered(condition: Compiled | None, person: Person, now: Instant) -> Filtered:
+    if condition is None or condition.holds(person, now):
+        return Filtered(True, ())
+    return Filtered(False, condition.explain(person, now))
+
+
+def _deliver(moment: Moment, run: FlowRun, planned: PlannedSend, valid_until: Instant) -> None:
+    row, settings, now = moment.row, moment.program.settings, moment.now
+    command = command_of(row, run, planned, settings, moment.ids, now=now, valid_until=valid_until)
+    moment.outputs.append(Output(SEND_COMMANDS.name, row.id, command))
+    say(moment, run, planned.step, planned, "sent", ())
+    remember(row, planned, settings, now)

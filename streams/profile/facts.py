@@ -1,0 +1,229 @@
+"""What an event says about a profile, kept in its row: identifiers, traits, consent, lists, orders.
+
+Order of arrival does not matter to any of it: the newest `occurred_at` wins, a join is a join.
+"""
+
+import msgspec
+
+from schemas.events import Event
+from schemas.records import AddressState, ConsentClaimed
+from schemas.rows import ListMembership, ProfileRow, Trait
+from schemas.values import Channel, Identifier, Instant
+from streams.consent.receiving import address_of
+from streams.consent.said import CHANNELS, ConsentRules, opts_in, says_something, statements
+from streams.consent.state import ADDRESS_KINDS, NEVER, adds
+from streams.core import BACK, Output
+from streams.flows.moment import Moment
+from streams.identity.keys import key_of
+from streams.ids import STRONG_KINDS
+from streams.sends.outcome import OUTCOMES, send_of
+
+IDENTIFIERS_MAX = 50
+TRAITS_MAX = 500
+LISTS_MAX = 500
+PLACED_ORDER = "Placed Order"
+PROFILE_ERASED = "Profile Erased"
+
+_CHANNELS_OF: dict[str, tuple[Channel, ...]] = {
+    kind: tuple(channel for channel in CHANNELS if ADDRESS_KINDS[channel] == kind)
+    for kind in set(ADDRESS_KINDS.values())
+}
+_LIST_METRICS = frozenset(
+    {"Subscribed", "Confirmed Subscription", "Unsubscribed", "Joined List", "Left List"}
+)
+
+
+def note_identifiers(moment: Moment, event: Event, resolved_by: Identifier) -> None:
+    """Add what is new. What a browser claims adds no strong identifier: anybody can type one."""
+    held = moment.row.identifiers
+    for identifier in event.identifiers:
+        kind, value = identifier
+        values = held.get(kind)
+        if values is not None and value in values:
+            continue
+        strong = kind in STRONG_KINDS or (
+            moment.program.settings.identifiers.kinds.get(kind) == "strong"
+        )
+        if event.trust == "client" and strong and identifier != resolved_by:
+            continue
+        if values is None:
+            held[kind] = [value]
+        else:
+            values.append(value)
+            if len(values) > IDENTIFIERS_MAX:
+                del values[0]
+                coarsen(moment.row, "identifiers")
+        moment.channels.update(_CHANNELS_OF.get(kind, ()))
+        moment.traits.add(kind)
+
+
+def note_traits(moment: Moment, event: Event) -> None:
+    """Set traits: the newest `occurred_at` wins, of two the larger value; None removes.
+
+    A removed trait stays as None with its time, so that an older event does not bring it back.
+    """
+    row, at = moment.row, event.occurred_at
+    traits = row.traits
+    for name, value in event.traits.items():
+        before = traits.get(name)
+        if before is None:
+            if len(traits) >= TRAITS_MAX:
+                coarsen(row, "traits")
+                continue
+            traits[name] = Trait(value, at, at)
+        elif before.value == value and type(before.value) is type(value):
+            if at > before.occurred_at:
+                traits[name] = Trait(value, at, before.since)
+            continue
+        elif at > before.occurred_at or (
+            at == before.occurred_at and _is_larger(value, before.value)
+        ):
+            traits[name] = Trait(value, at, at)
+        else:
+            continue
+        moment.traits.add(name)
+    for name, value in event.traits_once.items():
+        before = traits.get(name)
+        if value is not None and (before is None or before.value is None):
+            traits[name] = Trait(value, at, at)
+            moment.traits.add(name)
+
+
+def _is_larger(value: object, other: object) -> bool:
+    """A fixed order over all values, so that both orders of arrival come to the same."""
+    return msgspec.json.encode(value) > msgspec.json.encode(other)
+
+
+def note_consent(moment: Moment, event: Event, rules: ConsentRules) -> None:
+    """Join what the event says to the profile's copy.
+
+    Who names no address means the one in use, for a denial every one of its kind, for an outcome
+    the one that was written to. The address's own row is told, for it decides.
+    """
+    if not says_something(event.metric):
+        return
+    row = moment.row
+    said = statements(event, rules)
+    if not said and _is_global_unsubscribe(row, event):
+        event = msgspec.structs.replace(event, properties={**event.properties, "list": None})
+        said = statements(event, rules)
+    for channel, word in said:
+        kind = ADDRESS_KINDS[channel]
+        named = [value for its_kind, value in event.identifiers if its_kind == kind]
+        for address in named or _meant(row, event, channel, word):
+            hear_consent(moment, channel, address, word)
+            if not named and channel != "in_app":
+                identifier = (kind, address)
+                claimed = msgspec.structs.replace(
+                    event, identifiers=(*event.identifiers, identifier)
+                )
+                body = ConsentClaimed(claimed, identifier)
+                moment.outputs.append(Output(BACK, key_of(row.store, identifier), body))
+
+
+def hear_consent(moment: Moment, channel: Channel, address: str, said: AddressState) -> None:
+    """Join a word to the copy of one address."""
+    states = moment.row.consent.setdefault(channel, {})
+    joined = adds(states.get(address, NEVER), said)
+    if joined is not None:
+        states[address] = joined
+        moment.channels.add(channel)
+    elif not states:
+        del moment.row.consent[channel]
+
+
+def _is_global_unsubscribe(row: ProfileRow, event: Event) -> bool:
+    """Leaving a list one is not on means: nothing more at all."""
+    name = event.properties.get("list")
+    if event.metric != "Unsubscribed" or not isinstance(name, str):
+        return False
+    listed = row.lists.get(name)
+    return listed is None or not (listed.joined_at or listed.pending_at)
+
+
+def _meant(row: ProfileRow, event: Event, channel: Channel, said: AddressState) -> list[str]:
+    """The addresses meant by an event that names none."""
+    if event.metric in OUTCOMES:
+        sent = send_of(row, event)
+        return [sent.address] if sent is not None and sent.channel == channel else []
+    if said.denied_received_at or said.suppressions:
+        if channel == "in_app":
+            return [row.id]
+        return list(row.identifiers.get(ADDRESS_KINDS[channel], ()))
+    address = address_of(row, channel)
+    return [] if address is None else [address]
+
+
+def note_lists(moment: Moment, event: Event, rules: ConsentRules) -> None:
+    """Lists joined, asked for and left. Whoever is asked to confirm joins with the confirmation."""
+    if event.metric not in _LIST_METRICS:
+        return
+    row, at = moment.row, event.occurred_at
+    name = event.properties.get("list")
+    if not isinstance(name, str):
+        if event.metric == "Confirmed Subscription" and event.trust == "server":
+            for asked, listed in row.lists.items():
+                if listed.pending_at > max(listed.joined_at, listed.left_at):
+                    _join(moment, asked, listed, event)
+        return
+    listed = row.lists.get(name, ListMembership())
+    if name not in row.lists and len(row.lists) >= LISTS_MAX:
+        coarsen(row, "lists")
+        return
+    match event.metric:
+        case "Joined List":
+            _join(moment, name, listed, event)
+        case "Subscribed" if opts_in(event, rules) == "granted":
+            _join(moment, name, listed, event)
+        case "Confirmed Subscription" if event.trust == "server":
+            _join(moment, name, listed, event)
+        case "Subscribed":
+            listed.pending_at = max(listed.pending_at, at)
+        case "Unsubscribed" | "Left List":
+            listed.left_at = max(listed.left_at, at)
+        case _:
+            return
+    row.lists[name] = listed
+    moment.lists.add(name)
+
+
+def _join(moment: Moment, name: str, listed: ListMembership, event: Event) -> None:
+    """Be on the list from `occurred_at`; flows start with the first joining, not with repeats."""
+    was_on = listed.joined_at > listed.left_at
+    listed.joined_at = max(listed.joined_at, event.occurred_at)
+    moment.lists.add(name)
+    if not was_on and listed.joined_at > listed.left_at and not is_import(event):
+        moment.joined.append((name, event.id))
+
+
+def is_import(event: Event) -> bool:
+    """History imported with its proof starts no flow of a list."""
+    return event.properties.get("historical_import") is True
+
+
+def note_figures(row: ProfileRow, event: Event, currency: str) -> None:
+    """Count orders and their value, where it is in the store's currency."""
+    if event.metric != PLACED_ORDER:
+        return
+    figures, at = row.figures, event.occurred_at
+    figures.orders += 1
+    if event.value is not None and event.currency in (None, currency):
+        figures.revenue += event.value
+    if figures.first_order_at is None or at < figures.first_order_at:
+        figures.first_order_at = at
+    if figures.last_order_at is None or at > figures.last_order_at:
+        figures.last_order_at = at
+
+
+def note_erasure(row: ProfileRow, event: Event, now: Instant) -> None:
+    """From here on nothing is sent and no flow starts; the data itself is erased elsewhere."""
+    if event.metric == PROFILE_ERASED:
+        row.erased_at = now
+        row.runs = []
+        row.settled = []
+
+
+def coarsen(row: ProfileRow, cap: str) -> None:
+    """Flag a cap that the row has run into."""
+    if cap not in row.coarsened:
+        row.coarsened.append(cap)

@@ -1,0 +1,201 @@
+"""Whether a planned send is delivered, held or dropped: the gates, in their order.
+
+In: a planned send and what stands for or against it. Out: one decision with all its reasons; the
+first gate that objects names the reason. Nothing here changes anything.
+"""
+
+from typing import NamedTuple, TypeAlias
+from zoneinfo import ZoneInfo
+
+from schemas.definitions import Hours, Send
+from schemas.outputs import Evidence
+from schemas.values import Channel, FlowId, FlowRunId, Instant, Millis, SendId
+from streams.flows.waits import end_of, is_within, next_start
+from streams.instants import DAY, MINUTE
+
+VALID_FOR: Millis = 10 * MINUTE
+"""How long a marketing command may travel, unless its step says more."""
+
+PATIENCE_DEFAULT: Millis = DAY
+_TURNS_MAX = 16
+
+PROFILE_ERASED = "profile-erased"
+NO_ADDRESS = "no-address"
+SUPPRESSED = "suppressed"
+NO_CONSENT = "no-consent"
+NO_POSTAL_ADDRESS = "no-postal-address"
+FLOW_FILTER = "flow-filter"
+SEND_FILTER = "send-filter"
+HOLDOUT = "holdout"
+DUPLICATE = "duplicate"
+SMART_SENDING = "smart-sending"
+SMART_SENDING_ACROSS = "smart-sending-across"
+FREQUENCY_CAP = "frequency-cap"
+QUIET_HOURS = "quiet-hours"
+SEND_WINDOW = "send-window"
+PATIENCE = "patience"
+EXPIRED = "expired"
+
+
+class PlannedSend(NamedTuple):
+    """A send that a flow run wants to make now.
+
+    address: None where the profile has none on this channel. held_since: of the first hold.
+    """
+
+    id: SendId
+    flow: FlowId
+    run_id: FlowRunId
+    step: Send
+    address: str | None
+    attempt: int
+    held_since: Instant | None
+
+    @property
+    def channel(self) -> Channel:
+        return self.step.channel
+
+
+class Standing(NamedTuple):
+    """What stands for or against a send to this profile.
+
+    passes_flow, passes_send: the filters of the flow and of the send hold.
+    smart_until, across_until: ends of the windows in force at earlier sends, 0: none.
+    capped: a frequency cap is reached. quiet: quiet hours of the channel; zone: where they apply.
+    evidence: of the filters that do not hold.
+    """
+
+    erased: bool
+    suppressed: bool
+    consented: bool
+    has_postal_address: bool
+    passes_flow: bool
+    passes_send: bool
+    held_out: bool
+    sent_before: bool
+    smart_until: Instant
+    across_until: Instant
+    capped: bool
+    quiet: Hours | None
+    zone: ZoneInfo
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Deliver(NamedTuple):
+    """Write the command. valid_until is later than now."""
+
+    valid_until: Instant
+
+
+class Hold(NamedTuple):
+    """Ask all gates again at `until`, which is later than now."""
+
+    until: Instant
+    reasons: tuple[str, ...]
+
+
+class Drop(NamedTuple):
+    reasons: tuple[str, ...]
+
+
+Decision: TypeAlias = Deliver | Hold | Drop
+
+
+def decide(planned: PlannedSend, standing: Standing, *, now: Instant) -> Decision:
+    """Decide what becomes of a planned send.
+
+    All gates are asked, in the order of the design, so a person sees every reason; one that drops
+    wins over one that holds. A held send that has waited for its step's patience is dropped.
+    """
+    drops = _drops(planned, standing, now)
+    holds = _holds(planned, standing, now)
+    if drops:
+        return Drop((*drops, *holds))
+    if not holds:
+        return Deliver(_valid_until(planned, standing, now))
+    if QUIET_HOURS in holds and planned.step.quiet_hours == "drop":
+        return Drop(holds)
+    held_since = now if planned.held_since is None else planned.held_since
+    deadline = held_since + planned.step.patience
+    if now >= deadline:
+        return Drop((*holds, PATIENCE))
+    until = _free_at(planned, standing, now)
+    return Hold(deadline if until is None else min(until, deadline), holds)
+
+
+def _drops(planned: PlannedSend, standing: Standing, now: Instant) -> list[str]:
+    marketing = not planned.step.transactional
+    smart = marketing and planned.step.smart_sending
+    gates = (
+        (PROFILE_ERASED, standing.erased),
+        (NO_ADDRESS, planned.address is None),
+        (SUPPRESSED, standing.suppressed),
+        (NO_CONSENT, marketing and not standing.consented),
+        (NO_POSTAL_ADDRESS, _needs_postal_address(planned) and not standing.has_postal_address),
+        (FLOW_FILTER, not standing.passes_flow),
+        (SEND_FILTER, not standing.passes_send),
+        (HOLDOUT, marketing and standing.held_out),
+        (DUPLICATE, standing.sent_before),
+        (SMART_SENDING, smart and standing.smart_until > now),
+        (SMART_SENDING_ACROSS, smart and standing.across_until > now),
+        (FREQUENCY_CAP, marketing and standing.capped),
+    )
+    return [reason for reason, objects in gates if objects]
+
+
+def _holds(planned: PlannedSend, standing: Standing, now: Instant) -> tuple[str, ...]:
+    reasons = []
+    quiet = _quiet(planned, standing)
+    if quiet is not None and is_within(quiet, now, standing.zone):
+        reasons.append(QUIET_HOURS)
+    window = planned.step.window
+    if window is not None and not is_within(window, now, standing.zone):
+        reasons.append(SEND_WINDOW)
+    return tuple(reasons)
+
+
+def _needs_postal_address(planned: PlannedSend) -> bool:
+    return planned.step.channel == "email" and not planned.step.transactional
+
+
+def _quiet(planned: PlannedSend, standing: Standing) -> Hours | None:
+    step = planned.step
+    return None if step.transactional or step.quiet_hours == "ignore" else standing.quiet
+
+
+def _free_at(planned: PlannedSend, standing: Standing, now: Instant) -> Instant | None:
+    """The first instant that neither quiet hours nor the send's window object to; None: no such."""
+    quiet, window, zone = _quiet(planned, standing), planned.step.window, standing.zone
+    at = now
+    for _ in range(_TURNS_MAX):
+        if quiet is not None and is_within(quiet, at, zone):
+            over = end_of(quiet, at, zone)
+            if over == at:
+                return None
+            at = over
+        elif window is not None and not is_within(window, at, zone):
+            start = next_start(window, at, zone)
+            if start is None:
+                return None
+            at = start
+        else:
+            assert at > now, "nothing held the send"
+            return at
+    return None
+
+
+def _valid_until(planned: PlannedSend, standing: Standing, now: Instant) -> Instant:
+    """The end of the allowed hours or of the step's patience, for marketing 10 minutes unless the
+    step names a patience of its own.
+    """
+    step = planned.step
+    marketing = not step.transactional
+    said = step.patience != PATIENCE_DEFAULT
+    until = now + (VALID_FOR if marketing and not said else max(step.patience, MINUTE))
+    quiet = _quiet(planned, standing)
+    if quiet is not None and (starts := next_start(quiet, now, standing.zone)) is not None:
+        until = min(until, starts)
+    if step.window is not None:
+        until = min(until, end_of(step.window, now, standing.zone))
+    assert until > now, "a command that is too late when it is written"
+    return until
