@@ -1,7 +1,8 @@
 """A choice is a hash of ids: the demo's dice, fixed by one seed and the same on every machine."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from heapq import nsmallest
 from typing import TypeVar
 
 SEED = b"tillstream demo 1"
@@ -30,6 +31,11 @@ def happens(share: float, what: str, *ids: str | int) -> bool:
 def pick(choices: Sequence[Chosen], what: str, *ids: str | int) -> Chosen:
     """One of `choices`, which are not empty."""
     return choices[_number(what, *ids) % len(choices)]
+
+
+def sample(ids: Iterable[str], count: int, what: str) -> frozenset[str]:
+    """`count` of these ids, or all where there are fewer; the order of `ids` does not matter."""
+    return frozenset(nsmallest(count, set(ids), key=lambda one: (_number(what, one), one)))
 
 
 def _number(what: str, *ids: str | int) -> int:

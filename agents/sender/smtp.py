@@ -117,7 +117,8 @@ class Catcher:
         self.port = 0
         self._server: asyncio.Server | None = None
 
-    async def handle_DATA(self, server: object, session: object, envelope: object) -> str:  # noqa: ARG002
+    async def handle_DATA(self, _server: object, _session: object, envelope: object) -> str:
+        """Take a message; aiosmtpd calls it by this name."""
         content = getattr(envelope, "content", b"")
         self.kept.append(content)
         self.accepted += 1

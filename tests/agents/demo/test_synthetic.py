@@ -9,7 +9,7 @@ import msgspec
 import orjson
 import pytest
 
-from agents.demo.chance import between, happens, pick, throw
+from agents.demo.chance import between, happens, pick, sample, throw
 from agents.demo.log import SINCE, arrivals, invoices_until
 from agents.demo.recipients import Recipients, recipients_of
 from agents.demo.shop import Invoice, StoreEvent
@@ -195,4 +195,8 @@ def test_chance_is_even_and_fixed() -> None:
     assert {between(1, 3, "test", n) for n in range(100)} == {1, 2, 3}
     assert {pick("abc", "test", n) for n in range(100)} == set("abc")
     assert sum(happens(0.25, "test", n) for n in range(10_000)) == pytest.approx(2500, abs=200)
+    ids = [f"s{n}" for n in range(5_000)]
+    assert len(sample(ids, 1_000, "smtp")) == 1_000
+    assert sample(ids, 1_000, "smtp") == sample(reversed(ids), 1_000, "smtp")
+    assert sample(ids[:5], 1_000, "smtp") == set(ids[:5])
     assert to_timestamp(int(throw("fixed", 1) * 10**12)) == FIXED_THROW
