@@ -9,6 +9,7 @@ from typing import Final, Self
 
 import msgspec
 
+from schemas.definitions import ProfileList
 from schemas.events import Event
 from schemas.records import (
     Body,
@@ -22,12 +23,12 @@ from schemas.records import (
 )
 from schemas.rows import IDENTITY_ROW_SCHEMA, IdentityRow
 from schemas.values import Identifier, Instant, Origin, Stage, StoreId
-from streams.consent.said import DEFAULT_RULES, ConsentRules, said_by
+from streams.consent.said import DEFAULT_RULES, ConsentRules, rules_of, said_by
 from streams.core import NEXT, PEER, Output, Stepped
+from streams.definitions.parse import parse
 from streams.identity.addresses import LINKED, hear, hold
 from streams.identity.keys import ADDRESS_KINDS, identifier_of, key_of
 from streams.ids import STRONG_KINDS, Ids
-from streams.ingest.settings import settings_in
 
 LINKS_MAX: Final = 50
 BY_CLIENT: Final = "?"
@@ -193,7 +194,12 @@ def _forget(row: IdentityRow, forgotten: Identifier) -> None:
 
 def rules_in(published: DefinitionsPublished) -> StoreRules:
     """What published definitions say to this station."""
-    said = settings_in(published.documents)
-    own = () if said is None else said.kinds
-    strong = frozenset(kind for kind, strength in own if strength == "strong")
-    return StoreRules(strong=strong.union(STRONG_KINDS))
+    parsed = parse(published.documents)
+    own = parsed.settings.identifiers.kinds.items()
+    lists = [one for one in parsed.definitions.values() if isinstance(one, ProfileList)]
+    return StoreRules(
+        strong=frozenset(STRONG_KINDS).union(
+            kind for kind, strength in own if strength == "strong"
+        ),
+        consent=rules_of(parsed.settings, {one.id: one for one in lists}),
+    )
