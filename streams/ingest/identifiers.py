@@ -22,6 +22,9 @@ KINDS: Final = STRONG_KINDS + WEAK_KINDS
 
 IDENTIFIER_BYTES_MAX: Final = 512
 ADDRESS_BYTES_MAX: Final = 254
+PHONE_DIGITS_MIN: Final = 7
+"""With the country's: the shortest there are (Saint Helena, Niue)."""
+
 PHONES_REMEMBERED: Final = 1 << 16
 
 
@@ -133,12 +136,16 @@ def _domain(domain: str) -> str | None:
 
 @lru_cache(maxsize=PHONES_REMEMBERED)
 def _phone(text: str, region: str | None) -> str | Refusal:
-    """E.164. A number that could not be dialled is refused; whether it is in use is not asked."""
+    """E.164. A number that could not be dialled from abroad is refused.
+
+    Whether it is in use is not asked: numbering plans change more often than we are installed.
+    """
     try:
         number = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException as error:
-        no_country = error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE
-        return Refusal.NO_COUNTRY if no_country and region is None else Refusal.NOT_A_PHONE
-    if not phonenumbers.is_possible_number(number):
+    except phonenumbers.NumberParseException:
+        return Refusal.NO_COUNTRY if region is None and "+" not in text else Refusal.NOT_A_PHONE
+    possible = phonenumbers.is_possible_number_with_reason(number)
+    written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if possible != phonenumbers.ValidationResult.IS_POSSIBLE or len(written) <= PHONE_DIGITS_MIN:
         return Refusal.NOT_A_PHONE
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    return str(written)

@@ -2,45 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from schemas.events import Event, RejectedEvent
-from streams.ids import REPLAY_SECRET, Ids
 from streams.ingest.identifiers import Refusal
-from streams.ingest.read import EVENT_BYTES_MAX, read
+from streams.ingest.read import EVENT_BYTES_MAX
 from streams.ingest.rejection import Reason
-from streams.ingest.settings import IngestSettings
+from tests.streams.ingest.reading import accepted, rejected, take, with_
 
-IDS = Ids(REPLAY_SECRET)
-RECEIVED_AT = 1_763_805_600_000  # 2025-11-22T10:00:00Z
 GOOD = b'{"id":"g","metric":"Placed Order","profile":{"email":"ann@example.com"}}'
-
-
-def take(value: bytes | None, **settings: Any) -> Event | RejectedEvent:
-    said = read(value, (), received_at=RECEIVED_AT, settings=IngestSettings(**settings), ids=IDS)
-    assert isinstance(said, Event | RejectedEvent)
-    return said
-
-
-def accepted(value: bytes, **settings: Any) -> Event:
-    said = take(value, **settings)
-    assert isinstance(said, Event), said
-    return said
-
-
-def rejected(value: bytes | None) -> tuple[str, str | int | None]:
-    said = take(value)
-    assert isinstance(said, RejectedEvent), said
-    assert said.detail
-    return said.reason, said.field or said.position
-
-
-def with_(part: str, profile: str = '"email":"ann@example.com"') -> bytes:
-    """A good event with `part` added: text that may be any bytes, by surrogate escapes."""
-    text = f'{{"metric":"Placed Order","profile":{{{profile}}},{part}}}'
-    return text.encode(errors="surrogateescape")
 
 
 def nested(depth: int) -> str:
