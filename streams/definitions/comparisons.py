@@ -26,7 +26,7 @@ def to_number(found: Any) -> Decimal | None:
 
 
 def to_scalar(found: Any) -> Scalar | None:
-    """What a value is compared as: a number where it is one, else the text or truth value itself."""
+    """What a value is compared as: a number where it is one, else the text or truth value."""
     number = to_number(found)
     if number is not None:
         return number.normalize() if number else Decimal(0)

@@ -1,4 +1,4 @@
-"""Durations (`4h`, `3d`), times of day (`15:00`), shares (`10%`) and instants as the language has them."""
+"""Small texts of the language: durations (`4h`), times of day (`15:00`), shares (`10%`), dates."""
 
 import re
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The table of flows and campaigns: triggers and steps. What is not run yet is read, then refused."""
+"""The table of flows and campaigns: triggers, steps. What is not run yet is read, then refused."""
 
 from typing import Any
 
@@ -206,7 +206,7 @@ SEND = Shape(
 
 
 class Random:
-    """`{random: {a: 50, b: 50}, a: [...], b: [...]}`: the branches are keys of the store's choice."""
+    """`{random: {a: 50, b: 50}, a: [...], b: [...]}`: the store names the branches."""
 
     def read(self, found: Any, at: Path, reading: Reading) -> Any:
         before = len(reading.problems)

@@ -20,9 +20,6 @@ class Place(NamedTuple):
     path: Path
 
 
-_KEYS = {"otherwise": "else", "conditions": "", "event": "", "span": ""}
-
-
 def walk(part: Any, path: Path = ()) -> Iterator[Place]:
     """Every struct inside of a definition, itself first."""
     if isinstance(part, msgspec.Struct):
@@ -63,8 +60,8 @@ def check_references(
     problems = []
     for number, definition in definitions.items():
         for part, path in walk(definition):
-            for message in _unknown(part, written):
-                problems.append(Problem(path, message, document=number))
+            messages = _unknown(part, written)
+            problems += [Problem(path, message, document=number) for message in messages]
             if known_metrics is not None:
                 problems += _unknown_metrics(part, path, number, known_metrics)
         if isinstance(definition, d.Flow):
@@ -108,8 +105,6 @@ def _flow_problems(flow: d.Flow, number: int) -> Iterator[Problem]:
                 message = f"there is a message '{part.message}' in this flow already"
                 yield Problem((*path, "send"), message, document=number)
             seen.add(part.message)
-        if isinstance(part, c.SinceFlowStart | c.TriggerPasses | c.SameAsTrigger | c.Received):
-            continue
     if flow.key is not None and not isinstance(flow.trigger, d.OnEvent):
         yield Problem(("key",), "only a flow that an event starts has a key", document=number)
 

@@ -1,0 +1,222 @@
+"""Definitions in a folder: YAML 1.2 files -> plain documents and every problem with file and line.
+
+Documents are plain JSON: numbers are numbers, everything else that YAML might read otherwise
+(dates, times, yes and no) stays the text that was written. They are sorted by kind and id, so equal
+folders give equal bytes.
+"""
+
+import sys
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from streams.definitions import problems as core
+from streams.definitions.parse import id_of, kind_of, parse
+from streams.definitions.problems import show, show_path
+
+NODES_MAX = 100_000
+"""Nodes of one file after its aliases are written out."""
+
+DEPTH_MAX = 200
+BYTES_MAX = 1_000_000
+
+
+class Problem(NamedTuple):
+    """file: relative to the folder. line: counted from 1; 0 where the file could not be read."""
+
+    file: str
+    line: int
+    path: str
+    message: str
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        warning = "warning: " if self.severity == "warning" else ""
+        return f"{where} {warning}{f'{self.path}: ' if self.path else ''}{self.message}"
+
+
+class Loaded(NamedTuple):
+    documents: list[dict[str, Any]]
+    problems: list[Problem]
+
+    @property
+    def errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+
+class _File(NamedTuple):
+    """lines: path -> line of its key. problems: those of YAML itself."""
+
+    name: str
+    document: dict[str, Any] | None
+    lines: dict[core.Path, int]
+    problems: list[Problem]
+
+
+def load(folder: Path, *, known_metrics: Collection[str] | None = None) -> Loaded:
+    """Read all `*.yaml` files below the folder, one definition each."""
+    if not folder.is_dir():
+        return Loaded([], [Problem(str(folder), 0, "", "there is no such folder")])
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml"))
+    files = [_read(path, path.relative_to(folder).as_posix()) for path in paths]
+    good = [file for file in files if file.document is not None]
+    good.sort(key=lambda file: _order(file.document or {}))
+    documents = [file.document for file in good if file.document is not None]
+    problems = [problem for file in files for problem in file.problems]
+    for found in parse(documents, known_metrics=known_metrics).problems:
+        file = good[found.document]
+        problems.append(
+            Problem(
+                file.name,
+                _line(file.lines, found.path),
+                show_path(found.path),
+                found.message,
+                found.severity,
+            )
+        )
+    for file in good:
+        problems += _misnamed(file)
+    return Loaded(documents, sorted(problems, key=lambda p: (p.file, p.line, p.path, p.message)))
+
+
+def check(folder: Path) -> int:
+    """Print every problem of a folder. Returns: the exit code, 1 where there is an error."""
+    loaded = load(folder)
+    for problem in loaded.problems:
+        sys.stdout.write(f"{problem}\n")
+    kinds = [kind_of(document) for document in loaded.documents]
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds) if kind)
+    errors = len(loaded.errors)
+    warnings = len(loaded.problems) - errors
+    sys.stdout.write(f"{counts or 'no definitions'}: {errors} errors, {warnings} warnings\n")
+    return 1 if errors else 0
+
+
+def _order(document: dict[str, Any]) -> tuple[str, str]:
+    return kind_of(document) or "", id_of(document)
+
+
+def _line(lines: dict[core.Path, int], path: core.Path) -> int:
+    """The line of the nearest part above that has one."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path, 1)
+
+
+def _misnamed(file: _File) -> Iterable[Problem]:
+    """The id is the file's name; settings may be in a file of any name."""
+    document = file.document or {}
+    kind = kind_of(document)
+    stem = Path(file.name).stem
+    if kind not in (None, "store") and id_of(document) != stem:
+        message = f"{show(document[str(kind)])} is not the file's name, '{stem}'"
+        yield Problem(file.name, _line(file.lines, (str(kind),)), str(kind), message)
+
+
+# --- YAML ----------------------------------------------------------------------------------------
+
+
+def _read(path: Path, name: str) -> _File:
+    try:
+        content = path.read_bytes()
+        if len(content) > BYTES_MAX:
+            return _broken(name, 0, f"is larger than {BYTES_MAX:,} bytes")
+        text = content.decode("utf-8")
+        yaml = YAML(typ="rt")
+        nodes = list(yaml.compose_all(text))
+    except UnicodeDecodeError as error:
+        return _broken(name, 0, f"is not UTF-8 at byte {error.start}")
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        return _broken(name, mark.line + 1 if mark else 0, f"is not YAML: {error.problem}")
+    except YAMLError as error:
+        return _broken(name, 0, f"is not YAML: {error}")
+    except RecursionError:
+        return _broken(name, 0, "is nested too deeply")
+    nodes = [node for node in nodes if node is not None]
+    if len(nodes) != 1:
+        line = nodes[1].start_mark.line + 1 if nodes else 0
+        return _broken(name, line, f"holds {len(nodes)} definitions; one a file was expected")
+    reader = _Nodes(name)
+    document = reader.plain(nodes[0], ())
+    if not isinstance(document, dict):
+        reader.refuse(nodes[0], (), f"{show(document)} is no definition: a map was expected")
+        document = None
+    return _File(name, document, reader.lines, reader.problems)
+
+
+def _broken(name: str, line: int, message: str) -> _File:
+    return _File(name, None, {}, [Problem(name, line, "", message)])
+
+
+class _Nodes:
+    """Turns YAML nodes into plain data and remembers the line of every path."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lines: dict[core.Path, int] = {}
+        self.problems: list[Problem] = []
+        self.nodes = 0
+
+    def refuse(self, node: Node, path: core.Path, message: str) -> None:
+        line = node.start_mark.line + 1
+        self.problems.append(Problem(self.name, line, show_path(path), message))
+
+    def plain(self, node: Node, path: core.Path) -> Any:
+        self.lines.setdefault(path, node.start_mark.line + 1)
+        self.nodes += 1
+        if self.nodes > NODES_MAX or len(path) > DEPTH_MAX:
+            if self.nodes in (NODES_MAX + 1, 0) or len(path) > DEPTH_MAX:
+                self.refuse(node, path[:3], "is too large, or nested too deeply")
+            return None
+        match node:
+            case MappingNode():
+                return self._map(node, path)
+            case SequenceNode():
+                return [self.plain(item, (*path, i)) for i, item in enumerate(node.value)]
+            case ScalarNode():
+                return self._scalar(node, path)
+        return None
+
+    def _map(self, node: MappingNode, path: core.Path) -> dict[str, Any]:
+        read: dict[str, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, ScalarNode):
+                self.refuse(key, path, "a key must be a text")
+                continue
+            name = str(key.value)
+            if name in read:
+                self.refuse(key, (*path, name), f"the key '{name}' is there twice")
+            self.lines[(*path, name)] = key.start_mark.line + 1
+            read[name] = self.plain(value, (*path, name))
+        return read
+
+    def _scalar(self, node: ScalarNode, path: core.Path) -> Any:
+        """Numbers, true, false and null of YAML 1.2; all else is the text as written."""
+        text = str(node.value)
+        match str(node.tag).rpartition(":")[2]:
+            case "null":
+                return None
+            case "bool":
+                return text.lower() == "true"
+            case "int":
+                return self._number(node, path, int, text)
+            case "float":
+                return self._number(node, path, float, text)
+        return text
+
+    def _number(self, node: ScalarNode, path: core.Path, kind: type[Any], text: str) -> Any:
+        """Decimal numbers only: `0x10` and `1_000` stay text; `.inf` and `.nan` are refused."""
+        try:
+            number = kind(text) if "_" not in text else text
+        except ValueError:
+            return text
+        if number in (float("inf"), float("-inf")) or number != number:
+            self.refuse(node, path, f"{text} is not a number")
+            return None
+        return number if not isinstance(number, int) or abs(number) < 1 << 53 else text

@@ -1,0 +1,188 @@
+"""Definitions -> a program: everything a profile step needs, compiled once, never changed.
+
+In: the documents of a store, as published. A condition is compiled where it is written down (in a
+segment, a filter, a split); the step asks for it by the typed condition it holds in its hand.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import msgspec
+
+from schemas import conditions as c
+from schemas import definitions as d
+from schemas.events import Event
+from schemas.rows import Trigger
+from schemas.values import FlowId, ListId, SegmentId
+from streams.definitions.parse import parse
+from streams.definitions.problems import DefinitionsError
+from streams.definitions.references import in_order, walk
+from streams.segments.conditions import compile_condition
+from streams.segments.features import Feature, FeatureKey, MetricIndex, Registry, index_features
+from streams.segments.person import Compiled
+from streams.segments.values import EventTest, compile_event_test
+
+
+class CompiledSegment(NamedTuple):
+    """rank: segments that others refer to have a smaller one. content: changes with the meaning."""
+
+    id: SegmentId
+    definition: d.Segment
+    condition: Compiled
+    rank: int
+    content: str
+
+
+class Program:
+    """The definitions of a store, in force. Immutable.
+
+    A condition, an event filter or a split's filters are looked up by identity: pass the very
+    object that stands in the typed definition.
+    """
+
+    def __init__(
+        self, version: str, settings: d.StoreSettings, parsed: Iterable[d.Definition]
+    ) -> None:
+        definitions = list(parsed)
+        self.version = version
+        self.settings = settings
+        self.lists: Mapping[ListId, d.ProfileList] = MappingProxyType(
+            {one.id: one for one in definitions if isinstance(one, d.ProfileList)}
+        )
+        self.flows: Mapping[FlowId, d.Flow] = MappingProxyType(
+            {one.id: one for one in definitions if isinstance(one, d.Flow)}
+        )
+        self.flows_by_metric = self._flows_by(d.OnEvent, lambda trigger: trigger.event.metric)
+        self.flows_by_segment = self._flows_by(d.OnSegment, lambda trigger: trigger.segment)
+        self.flows_by_list = self._flows_by(d.OnList, lambda trigger: trigger.list)
+        registry = Registry(settings.currency)
+        segments = [one for one in definitions if isinstance(one, d.Segment)]
+        self.segments = _compile_segments(segments, registry)
+        self._held = definitions
+        self._conditions: dict[int, Compiled] = {}
+        self._event_tests: dict[int, EventTest] = {}
+        for flow in self.flows.values():
+            self._compile_flow(flow, registry)
+        self.features: Mapping[FeatureKey, Feature] = MappingProxyType(registry.build())
+        self.features_by_metric: Mapping[str, MetricIndex] = MappingProxyType(
+            index_features(self.features.values())
+        )
+        self._users = _users(self.segments)
+
+    def condition(self, condition: c.Condition) -> Compiled:
+        """The compiled form of a condition of a flow (filter, split, send filter)."""
+        return self._conditions[id(condition)]
+
+    def event_test(self, event: c.EventFilter) -> EventTest:
+        """The test of a trigger, a `wait_for` or a goal: (event, trigger) -> does it pass.
+
+        The metric is part of the test.
+        """
+        return self._event_tests[id(event)]
+
+    def trigger_test(self, where: tuple[c.Filter, ...]) -> EventTest:
+        """The test of a split on the trigger: (trigger, trigger) -> does it pass."""
+        return self._event_tests[id(where)]
+
+    def segments_for(
+        self,
+        *,
+        features: Iterable[FeatureKey] = (),
+        traits: Iterable[str] = (),
+        channels: Iterable[str] = (),
+        lists: Iterable[ListId] = (),
+        segments: Iterable[SegmentId] = (),
+    ) -> set[SegmentId]:
+        """The segments that look at any of these.
+
+        traits: names of traits that changed, and kinds of identifiers that were added.
+        """
+        users = self._users
+        found: set[SegmentId] = set()
+        for kind, names in enumerate((features, traits, channels, lists, segments)):
+            for name in names:
+                found |= users[kind].get(name, NO_SEGMENTS)
+        return found
+
+    def _flows_by(self, kind: type[Any], name: Any) -> Mapping[str, tuple[d.Flow, ...]]:
+        found: dict[str, tuple[d.Flow, ...]] = {}
+        for flow in self.flows.values():
+            if isinstance(flow.trigger, kind):
+                key = name(flow.trigger)
+                found[key] = (*found.get(key, ()), flow)
+        return MappingProxyType(found)
+
+    def _compile_flow(self, flow: d.Flow, registry: Registry) -> None:
+        conditions = [flow.filter]
+        for part, _ in walk(flow):
+            match part:
+                case d.Split(where=where):
+                    conditions.append(where)
+                case d.Send(filter=where):
+                    conditions.append(where)
+                case d.SplitTrigger(where=filters):
+                    self._event_tests[id(filters)] = compile_event_test(filters)
+                case c.EventFilter():
+                    self._event_tests[id(part)] = _event_test(part)
+        for condition in conditions:
+            if condition is not None:
+                self._conditions[id(condition)] = compile_condition(condition, registry)
+
+
+NO_SEGMENTS: frozenset[SegmentId] = frozenset()
+
+
+def _event_test(event: c.EventFilter) -> EventTest:
+    metric, test = event.metric, compile_event_test(event.where)
+
+    def passes(found: Event, trigger: Trigger | None) -> bool:
+        return found.metric == metric and test(found, trigger)
+
+    return passes
+
+
+def _compile_segments(
+    segments: Sequence[d.Segment], registry: Registry
+) -> Mapping[SegmentId, CompiledSegment]:
+    """In the order of their ranks."""
+    by_id = {segment.id: segment for segment in segments}
+    edges = {
+        segment.id: {part.segment for part, _ in walk(segment) if isinstance(part, c.InSegment)}
+        for segment in segments
+    }
+    compiled: dict[SegmentId, CompiledSegment] = {}
+    for rank, name in enumerate(in_order(edges)):
+        definition = by_id[name]
+        compiled[name] = CompiledSegment(
+            name,
+            definition,
+            compile_condition(definition.where, registry),
+            rank,
+            blake2b(msgspec.json.encode(definition.where), digest_size=4).hexdigest(),
+        )
+    return MappingProxyType(compiled)
+
+
+def _users(
+    segments: Mapping[SegmentId, CompiledSegment],
+) -> tuple[dict[str, frozenset[SegmentId]], ...]:
+    """For each kind of need: what is needed -> the segments that need it."""
+    users: tuple[dict[str, set[SegmentId]], ...] = ({}, {}, {}, {}, {})
+    for segment in segments.values():
+        for kind, names in enumerate(segment.condition.needs):
+            for name in names:
+                users[kind].setdefault(name, set()).add(segment.id)
+    return tuple({name: frozenset(ids) for name, ids in kind.items()} for kind in users)
+
+
+def compile_program(documents: Sequence[Mapping[str, Any]], *, version: str) -> Program:
+    """Compile the documents of one store.
+
+    Raises: DefinitionsError with every problem found.
+    """
+    parsed = parse(documents)
+    if parsed.errors:
+        raise DefinitionsError(parsed.errors)
+    return Program(version, parsed.settings, parsed.definitions.values())

@@ -1,0 +1,302 @@
+"""A condition -> closures, once: no definition is looked at again while events come in.
+
+Every leaf answers (holds, next flip). A tree's flip is never too late: while `all` holds, it fails
+with the first of its conditions; while it fails, it cannot hold before the last of those that fail
+has flipped, and never where one of them does not flip at all. That may be too early (another may
+fail meanwhile), so at a flip the condition is asked again. `any` is the mirror image.
+"""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import assert_never
+
+from schemas import conditions as c
+from schemas.outputs import Evidence
+from schemas.values import Instant
+from streams.consent.said import TITLES
+from streams.definitions.comparisons import bounds, compile_comparison
+from streams.segments import leaves, windows
+from streams.segments.evidence import Describe, explain_feature, explain_leaf, leaf_text
+from streams.segments.features import Content, Kind, Registry
+from streams.segments.person import FAILS, HOLDS, Answer, Ask, Compiled, Needs, Person
+from streams.segments.values import compile_path, split_filters
+from streams.segments.windows import Reach
+
+COUNT_MAX = 400
+"""Counts up to this are decided by the newest (or oldest) entries; above, by all of the window."""
+
+
+def compile_condition(condition: c.Condition, registry: Registry) -> Compiled:
+    """Compile, and ask the registry for the features that are needed."""
+    match condition:
+        case c.AllOf(parts) | c.AnyOf(parts) | c.NoneOf(parts):
+            return _compile_tree(condition, [compile_condition(p, registry) for p in parts])
+        case c.Did():
+            return _compile_did(condition, registry)
+        case c.Measured():
+            return _compile_measured(condition, registry)
+        case c.Received(channel, window):
+            event = c.EventFilter(f"Received {TITLES[channel]}")
+            once = c.Did(event, c.Compare(">=", Decimal(1)), window)
+            return _compile_did(once, registry)
+        case _:
+            return _compile_plain(condition)
+
+
+# --- trees ---------------------------------------------------------------------------------------
+
+
+def _compile_tree(tree: c.AllOf | c.AnyOf | c.NoneOf, parts: Sequence[Compiled]) -> Compiled:
+    asks = tuple(part.ask for part in parts)
+    match tree:
+        case c.AllOf():
+            ask = asks[0] if len(asks) == 1 else _all(asks)
+        case c.AnyOf():
+            ask = asks[0] if len(asks) == 1 else _any(asks)
+        case _:
+            ask = _none(asks[0] if len(asks) == 1 else _any(asks))
+    needs = Needs()
+    for part in parts:
+        needs = needs.joined(part.needs)
+
+    def explain(person: Person, now: Instant) -> tuple[Evidence, ...]:
+        return tuple(evidence for part in parts for evidence in part.explain(person, now))
+
+    return Compiled(ask, explain, needs)
+
+
+def _all(asks: tuple[Ask, ...]) -> Ask:
+    def ask(person: Person, now: Instant) -> Answer:
+        soonest: Instant | None = None
+        last: Instant | None = None
+        for one in asks:
+            holds, flip = one(person, now)
+            if holds:
+                if flip is not None and (soonest is None or flip < soonest):
+                    soonest = flip
+            elif flip is None:
+                return FAILS
+            elif last is None or flip > last:
+                last = flip
+        return (False, last) if last is not None else (True, soonest)
+
+    return ask
+
+
+def _any(asks: tuple[Ask, ...]) -> Ask:
+    def ask(person: Person, now: Instant) -> Answer:
+        soonest: Instant | None = None
+        last: Instant | None = None
+        for one in asks:
+            holds, flip = one(person, now)
+            if not holds:
+                if flip is not None and (soonest is None or flip < soonest):
+                    soonest = flip
+            elif flip is None:
+                return HOLDS
+            elif last is None or flip > last:
+                last = flip
+        return (True, last) if last is not None else (False, soonest)
+
+    return ask
+
+
+def _none(ask_any: Ask) -> Ask:
+    def ask(person: Person, now: Instant) -> Answer:
+        holds, flip = ask_any(person, now)
+        return not holds, flip
+
+    return ask
+
+
+# --- leaves over features ------------------------------------------------------------------------
+
+
+def _static(window: c.Window | None) -> tuple[Instant | None, Instant | None]:
+    """A window that does not move belongs to the feature: what is outside never comes in."""
+    match window:
+        case c.Before(at):
+            return None, at
+        case c.After(at):
+            return at, None
+        case c.Between(start, end):
+            return start, end
+        case _:
+            return None, None
+
+
+def _reach(window: c.Window | None) -> Reach:
+    match window:
+        case c.InLast(span):
+            return Reach(0, span)
+        case c.Ago(near, far):
+            return Reach(near, far)
+        case c.AtLeastAgo(span):
+            return Reach(span, None, of_all=True)
+        case c.SinceFlowStart():
+            return Reach(0, None, since_start=True)
+        case _:
+            return Reach()
+
+
+def _horizon(window: c.Window | None, *, compared: bool) -> int | None:
+    """The age up to which each entry must be kept; None: any age."""
+    match window:
+        case c.InLast(span):
+            return span
+        case c.Ago(_, far):
+            return far
+        case c.AtLeastAgo(span) if not compared:
+            return span
+        case _:
+            return None
+
+
+class _Ground:
+    """What all leaves over features share: the content of the feature, less its kind."""
+
+    def __init__(self, event: c.EventFilter, window: c.Window | None, of: str | None) -> None:
+        own, compared = split_filters(event.where)
+        self.event = c.EventFilter(event.metric, own)
+        self.kept = tuple(path for path, _ in compared)
+        self.picks = windows.compile_picks([compile_path(other) for _, other in compared])
+        self.start, self.end = _static(window)
+        self.of = of
+
+    def content(self, kind: Kind) -> Content:
+        return Content(self.event, kind, self.start, self.end, self.of, self.kept)
+
+
+def _compile_did(condition: c.Did, registry: Registry) -> Compiled:
+    ground = _Ground(condition.event, condition.window, None)
+    test: Callable[[int], bool] = compile_comparison(condition.times)
+    most = int(max(bounds(condition.times)))
+    keep = max(1, most if test(most) is test(most + 1) else most + 1)
+    window = condition.window
+    if (
+        ground.picks is not None
+        or isinstance(window, c.Ago)
+        or (most > COUNT_MAX and _reach(window) != Reach())
+    ):
+        key = registry.ask(
+            ground.content("span"), horizon=_horizon(window, compared=ground.picks is not None)
+        )
+        reach = _reach(window)
+        if ground.picks is not None:
+            reach = reach._replace(of_all=False)
+        ask = windows.swept(key, reach, windows.judge_count(test), ground.picks)
+        return _over_feature(ask, key, condition, ground)
+    match window:
+        case c.InLast(span):
+            key = registry.ask(ground.content("newest"), keep=keep)
+            if not test(0) and all(test(count) for count in range(1, keep + 1)):
+                ask = windows.any_in_last(key, span, wanted=True)
+            elif test(0) and not any(test(count) for count in range(1, keep + 1)):
+                ask = windows.any_in_last(key, span, wanted=False)
+            else:
+                ask = windows.count_in_last(key, span, test, keep)
+        case c.AtLeastAgo(span):
+            key = registry.ask(ground.content("oldest"), keep=keep)
+            ask = windows.count_at_least_ago(key, span, test, keep)
+        case c.SinceFlowStart():
+            key = registry.ask(ground.content("newest"), keep=keep + 1)
+            ask = windows.count_since_start(key, test, keep)
+        case _:
+            key = registry.ask(ground.content("newest"), keep=max(1, min(most, 3)))
+            ask = windows.count_ever(key, test)
+    return _over_feature(ask, key, condition, ground)
+
+
+def _compile_measured(condition: c.Measured, registry: Registry) -> Compiled:
+    window = condition.window
+    ground = _Ground(condition.event, window, condition.of)
+    picks = ground.picks
+    reach = _reach(window)
+    horizon = _horizon(window, compared=picks is not None)
+    measure = condition.measure
+    if measure in ("max", "min"):
+        sign = 1 if measure == "max" else -1
+        key = registry.ask(
+            ground.content(_extreme_kind(measure, window, compared=picks is not None)),
+            keep=0 if isinstance(window, c.AtLeastAgo) else 1,
+            horizon=horizon,
+        )
+        reach = reach._replace(of_all=False)
+        ask = windows.extreme(key, reach, condition.comparison, sign, picks)
+        return _over_feature(ask, key, condition, ground)
+    judge = (
+        windows.judge_total(condition.comparison)
+        if measure == "total"
+        else windows.judge_average(condition.comparison)
+    )
+    if picks is None and reach == Reach():
+        key = registry.ask(ground.content("newest"), keep=1)
+        return _over_feature(windows.amount_ever(key, judge), key, condition, ground)
+    key = registry.ask(ground.content("span"), horizon=horizon)
+    if picks is not None:
+        reach = reach._replace(of_all=False)
+    return _over_feature(windows.swept(key, reach, judge, picks), key, condition, ground)
+
+
+def _extreme_kind(measure: c.Measure, window: c.Window | None, *, compared: bool) -> Kind:
+    """Which entries can never be the extreme again."""
+    if compared or isinstance(window, c.Ago):
+        return "span"
+    if isinstance(window, c.InLast | c.SinceFlowStart):
+        return "max" if measure == "max" else "min"
+    return "max-old" if measure == "max" else "min-old"
+
+
+def _over_feature(ask: Ask, key: str, condition: c.Did | c.Measured, ground: _Ground) -> Compiled:
+    describe = Describe(leaf_text(condition), key, _reach(condition.window), ground.picks)
+    return Compiled(ask, explain_feature(ask, describe, condition), Needs(frozenset({key})))
+
+
+# --- all other leaves ----------------------------------------------------------------------------
+
+
+def _compile_plain(condition: c.Condition) -> Compiled:
+    needs = Needs()
+    match condition:
+        case c.TraitIs(trait=name):
+            leaf, needs = leaves.trait_is(condition), Needs(traits=frozenset({name}))
+        case c.TraitHeld(trait=name):
+            leaf, needs = leaves.trait_held(condition), Needs(traits=frozenset({name}))
+        case c.InCountry(countries):
+            leaf, needs = leaves.in_country(countries), Needs(traits=frozenset({"country"}))
+        case c.InRegion(region):
+            leaf = leaves.in_country(leaves.REGIONS[region])
+            needs = Needs(traits=frozenset({"country"}))
+        case c.CanReceive(channel, on):
+            leaf = leaves.can_receive(condition)
+            lists = frozenset() if on is None else frozenset({on})
+            needs = Needs(channels=frozenset({channel}), lists=lists)
+        case c.ConsentIs(channel=channel):
+            leaf, needs = leaves.consent_is(condition), Needs(channels=frozenset({channel}))
+        case c.InList(name):
+            leaf, needs = leaves.in_list(condition), Needs(lists=frozenset({name}))
+        case c.InSegment(name):
+            leaf, needs = leaves.in_segment(condition), Needs(segments=frozenset({name}))
+        case c.Sampled():
+            leaf = leaves.sampled(condition)
+        case c.TriggerPasses():
+            leaf = leaves.trigger_passes(condition)
+        case c.InFlow():
+            leaf = leaves.in_flow(condition)
+        case (
+            c.Sequence()
+            | c.OfNewest()
+            | c.TraitDate()
+            | c.Near()
+            | c.Ranked()
+            | c.Predicted()
+            | c.RfmIs()
+            | c.HasAffinity()
+        ):
+            raise AssertionError(f"{type(condition).__name__} is refused when it is read")
+        case c.AllOf() | c.AnyOf() | c.NoneOf() | c.Did() | c.Measured() | c.Received():
+            raise AssertionError("compiled elsewhere")
+        case _:
+            assert_never(condition)
+    ask, find = leaf
+    return Compiled(ask, explain_leaf(ask, leaf_text(condition), find), needs)

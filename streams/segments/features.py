@@ -1,0 +1,272 @@
+"""Features: what an event leaves behind in a row, the least that keeps every leaf exact.
+
+A feature is (metric, filters, what is measured, how it is kept). Its key is derived from that
+alone, so it is the same feature in the next version of the definitions. How much of it is kept
+(`keep` entries, or those younger than `horizon`) is the most that any leaf asks for.
+
+Entries are newest first by (occurred_at, event id): late events give the same entries as if they
+had come in order. `note` expects each event once, and none later than its `received_at`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from hashlib import blake2b
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+
+import msgspec
+
+from schemas.conditions import EventFilter, Filter, IsOneOf
+from schemas.events import Event
+from schemas.rows import Entry, FeatureState, ProfileRow
+from schemas.values import Instant, Micros, Millis
+from streams.money import to_micros
+from streams.segments import keeping
+from streams.segments.values import (
+    Get,
+    canonical,
+    compile_filters,
+    compile_path,
+    is_many,
+)
+
+FeatureKey: TypeAlias = str
+Kind: TypeAlias = Literal["newest", "oldest", "span", "max", "min", "max-old", "min-old"]
+"""How entries are kept:
+newest    the newest `keep`: counts in the last N, since, ever
+oldest    the oldest `keep`: counts at least N ago
+span      all younger than `horizon`: sums, counts between N and M ago, comparisons with a trigger
+max, min  those that no newer one outdoes: the extreme in the last N, since
+max-old, min-old  those that no older one outdoes: the extreme at least N ago; ever: `keep` 1
+"""
+
+LEFT_OUT = "~"
+"""After a feature's key: how many of its events were in another currency."""
+
+
+class Content(msgspec.Struct, frozen=True):
+    """What a feature is. start, end: a static window; of: the amount; kept: properties to keep."""
+
+    event: EventFilter
+    kind: Kind
+    start: Instant | None = None
+    end: Instant | None = None
+    of: str | None = None
+    kept: tuple[str, ...] = ()
+
+    def key(self) -> FeatureKey:
+        return blake2b(msgspec.json.encode(self), digest_size=6).hexdigest()
+
+
+class Feature:
+    """A feature, compiled. `update` changes a state in place."""
+
+    __slots__ = (
+        "amount",
+        "content",
+        "end",
+        "horizon",
+        "keep",
+        "kept",
+        "key",
+        "passes",
+        "start",
+        "update",
+    )
+
+    def __init__(self, content: Content, keep: int, horizon: Millis | None, currency: str) -> None:
+        self.content = content
+        self.key = content.key()
+        self.keep = keep
+        self.horizon = horizon
+        self.start = content.start
+        self.end = content.end
+        self.passes = compile_filters(content.event.where)
+        self.amount = None if content.of is None else compile_amount(content.of, currency)
+        self.kept = tuple(compile_path(path) for path in content.kept)
+        self.update: keeping.Update = keeping.UPDATES[content.kind](keep, horizon)
+
+
+class Registry:
+    """Collects what the leaves ask for, then builds each feature once."""
+
+    def __init__(self, currency: str) -> None:
+        self.currency = currency
+        self._asked: dict[Content, tuple[int, Millis | None]] = {}
+
+    def ask(self, content: Content, *, keep: int = 0, horizon: Millis | None = 0) -> FeatureKey:
+        """keep: entries needed; horizon: age up to which entries are needed (None: any age)."""
+        had_keep, had_horizon = self._asked.get(content, (0, 0))
+        longest = None if horizon is None or had_horizon is None else max(horizon, had_horizon)
+        self._asked[content] = (max(keep, had_keep), longest)
+        return content.key()
+
+    def build(self) -> dict[FeatureKey, Feature]:
+        return {
+            content.key(): Feature(content, keep, horizon, self.currency)
+            for content, (keep, horizon) in self._asked.items()
+        }
+
+
+# --- amounts -------------------------------------------------------------------------------------
+
+FOREIGN: Literal["foreign"] = "foreign"
+Amount: TypeAlias = Callable[[Event], Micros | Literal["foreign"] | None]
+
+
+def compile_amount(of: str, currency: str) -> Amount:
+    """The amount that counts: the event's value in the store's currency, or a numeric property."""
+    if of == "value":
+
+        def value(event: Event) -> Micros | Literal["foreign"] | None:
+            if event.value is None or event.currency is None or event.currency == currency:
+                return event.value
+            return FOREIGN
+
+        return value
+    get = compile_path(of)
+    if is_many(of):
+
+        def total(event: Event) -> Micros | None:
+            amounts = [a for item in get(event) or () if (a := micros_of(item)) is not None]
+            return sum(amounts) if amounts else None
+
+        return total
+    return lambda event: micros_of(get(event))
+
+
+def micros_of(found: Any) -> Micros | None:
+    """A JSON number, or text that is one, in millionths; None where it is none or too fine."""
+    if isinstance(found, int) and not isinstance(found, bool):
+        return found * 1_000_000 if abs(found) < 1 << 43 else None
+    number = canonical(found)
+    if isinstance(number, bool | str) or number is None:
+        return None
+    try:
+        return to_micros(number)
+    except (ValueError, ArithmeticError):
+        return None
+
+
+# --- which features an event touches -------------------------------------------------------------
+
+
+class MetricIndex(NamedTuple):
+    """The features of one metric. by_value: (value at a path, value -> features) per path."""
+
+    plain: tuple[Feature, ...]
+    by_value: tuple[tuple[Get, bool, dict[Any, tuple[Feature, ...]]], ...]
+
+    def candidates(self, event: Event) -> Iterable[Feature]:
+        if not self.by_value:
+            return self.plain
+        found = list(self.plain)
+        for get, many, features in self.by_value:
+            value = get(event)
+            if many:
+                for item in {canonical(item) for item in value or ()}:
+                    found += features.get(item, ())
+            else:
+                found += features.get(canonical(value), ())
+        return found
+
+
+def index_features(features: Iterable[Feature]) -> dict[str, MetricIndex]:
+    """metric -> its features, those with an equality filter by the values it allows."""
+    plain: dict[str, list[Feature]] = {}
+    by_value: dict[str, dict[str, dict[Any, list[Feature]]]] = {}
+    for feature in features:
+        metric = feature.content.event.metric
+        equality = _equality(feature.content.event.where)
+        plain.setdefault(metric, [])
+        if equality is None:
+            plain[metric].append(feature)
+            continue
+        path, values = equality
+        places = by_value.setdefault(metric, {}).setdefault(path, {})
+        for value in values:
+            places.setdefault(value, []).append(feature)
+    return {
+        metric: MetricIndex(
+            tuple(found),
+            tuple(
+                (
+                    compile_path(path),
+                    is_many(path),
+                    {value: tuple(which) for value, which in places.items()},
+                )
+                for path, places in by_value.get(metric, {}).items()
+            ),
+        )
+        for metric, found in plain.items()
+    }
+
+
+def _equality(where: tuple[Filter, ...]) -> tuple[str, frozenset[Any]] | None:
+    for one in where:
+        for test in one.tests:
+            if isinstance(test, IsOneOf):
+                return one.path, frozenset(map(canonical, test.values))
+    return None
+
+
+# --- noting an event -----------------------------------------------------------------------------
+
+
+NOTHING: frozenset[FeatureKey] = frozenset()
+
+
+class HasFeatures(Protocol):
+    """What `note` needs of a program."""
+
+    @property
+    def features_by_metric(self) -> Mapping[str, MetricIndex]: ...
+
+
+def note(program: HasFeatures, row: ProfileRow, event: Event) -> AbstractSet[FeatureKey]:
+    """Remember the event in every feature it belongs to. Returns: the keys of those features."""
+    of_metric = program.features_by_metric.get(event.metric)
+    if of_metric is None:
+        return NOTHING
+    touched: set[FeatureKey] = set()
+    states = row.features
+    occurred_at = event.occurred_at
+    bare: Entry | None = None
+    for feature in of_metric.candidates(event):
+        if feature.start is not None and occurred_at < feature.start:
+            continue
+        if feature.end is not None and occurred_at >= feature.end:
+            continue
+        key = feature.key
+        if key in touched or (feature.passes is not None and not feature.passes(event)):
+            continue
+        amount: Micros | None = None
+        if feature.amount is not None:
+            counted = feature.amount(event)
+            if counted is None:
+                continue
+            if counted == FOREIGN:
+                key += LEFT_OUT
+                states.setdefault(key, FeatureState()).count += 1
+                continue
+            amount = counted
+        if amount is not None or feature.kept:
+            kept = tuple([_to_keep(get(event)) for get in feature.kept])
+            entry = Entry(occurred_at, event.id, amount, kept)
+        else:
+            entry = bare = bare or Entry(occurred_at, event.id)
+        state = states.get(key)
+        if state is None:
+            state = states[key] = FeatureState()
+        state.count += 1
+        if amount is not None:
+            state.total += amount
+        feature.update(state, entry, event.received_at)
+        touched.add(key)
+    return touched
+
+
+def _to_keep(value: Any) -> object:
+    """Scalars, and lists of them, as a later comparison needs them."""
+    if isinstance(value, list):
+        return [item for item in value if isinstance(item, str | int | float)]
+    return value if isinstance(value, str | int | float) else None

@@ -1,0 +1,220 @@
+"""The answers of leaves that do not look at features: traits, consent, lists, segments, flows.
+
+Each function returns (ask, find): what the leaf answers, and what was found, as text for evidence.
+"""
+
+import re
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, TypeAlias
+
+from schemas import conditions as c
+from schemas.rows import ListMembership, ProfileRow
+from schemas.values import Instant
+from streams.consent.receiving import address_of, address_state, may_receive
+from streams.consent.state import state_of
+from streams.segments.person import FAILS, HOLDS, Answer, Ask, Person
+from streams.segments.values import canonical, compile_event_test, compile_tests, text_of
+
+Find: TypeAlias = Callable[[Person], str | None]
+Leaf: TypeAlias = tuple[Ask, Find]
+
+IDENTIFIERS = frozenset({"email", "phone", "external_id"})
+"""What is no trait of its own but asked for as one: `trait: email`, the newest of the profile."""
+
+EU_CODES = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
+REGIONS: dict[str, tuple[str, ...]] = {"eu": tuple(re.split(" ", EU_CODES)), "us": ("US",)}
+
+
+def trait_value(row: ProfileRow, name: str) -> Any:
+    trait = row.traits.get(name)
+    if trait is not None:
+        return trait.value
+    if name in IDENTIFIERS:
+        values = row.identifiers.get(name)
+        return values[-1] if values else None
+    return None
+
+
+def _shown(value: Any) -> str | None:
+    return text_of(value)[:200] or None if not isinstance(value, list) else str(value)[:200]
+
+
+def trait_is(condition: c.TraitIs) -> Leaf:
+    name = condition.trait
+    test = compile_tests(condition.tests)
+
+    def find(person: Person) -> str | None:
+        return _shown(trait_value(person.row, name))
+
+    if name in IDENTIFIERS:
+        return lambda person, _now: HOLDS if test(trait_value(person.row, name)) else FAILS, find
+
+    def ask(person: Person, _now: Instant) -> Answer:
+        trait = person.row.traits.get(name)
+        return HOLDS if test(None if trait is None else trait.value) else FAILS
+
+    return ask, find
+
+
+def trait_held(condition: c.TraitHeld) -> Leaf:
+    name, span, wanted = condition.trait, condition.span, canonical(condition.value)
+
+    def ask(person: Person, now: Instant) -> Answer:
+        trait = person.row.traits.get(name)
+        if trait is None or canonical(trait.value) != wanted:
+            return FAILS
+        return _from(trait.since + span, now)
+
+    return ask, lambda person: _shown(trait_value(person.row, name))
+
+
+def _from(begins_at: Instant, now: Instant) -> Answer:
+    """Holds from this instant on."""
+    return HOLDS if begins_at <= now else (False, begins_at)
+
+
+def _until(ends_at: Instant, now: Instant) -> Answer:
+    """Holds until this instant, which does not belong."""
+    return (True, ends_at) if ends_at > now else FAILS
+
+
+def in_country(countries: tuple[str, ...]) -> Leaf:
+    wanted = frozenset(country.casefold() for country in countries)
+
+    def ask(person: Person, _now: Instant) -> Answer:
+        trait = person.row.traits.get("country")
+        return HOLDS if trait and text_of(trait.value).casefold() in wanted else FAILS
+
+    return ask, lambda person: _shown(trait_value(person.row, "country"))
+
+
+# --- consent, lists, segments --------------------------------------------------------------------
+
+
+def can_receive(condition: c.CanReceive) -> Leaf:
+    channel, on = condition.channel, condition.list
+
+    def ask(person: Person, _now: Instant) -> Answer:
+        row = person.row
+        if on is not None and not is_member(row.lists.get(on)):
+            return FAILS
+        return HOLDS if may_receive(row, channel, person.program.settings) else FAILS
+
+    return ask, lambda person: _word(person.row, condition.channel)
+
+
+def _word(row: ProfileRow, channel: Any) -> str:
+    address = address_of(row, channel)
+    if address is None:
+        return "no address"
+    state = address_state(row, channel, address)
+    suppressed = (
+        f", suppressed: {', '.join(state.suppressed)}" if state and state.suppressed else ""
+    )
+    return f"{state_of(state)}{suppressed}"
+
+
+def consent_is(condition: c.ConsentIs) -> Leaf:
+    """What the address in use has said; without an address it is `never`."""
+    channel, wanted, method, span = (
+        condition.channel,
+        condition.state,
+        condition.method,
+        condition.in_last,
+    )
+
+    def ask(person: Person, now: Instant) -> Answer:
+        row = person.row
+        address = address_of(row, channel)
+        state = None if address is None else address_state(row, channel, address)
+        if state_of(state) != wanted:
+            return FAILS
+        if method is not None and (state is None or state.method != method):
+            return FAILS
+        if span is None:
+            return HOLDS
+        said_at = 0
+        if state is not None:
+            said_at = {
+                "granted": state.granted_occurred_at,
+                "denied": state.denied_occurred_at,
+                "pending": state.pending_at,
+                "never": 0,
+            }[wanted]
+        return _until(said_at + span, now)
+
+    return ask, lambda person: _word(person.row, channel)
+
+
+def is_member(membership: ListMembership | None) -> bool:
+    """Joined after having left; at the same instant, leaving counts."""
+    return membership is not None and membership.joined_at > membership.left_at
+
+
+def in_list(condition: c.InList) -> Leaf:
+    name, span = condition.list, condition.joined_in_last
+
+    def ask(person: Person, now: Instant) -> Answer:
+        membership = person.row.lists.get(name)
+        if membership is None or not is_member(membership):
+            return FAILS
+        return HOLDS if span is None else _until(membership.joined_at + span, now)
+
+    return ask, lambda person: "on it" if is_member(person.row.lists.get(name)) else None
+
+
+def in_segment(condition: c.InSegment) -> Leaf:
+    name, span = condition.segment, condition.span
+
+    def since(person: Person) -> Instant | None:
+        membership = person.row.segments.get(name)
+        return None if membership is None else membership.since
+
+    def ask(person: Person, now: Instant) -> Answer:
+        entered_at = since(person)
+        if entered_at is None:
+            return FAILS
+        return HOLDS if span is None else _from(entered_at + span, now)
+
+    return ask, lambda person: "in it" if since(person) is not None else None
+
+
+# --- chance, flows -------------------------------------------------------------------------------
+
+
+def sampled(condition: c.Sampled) -> Leaf:
+    """The same profiles in every run: a hash of seed and profile id."""
+    limit = condition.share * (1 << 64) // 1_000_000
+    seeded = blake2b(f"sample/{condition.seed}/".encode(), digest_size=8)
+
+    def ask(person: Person, _now: Instant) -> Answer:
+        digest = seeded.copy()
+        digest.update(person.row.id.encode())
+        return HOLDS if int.from_bytes(digest.digest()) < limit else FAILS
+
+    return ask, lambda _person: None
+
+
+def trigger_passes(condition: c.TriggerPasses) -> Leaf:
+    test = compile_event_test(condition.where)
+
+    def ask(person: Person, _now: Instant) -> Answer:
+        trigger = person.trigger if person.run is None else person.run.trigger
+        return HOLDS if trigger is not None and test(trigger, trigger) else FAILS
+
+    return ask, lambda _person: None
+
+
+def in_flow(condition: c.InFlow) -> Leaf:
+    """A run of the flow goes on; the run that asks does not count."""
+    name = condition.flow
+
+    def goes_on(person: Person) -> bool:
+        own = None if person.run is None else person.run.id
+        return any(run.flow == name and run.id != own for run in person.row.runs)
+
+    def ask(person: Person, _now: Instant) -> Answer:
+        return HOLDS if goes_on(person) else FAILS
+
+    return ask, lambda person: "in it" if goes_on(person) else None
