@@ -6,7 +6,8 @@ import time
 from collections.abc import MutableMapping
 from typing import Any
 
-from streams.ingest.reader import Reader
+from streams.ingest.read import EventReader
+from streams.ingest.settings import IngestSettings
 
 from agents.app import StageApp
 from agents.settings import Settings
@@ -34,7 +35,8 @@ def ingest_app(settings: Settings, ids: Ids, *, simulated: bool) -> StageApp:
     def make_intake(
         partition: int, position: Position, rows: MutableMapping[bytes, bytes]
     ) -> PassIntake:
-        reader = Reader(ids, settings.secret_bytes, default_region=settings.default_region)
+        region = settings.default_region or None
+        reader = EventReader(ids, IngestSettings(default_region=region))
         for published in adopted_in(rows.items()):
             reader.adopt(published)
         if simulated:

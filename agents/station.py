@@ -69,15 +69,19 @@ class Seat:
     async def run(self) -> None:
         """Work until stopped. Raises whatever went wrong: the process has to end then."""
         while (read := await self._queue.get()) is not None and not self._stopping:
-            if self._awaited is not None and read.follows != self._awaited:
-                continue  # was under way when the log had to be read again
-            self._awaited = None
-            self.intake.read(read.records)
-            await self._work()
-            again = self.intake.read_again_from()
-            if again is not None:
-                self._awaited = again
-                self._seek(again)
+            await self.handle(read)
+
+    async def handle(self, read: Read) -> None:
+        """Take a batch and do all that may be done now."""
+        if self._awaited is not None and read.follows != self._awaited:
+            return  # was under way when the log had to be read again
+        self._awaited = None
+        self.intake.read(read.records)
+        await self._work()
+        again = self.intake.read_again_from()
+        if again is not None:
+            self._awaited = again
+            self._seek(again)
 
     async def _work(self) -> None:
         while not self._stopping and (work := self.intake.next()) is not None:

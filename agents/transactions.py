@@ -8,7 +8,7 @@ orderly way out can hang while the group rejoins (docs/decisions/0003-fenced-mea
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import aiokafka.producer.sender
@@ -57,8 +57,10 @@ class KafkaTransactions:
         *,
         name_of: Mapping[str, str],
         rows_topic: str,
+        make_producer: Callable[..., AIOKafkaProducer] = AIOKafkaProducer,
     ) -> None:
         self._transactional_id, self._client = transactional_id, client
+        self._make_producer = make_producer
         self._name_of, self._rows_topic = name_of, rows_topic
         self._producers: dict[int, AIOKafkaProducer] = {}
 
@@ -67,7 +69,7 @@ class KafkaTransactions:
         await asyncio.gather(*(self._start(partition) for partition in fresh))
 
     async def _start(self, partition: int) -> None:
-        producer = AIOKafkaProducer(
+        producer = self._make_producer(
             **self._client,
             acks="all",
             linger_ms=0,

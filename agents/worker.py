@@ -1,7 +1,7 @@
 """A worker process: the three stages under one Faust worker. `python -m agents.worker`
 
-Settings come from the environment. It ends by SIGTERM or SIGINT, after its running transactions; a
-failed or fenced station ends it at once with its own exit code (agents/station.py).
+It ends by SIGTERM or SIGINT, after its running transactions; a failed or fenced station ends it at
+once with an exit code of its own (agents/station.py, agents/transactions.py).
 """
 
 import argparse
@@ -19,24 +19,24 @@ from agents.settings import Settings, SettingsError
 from streams.ids import Ids
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run until told to stop. Returns the exit code: 2 where a setting is bad."""
-    parser = argparse.ArgumentParser(prog="tillstream worker", description=__doc__)
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What a worker can be told."""
     parser.add_argument("--simulated", action="store_true", help="time comes from a feeder")
-    options = parser.parse_args(arguments)
-    try:
-        settings = Settings.from_environ(os.environ)
-        if settings.store != "memory":
-            raise SettingsError("TILLSTREAM_STORE is 'rocksdb'; this version keeps rows in memory")
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+
+
+def run(settings: Settings, *, simulated: bool) -> int:
+    """Work until told to stop. Returns: the exit code.
+
+    Raises: SettingsError.
+    """
+    if settings.store != "memory":
+        raise SettingsError("TILLSTREAM_STORE is 'rocksdb'; this version keeps rows in memory")
     configure(settings.log_level)
     ids = Ids(settings.secret_bytes)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     stages = [
-        ingest_app(settings, ids, simulated=options.simulated),
+        ingest_app(settings, ids, simulated=simulated),
         identity_app(settings, ids),
         profile_app(settings, ids),
     ]
@@ -44,6 +44,18 @@ def main(arguments: list[str] | None = None) -> int:
     worker = faust.Worker(*apps, loop=loop, loglevel="warn", override_logging=False)
     worker.execute_from_commandline()
     return 0
+
+
+def main() -> int:
+    """Run with the settings of the environment. Returns: 2 where one of them is bad."""
+    parser = argparse.ArgumentParser(prog="python -m agents.worker", description=__doc__)
+    arguments(parser)
+    options = parser.parse_args()
+    try:
+        return run(Settings.from_environ(os.environ), simulated=options.simulated)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
 
 
 if __name__ == "__main__":

@@ -1,0 +1,60 @@
+"""`tillstream COMMAND ...`: finds the command, builds the settings, runs it.
+
+Exit codes: 0 done; 1 done, and the answer is no (a check that found errors, a comparison that
+differs, an id that is not there); 2 called wrongly or a bad setting; 130 interrupted.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+from agents.settings import Settings, SettingsError
+
+COMMANDS: Mapping[str, str] = {
+    "demo": "a year of a real shop's orders through the whole path",
+    "replay": "the whole path in memory: events in, files out; or a recorded log, compared",
+    "definitions": "check definitions; publish them",
+    "profile": "show one person: traits, consent, segments, timeline",
+    "explain": "why a send was made, or not",
+    "report": "attribution, funnels, totals",
+    "worker": "run a worker process",
+}
+"""command -> what it does. Its module is agents/cli/<command>.py."""
+
+
+class CalledWrongly(Exception):
+    """The command cannot be done as it was asked for; the message says why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command."""
+    parser = argparse.ArgumentParser(
+        prog="tillstream", description="A streaming CRM for online stores."
+    )
+    parser.add_argument("--version", action="version", version=version("tillstream"))
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    asked = next((word for word in words if not word.startswith("-")), None)
+    for name, meaning in COMMANDS.items():
+        command = commands.add_parser(name, help=meaning, description=meaning)
+        if name == asked:  # only this one is imported: the others cost seconds
+            module = importlib.import_module(f"agents.cli.{name}")
+            module.arguments(command)
+    options = parser.parse_args(words)
+    module = importlib.import_module(f"agents.cli.{options.command}")
+    try:
+        return int(module.run(options, Settings.from_environ(os.environ)))
+    except (SettingsError, CalledWrongly) as error:
+        sys.stderr.write(f"tillstream: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,285 @@
+"""The station loop against a log that fails: wherever it stops, nothing is lost or doubled."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from agents.metrics import Metrics
+from agents.station import FAILURES_IN_A_ROW_MAX, Read, Refused, Seat, Station, TooManyFailures
+from agents.transactions import KafkaTransactions
+from schemas.rows import POSITION_KEY, Position
+from schemas.topics import FLOW_TRIGGERS, STORE_EVENTS, TOPICS
+from streams.intake import (
+    INPUTS,
+    Intake,
+    PassIntake,
+    RoundIntake,
+    Work,
+    is_row_of_a_key,
+    load_position,
+)
+from streams.replay import STAGES, MemoryRecord
+from tests.streams.test_rounds import replayed, world
+from tests.streams.toy import ToyIdentity, ToyProfile, ToyReader
+
+ROWS = "{}-changelog"
+
+
+class Crashed(Exception):
+    """The process is gone."""
+
+
+class Broker:
+    """Topics in memory with transactions; every call of a client is a chance to crash."""
+
+    def __init__(self, crash_at: int | None) -> None:
+        self.calls, self.crash_at = 0, crash_at
+        self.logs: dict[tuple[str, int], list[MemoryRecord]] = defaultdict(list)
+
+    def chance(self) -> None:
+        self.calls += 1
+        if self.calls == self.crash_at:
+            raise Crashed
+
+
+class Batch:
+    """What a producer's `create_batch` gives."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+
+    def append(self, **record: Any) -> object | None:
+        if len(self.records) == 3:
+            return None
+        self.records.append(record)
+        return object()
+
+    def close(self) -> None:
+        """Nothing is appended any more."""
+
+
+class Acknowledged:
+    """What `send_batch` gives: awaited, it says that the broker has the batch."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+
+    def __await__(self) -> Iterator[None]:
+        self.broker.chance()
+        return iter(())
+
+
+class Producer:
+    """A transactional producer of the broker above. Every await may be the last."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.open: list[tuple[str, int, Batch]] = []
+
+    async def start(self) -> None:
+        self.broker.chance()
+
+    def create_batch(self) -> Batch:
+        return Batch()
+
+    async def begin_transaction(self) -> None:
+        self.broker.chance()
+        self.open = []
+
+    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> Any:
+        self.broker.chance()
+        self.open.append((topic, partition, batch))
+        return Acknowledged(self.broker)
+
+    async def commit_transaction(self) -> None:
+        self.broker.chance()
+        for topic, partition, batch in self.open:
+            log = self.broker.logs[topic, partition]
+            for record in batch.records:
+                item = MemoryRecord(
+                    len(log), record["timestamp"], record["key"], record["value"], ()
+                )
+                log.append(item)
+        self.broker.chance()
+
+
+class Worker:
+    """All three stages in one process, recovered from the broker alone."""
+
+    def __init__(self, broker: Broker, partitions: int) -> None:
+        self.broker, self.partitions = broker, partitions
+        self.seats: list[tuple[str, Seat]] = []
+        self.read: list[int] = []
+
+    async def start(self) -> None:
+        for stage in STAGES:
+            transactions = KafkaTransactions(
+                stage,
+                {},
+                name_of={topic.name: topic.name for topic in TOPICS},
+                rows_topic=ROWS.format(stage),
+                make_producer=lambda **_: Producer(self.broker),  # type: ignore[arg-type]
+            )
+            await transactions.claim(range(self.partitions))
+            for partition in range(self.partitions):
+                self._sit(stage, partition, transactions)
+
+    def _sit(self, stage: Any, partition: int, transactions: KafkaTransactions) -> None:
+        changelog = self.broker.logs[ROWS.format(stage), partition]
+        rows = {record.key: record.value for record in changelog}
+        position = load_position(rows.get(POSITION_KEY % partition), self.partitions)
+        intake: Intake
+        if stage == "ingest":
+            intake = PassIntake(ToyReader(), partition, position)
+        else:
+            core: Any = ToyIdentity() if stage == "identity" else ToyProfile()
+            intake = RoundIntake(core, partition, position, rows.get, list(rows.items()))
+        seat = Seat(
+            partition,
+            intake,
+            rows,  # type: ignore[arg-type]
+            transactions,
+            seek=lambda _: pytest.fail("nothing has to be read again"),
+            metrics=Metrics("test"),
+        )
+        self.seats.append((stage, seat))
+        self.read.append(position.low)
+
+    async def work(self) -> None:
+        """Until nothing moves."""
+        moved = True
+        while moved:
+            moved = False
+            for number, (stage, seat) in enumerate(self.seats):
+                log = self.broker.logs[INPUTS[stage].name, seat.partition]  # type: ignore[index]
+                fresh = log[self.read[number] :]
+                if fresh:
+                    moved = True
+                    follows, self.read[number] = self.read[number], len(log)
+                    await seat.handle(Read(follows, fresh))
+
+
+async def run_with_crash_at(
+    call: int | None, partitions: int, source: list[list[MemoryRecord]]
+) -> Broker:
+    broker = Broker(call)
+    for partition, log in enumerate(source):
+        broker.logs[STORE_EVENTS.name, partition] = list(log)
+    for _ in range(2):
+        worker = Worker(broker, partitions)
+        try:
+            await worker.start()
+            await worker.work()
+        except Crashed:
+            continue
+        return broker
+    raise AssertionError("crashed twice")
+
+
+def said_and_rows(broker: Broker, partitions: int) -> tuple[Any, Any]:
+    said = [
+        [record.value for record in broker.logs[FLOW_TRIGGERS.name, partition]]
+        for partition in range(partitions)
+    ]
+    rows = {
+        (stage, record.key): record.value
+        for stage in ("identity", "profile")
+        for partition in range(partitions)
+        for record in broker.logs[ROWS.format(stage), partition]
+        if is_row_of_a_key(record.key)  # type: ignore[arg-type]
+    }
+    return said, rows
+
+
+@pytest.fixture
+async def small() -> AsyncIterator[tuple[int, list[list[MemoryRecord]], int]]:
+    """A world of two partitions with reminders and merges, and how many calls it takes."""
+    partitions, source = world(99)
+    source = [[record for record in log if record.timestamp < 1100] for log in source]
+    broker = await run_with_crash_at(None, partitions, source)
+    yield partitions, source, broker.calls
+
+
+async def test_a_crash_at_any_await_loses_and_doubles_nothing(
+    small: tuple[int, list[list[MemoryRecord]], int],
+) -> None:
+    partitions, source, calls = small
+    want = said_and_rows(await run_with_crash_at(None, partitions, source), partitions)
+    assert sum(map(len, want[0])) >= 3, "reminders were sent"
+    replay = replayed(partitions, source)
+    sent = [write for write in replay.run() if write.topic == FLOW_TRIGGERS.name]
+    assert sum(map(len, want[0])) == len(sent)
+    assert calls > 300
+    for call in range(1, calls + 1):
+        got = said_and_rows(await run_with_crash_at(call, partitions, source), partitions)
+        assert got == want, f"after a crash at call {call}"
+
+
+class Failing:
+    """An intake whose every transaction holds a dead letter."""
+
+    def __init__(self) -> None:
+        self._left = 0
+
+    def read(self, records: Any) -> None:
+        self._left += len(list(records))
+
+    def next(self) -> Work | None:
+        if not self._left:
+            return None
+        self._left -= 1
+        return Work([], [], 1, 1, None, 1)
+
+    def read_again_from(self) -> int | None:
+        return None
+
+
+class Nowhere:
+    """Transactions that are always committed."""
+
+    async def claim(self, partitions: Any) -> None: ...
+
+    async def release(self, partitions: Any) -> None: ...
+
+    async def write(self, partition: int, work: Work) -> None: ...
+
+
+async def test_dead_letters_in_a_row_stop_the_station() -> None:
+    seat = Seat(0, Failing(), {}, Nowhere(), seek=lambda _: None, metrics=Metrics("test"))
+    records = [MemoryRecord(n, 0, b"", b"") for n in range(FAILURES_IN_A_ROW_MAX)]
+    await seat.handle(Read(0, records[1:]))
+    with pytest.raises(TooManyFailures):
+        await seat.handle(Read(0, records[:1]))
+
+
+def station_with(position: bytes) -> Station:
+    return Station(
+        "profile",
+        2,
+        make_intake=lambda *_: Failing(),
+        rows_of=lambda partition: {POSITION_KEY % partition: position},
+        transactions=Nowhere(),
+        seek=lambda *_: None,
+        metrics=Metrics("test"),
+    )
+
+
+def test_a_log_that_was_made_anew_or_cut_is_refused() -> None:
+    station = station_with(msgspec.msgpack.encode(Position(low=100, offset=120, partitions=2)))
+    station.check_log(0, first=100, end=120)
+    with pytest.raises(Refused, match="ends at 99"):
+        station.check_log(0, first=0, end=99)
+    with pytest.raises(Refused, match="begins at 101"):
+        station.check_log(0, first=101, end=200)
+
+
+def test_a_changed_number_of_partitions_and_a_newer_schema_are_refused() -> None:
+    station = station_with(msgspec.msgpack.encode(Position(partitions=3)))
+    with pytest.raises(Refused, match="3 partitions and now has 2"):
+        station.needed_from(0)
+    station = station_with(msgspec.msgpack.encode(Position(schema=2, partitions=2)))
+    with pytest.raises(Refused, match="schema 2"):
+        station.needed_from(1)
