@@ -17,7 +17,7 @@ from streams.ingest.identifiers import KINDS, Refusal, normalised, strength_orde
 from streams.ingest.rejection import Reason, Rejection
 from streams.ingest.settings import IngestSettings, settings_of
 from streams.ingest.store_json import UNKNOWN, Sent, SentProfile, decode, kept_unknown
-from streams.ingest.trouble import fields_out_of_range, not_json, number_out_of_range, utf8_checked
+from streams.ingest.trouble import fields_out_of_range, number_out_of_range, utf8_checked
 from streams.intake import LogRecord, Tick
 
 EVENT_BYTES_MAX: Final = 5_000_000
@@ -128,20 +128,18 @@ def read_event(
 
 
 def _amount(raw: msgspec.Raw, value: bytes) -> Micros | None:
-    """The event's value. Raw: a float would not keep it exactly, and its text is not looked at.
+    """The event's value. Raw: a float would not keep it exactly.
 
-    Raises: Rejection; with the place in `value` where the text is no text.
+    Raises: Rejection; with the place in `value` where its text, not yet looked at, is no UTF-8.
     """
     written = bytes(raw)
     if not written or written == b"null":
         return None
-    try:
-        if written[0] != ord('"'):
-            return fields.value_of(written.decode(), quoted=False)
-        return fields.value_of(msgspec.json.decode(written, type=str).strip(), quoted=True)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    if not written.isascii():
         utf8_checked(value)
-        raise not_json(value, error) from error
+    if written[0] != ord('"'):
+        return fields.value_of(written.decode(), quoted=False)
+    return fields.value_of(msgspec.json.decode(written, type=str).strip(), quoted=True)
 
 
 def _identifiers(
@@ -203,15 +201,11 @@ def _check_numbers(properties: Properties, traits: Properties, traits_once: Prop
     try:
         _pack_into((properties, traits, traits_once), bytearray())
     except OverflowError:
-        for path, one in (
-            ("$.properties", properties),
-            ("$.profile.traits", traits),
-            ("$.profile.traits_once", traits_once),
-        ):
-            field = next(fields_out_of_range(one, path), None)
-            if field is not None:
-                raise number_out_of_range(field) from None
-        raise
+        sent = {
+            "properties": properties,
+            "profile": {"traits": traits, "traits_once": traits_once},
+        }
+        raise number_out_of_range(next(fields_out_of_range(sent, "$"))) from None
 
 
 def _with_derived_id(event: Event, claim: Instant, ids: Ids) -> Event:

@@ -7,6 +7,7 @@ any other unknown key is kept under the property `$unknown`, so nothing that was
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -20,6 +21,8 @@ UNKNOWN: Final = "$unknown"
 
 LIKENESS_MIN: Final = 0.8
 NAME_CHARACTERS_MAX: Final = 64
+LOOKED_AT_MAX: Final = 100
+"""Unknown keys that are compared with known ones: who sends more has not mistyped them."""
 
 Name = str | int | float
 """A name that some write as a number."""
@@ -111,7 +114,7 @@ def _taken_out(document: Properties, known: Iterable[str], path: str) -> Propert
     """
     unknown = {key: document.pop(key) for key in [*document] if key not in known}
     missing = {_folded(key): key for key in known if key not in document}
-    for key in unknown:
+    for key in islice(unknown, LOOKED_AT_MAX):
         if len(key) > NAME_CHARACTERS_MAX:
             continue
         for near in get_close_matches(_folded(key), missing, n=1, cutoff=LIKENESS_MIN):

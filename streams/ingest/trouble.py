@@ -153,11 +153,7 @@ def fields_out_of_range(value: object, path: str) -> Iterator[str]:
         case list():
             for index, inner in enumerate(value):
                 yield from fields_out_of_range(inner, f"{path}[{index}]")
-        case bool():
-            return
-        case int():
-            if not NUMBER_MIN <= value <= NUMBER_MAX:
-                yield path
-        case Decimal():
-            if value.adjusted() > 307 and abs(float(value)) == float("inf"):
-                yield path
+        case int() if not NUMBER_MIN <= value <= NUMBER_MAX:
+            yield path
+        case Decimal() if value.adjusted() > 307 and abs(float(value)) == float("inf"):
+            yield path
