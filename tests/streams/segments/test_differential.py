@@ -1,0 +1,257 @@
+"""The incremental evaluator against brute force: random conditions, histories and instants.
+
+Times are multiples of an hour, a few hours apart, so that instants meet the edges of windows all
+the time; every answer is asked for at the edges and a millisecond before and after them.
+"""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from schemas.events import Event
+from schemas.rows import ListMembership, ProfileRow, Trait, Trigger
+from streams.definitions.program import compile_program
+from streams.instants import HOUR
+from streams.segments.features import note
+from streams.segments.person import Person
+from tests.streams.segments import brute
+
+BASE = 1_767_225_600_000
+"""2026-01-01T00:00Z."""
+
+METRICS = st.sampled_from(["A", "A", "B"])
+HOURS = st.integers(1, 6).map(lambda hours: f"{hours}h")
+DATES = st.integers(0, 23).map(lambda hour: f"2026-01-01T{hour:02}:00")
+COMPARISONS = st.one_of(
+    st.tuples(st.sampled_from([">", ">=", "<", "<=", "=", "!="]), st.integers(0, 3)).map(
+        lambda pair: f"{pair[0]} {pair[1]}"
+    ),
+    st.integers(0, 3),
+    st.sampled_from(["1..2", "0..1", "2..5", "> 450"]),
+)
+LIMITS = st.one_of(
+    st.tuples(st.sampled_from([">", ">=", "<", "<=", "=", "!="]), st.integers(-3, 6)).map(
+        lambda pair: f"{pair[0]} {pair[1]}"
+    ),
+    st.sampled_from(["-1..2.5", "> 0.5", "= 1.5", "< 0.3333333"]),
+)
+WINDOWS = st.one_of(
+    st.just({}),
+    st.builds(lambda span: {"in_last": span}, HOURS),
+    st.builds(lambda span: {"in_last": span}, HOURS),
+    st.builds(lambda span: {"at_least_ago": span}, HOURS),
+    st.builds(
+        lambda near, more: {"ago": [f"{near}h", f"{near + more}h"]},
+        st.integers(1, 3),
+        st.integers(1, 3),
+    ),
+    st.builds(lambda at: {"before": at}, DATES),
+    st.builds(lambda at: {"after": at}, DATES),
+    st.builds(
+        lambda ends: {"between": sorted(ends)}, st.lists(DATES, min_size=2, max_size=2, unique=True)
+    ),
+    st.just({"since": "flow_start"}),
+)
+WHERE = st.one_of(
+    st.just({}),
+    st.sampled_from(
+        [
+            {"where": {"size": "S"}},
+            {"where": {"size": ["S", "M"]}},
+            {"where": {"size": {"is_not": "S"}}},
+            {"where": {"size": {"is_set": False}}},
+            {"where": {"size": {"starts_with": "M"}}},
+            {"where": {"price": ">= 2"}},
+            {"where": {"price": "!= 2"}},
+            {"where": {"price": 2, "size": {"length": "< 2"}}},
+            {"where": {"value": "> 1"}},
+            {"where": {"items[].category": "shoes"}},
+            {"where": {"items[].category": {"is_not": "shoes"}}},
+            {"where": {"size": {"trigger": "size"}}},
+            {"where": {"items[].category": {"trigger": "category"}, "price": "> 0"}},
+        ]
+    ),
+)
+DID = st.builds(
+    lambda metric, times, window, where: {"did": metric, **times, **window, **where},
+    METRICS,
+    st.one_of(st.just({}), COMPARISONS.map(lambda c: {"times": c})),
+    WINDOWS,
+    WHERE,
+)
+DID_NOT = st.builds(
+    lambda metric, window, where: {"did_not": metric, **window, **where}, METRICS, WINDOWS, WHERE
+)
+MEASURED = st.builds(
+    lambda metric, measure, of, limit, window, where: {
+        "did": metric,
+        measure: {"of": of, "is": limit},
+        **window,
+        **where,
+    },
+    METRICS,
+    st.sampled_from(brute.MEASURES),
+    st.sampled_from(["value", "value", "price"]),
+    LIMITS,
+    WINDOWS,
+    WHERE,
+)
+OTHERS = st.sampled_from(
+    [
+        {"trait": "plan", "is": "gold"},
+        {"trait": "plan", "is_not": ["gold", "tin"]},
+        {"trait": "plan", "matches": "^g.*d$"},
+        {"trait": "age", "is": "18..30"},
+        {"trait": "tags", "contains": "vip"},
+        {"trait": "tags", "length": "> 1"},
+        {"trait": "plan", "held": "gold", "for": "3h"},
+        {"in_list": "news"},
+        {"in_list": "news", "joined_in_last": "2h"},
+    ]
+)
+CONDITIONS = st.recursive(
+    st.one_of(DID, DID, DID_NOT, MEASURED, MEASURED, OTHERS),
+    lambda inner: st.builds(
+        lambda word, parts: {word: parts},
+        st.sampled_from(["all", "any", "none"]),
+        st.lists(inner, min_size=1, max_size=3),
+    ),
+    max_leaves=5,
+)
+PROPERTIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "size": st.sampled_from(["S", "M", "MM", "s"]),
+        "price": st.sampled_from([0, 1, 2, 2.5, "2", "2.50", -1, "x", True]),
+        "items": st.lists(
+            st.sampled_from([{"category": "shoes"}, {"category": "hats"}, {"x": 1}]), max_size=2
+        ),
+    },
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Event]:
+    """In order of arrival; some happened long before they came."""
+    count = draw(st.integers(0, 8))
+    received = sorted(draw(st.lists(st.integers(0, 20), min_size=count, max_size=count)))
+    return [
+        Event(
+            schema=1,
+            id=f"e{draw(st.integers(0, 9))}-{i}",
+            metric=draw(METRICS),
+            occurred_at=BASE + (hour - draw(st.sampled_from([0, 0, 0, 1, 2, 7]))) * HOUR,
+            received_at=BASE + hour * HOUR,
+            store="main",
+            trust="server",
+            identifiers=(),
+            traits={},
+            traits_once={},
+            properties=draw(PROPERTIES),
+            value=draw(st.sampled_from([None, 0, 1_000_000, 2_500_000, -1_500_000, 333_333])),
+            currency=draw(st.sampled_from([None, "EUR", "EUR", "USD"])),
+            source="shop",
+            backfill=False,
+        )
+        for i, hour in enumerate(received)
+    ]
+
+
+PEOPLE = st.builds(
+    lambda traits, joined, left: ProfileRow(
+        id="i1", traits=traits, lists={"news": ListMembership(BASE + joined, BASE + left)}
+    ),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "plan": st.sampled_from(["gold", "tin"]).map(
+                lambda plan: Trait(plan, BASE, BASE + 2 * HOUR)
+            ),
+            "age": st.sampled_from([17, "18", 30.0, "x"]).map(lambda age: Trait(age, BASE, BASE)),
+            "tags": st.sampled_from([["vip"], ["vip", "new"], "vip club", []]).map(
+                lambda tags: Trait(tags, BASE, BASE)
+            ),
+        },
+    ),
+    st.sampled_from([0, HOUR, 5 * HOUR]),
+    st.sampled_from([0, 2 * HOUR]),
+)
+TRIGGERS = st.one_of(
+    st.none(),
+    st.builds(
+        lambda number, hour, properties: Trigger(
+            "event", f"e{number}-1", "A", BASE + hour * HOUR, None, None, properties
+        ),
+        st.integers(0, 9),
+        st.integers(0, 10),
+        st.fixed_dictionaries(
+            {}, optional={"size": st.just("S"), "category": st.sampled_from(["shoes", "bags"])}
+        ),
+    ),
+)
+
+
+def differ(
+    condition: dict[str, Any], history: list[Event], row: ProfileRow, trigger: Trigger | None
+) -> None:
+    """Play the history; compare at every edge, and between now and every flip."""
+    program = compile_program(
+        [
+            {"flow": "f", "trigger": {"did": "A"}, "filter": condition, "steps": []},
+            {"list": "news"},
+            {"store": "main", "currency": "EUR"},
+        ],
+        version="v1",
+    )
+    where = program.flows["f"].filter
+    assert where is not None
+    compiled = program.condition(where)
+    person = Person(row, program, trigger)
+    came: list[Event] = []
+    instants = sorted({e.received_at for e in history} | {BASE, BASE + 30 * HOUR})
+    for i, start in enumerate(instants):
+        for event in [e for e in history if e.received_at == start]:
+            came.append(event)
+            note(program, row, event)
+        end = instants[i + 1] if i + 1 < len(instants) else start + 10 * HOUR
+        edges = range(start, end, HOUR)
+        moments = sorted({start} | {e + d for e in edges for d in (-1, 0, 1) if start <= e + d < end})
+        answers = [
+            brute.holds(condition, came, moment, row=row, trigger=trigger) for moment in moments
+        ]
+        for at, moment in enumerate(moments):
+            holds, flip = compiled.ask(person, moment)
+            assert holds is answers[at], (moment - BASE, condition)
+            assert flip is None or flip > moment
+            for later, other in zip(moments[at:], answers[at:], strict=True):
+                if flip is not None and later >= flip:
+                    break
+                assert other is holds, ("flip is late", moment - BASE, later - BASE, flip)
+        compiled.explain(person, start)
+
+
+SETTINGS = settings(
+    max_examples=400,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+@SETTINGS
+@given(CONDITIONS, histories(), PEOPLE, TRIGGERS)
+def test_every_answer_and_every_flip_equals_brute_force(
+    condition: dict[str, Any], history: list[Event], row: ProfileRow, trigger: Trigger | None
+) -> None:
+    differ(condition, history, row, trigger)
+
+
+@pytest.mark.prove
+@settings(SETTINGS, max_examples=20_000, derandomize=False, print_blob=True)
+@given(CONDITIONS, histories(), PEOPLE, TRIGGERS)
+def test_every_answer_and_every_flip_equals_brute_force_at_length(
+    condition: dict[str, Any], history: list[Event], row: ProfileRow, trigger: Trigger | None
+) -> None:
+    differ(condition, history, row, trigger)
