@@ -9,6 +9,9 @@
 -- costs a column per path a store invents, and the sink would have to take it apart.
 -- kafka_offset is the version: of two rows of one id the later one stays.
 
+-- An id belongs to a store and a metric: order-1 may be placed and shipped at one instant. The
+-- origin is part of the key, so that of an event that the store pushed again long after, both rows
+-- stay, and the first that was received counts (united_events).
 CREATE TABLE IF NOT EXISTS events
 (
     store LowCardinality(String),
@@ -36,7 +39,7 @@ CREATE TABLE IF NOT EXISTS events
 )
 ENGINE = ReplacingMergeTree(kafka_offset)
 PARTITION BY toYear(occurred_at)
-ORDER BY (store, profile_id, occurred_at, metric, event_id)
+ORDER BY (store, profile_id, occurred_at, metric, event_id, origin)
 SETTINGS non_replicated_deduplication_window = 10000;
 
 CREATE TABLE IF NOT EXISTS segment_changes

@@ -1,0 +1,243 @@
+"""The timeline of one person, and the chain behind one send."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from clickhouse_connect.driver.client import Client
+
+from schemas.values import FlowRunId, ProfileId, SendId, StoreId, Timestamp
+from streams.instants import to_timestamp
+
+PROFILES_OF = """
+WITH
+    (
+        SELECT any(united_id) FROM redirects
+        WHERE store = {store:String} AND profile_id = {profile:String}
+    ) AS united,
+    if(empty(united), {profile:String}, united) AS now
+SELECT now, groupArray(profile_id) FROM redirects
+WHERE store = {store:String} AND united_id = now
+"""
+
+# The order of causes within one instant is the order of the parts: an event, what it changed, what
+# that started, what was decided, what was commanded.
+TOLD = """
+SELECT toUnixTimestamp64Milli(at) AS instant, part, kind, name, id, reason, run, details
+FROM
+(
+    SELECT
+        occurred_at AS at, 1 AS part, 'event' AS kind, metric AS name, event_id AS id,
+        '' AS reason, '' AS run, properties AS details, received_at AS told_at
+    FROM events FINAL
+    WHERE store = {store:String} AND profile_id IN {profiles:Array(String)}
+    ORDER BY origin
+    LIMIT 1 BY metric, event_id
+    UNION ALL
+    SELECT
+        decided_at, 0, 'merged', concat(loser, ' into ', winner), id, '', '', '[]', decided_at
+    FROM identity_merges FINAL
+    WHERE store = {store:String} AND loser IN {profiles:Array(String)}
+    UNION ALL
+    SELECT at, 2, change, segment, id, '', '', evidence, decided_at
+    FROM segment_changes FINAL
+    WHERE store = {store:String} AND profile_id IN {profiles:Array(String)}
+    UNION ALL
+    SELECT decided_at, 3, 'triggered', flow, id, trigger, id, '[]', decided_at
+    FROM flow_triggers FINAL
+    WHERE store = {store:String} AND profile_id IN {profiles:Array(String)}
+    UNION ALL
+    SELECT
+        decided_at, 4, outcome, arrayStringConcat(arrayFilter(x -> x != '', [flow, message]), '/'),
+        id, reason, flow_run_id, evidence, decided_at
+    FROM send_decisions FINAL
+    WHERE store = {store:String} AND profile_id IN {profiles:Array(String)}
+    UNION ALL
+    SELECT
+        decided_at, 5, 'commanded', concat(channel, ' ', template), id, '', flow_run_id, context,
+        decided_at
+    FROM sends FINAL
+    WHERE store = {store:String} AND profile_id IN {profiles:Array(String)}
+)
+ORDER BY instant, part, told_at, kind, name, id
+"""
+
+COMMAND = """
+SELECT
+    store, profile_id, channel, address, template, flow, flow_run_id, campaign, message, variant,
+    attempt, context, toUnixTimestamp64Milli(decided_at), toUnixTimestamp64Milli(valid_until)
+FROM sends FINAL WHERE id = {send:String} LIMIT 1
+"""
+COMMANDED = (
+    "store",
+    "profile_id",
+    "channel",
+    "address",
+    "template",
+    "flow",
+    "flow_run_id",
+    "campaign",
+    "message",
+    "variant",
+    "attempt",
+    "context",
+    "decided_at",
+    "valid_until",
+)
+DECISION = """
+SELECT store, profile_id, flow, flow_run_id, message FROM send_decisions FINAL
+WHERE send_id = {send:String} LIMIT 1
+"""
+CHAIN = """
+SELECT toUnixTimestamp64Milli(at) AS instant, part, kind, name, id, reason, run, details
+FROM
+(
+    SELECT
+        occurred_at AS at, 1 AS part, 'event' AS kind, metric AS name, event_id AS id,
+        '' AS reason, '' AS run, properties AS details
+    FROM events FINAL
+    WHERE store = {store:String} AND event_id IN
+    (
+        SELECT trigger_event_id FROM flow_triggers FINAL
+        WHERE store = {store:String} AND id = {run:String} AND id != ''
+    )
+    ORDER BY origin
+    LIMIT 1 BY metric, event_id
+    UNION ALL
+    SELECT decided_at, 2, 'triggered', flow, id, trigger, id, '[]'
+    FROM flow_triggers FINAL
+    WHERE store = {store:String} AND id = {run:String} AND id != ''
+    UNION ALL
+    SELECT
+        decided_at, 3, outcome, arrayStringConcat(arrayFilter(x -> x != '', [flow, message]), '/'),
+        id, reason, flow_run_id, evidence
+    FROM send_decisions FINAL
+    WHERE store = {store:String} AND
+        (send_id = {send:String} OR flow_run_id = {run:String} AND message = {message:String})
+    UNION ALL
+    SELECT decided_at, 4, 'commanded', concat(channel, ' ', template), id, '', flow_run_id, context
+    FROM sends FINAL
+    WHERE store = {store:String} AND id = {send:String}
+    UNION ALL
+    SELECT occurred_at, 5, 'outcome', metric, event_id, '', '', properties
+    FROM (SELECT *, send_id FROM events FINAL)
+    WHERE store = {store:String} AND send_id = {send:String}
+    ORDER BY origin
+    LIMIT 1 BY metric, event_id
+)
+ORDER BY part IN (4, 5), instant, part, name, id
+"""
+
+Kind = Literal[
+    "event",
+    "outcome",
+    "merged",
+    "entered",
+    "exited",
+    "triggered",
+    "commanded",
+    "sent",
+    "held",
+    "dropped",
+    "skipped",
+    "refused",
+]
+
+
+class StoryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened to a person.
+
+    at:      when it happened, or from when it holds, or when it was decided.
+    name:    the metric, segment, flow, `flow/message`, `channel template`.
+    reason:  why a send was not made; for a flow, what triggered it. run: the flow run it is of.
+    details: the properties of an event, the evidence of a change or decision, a send's context.
+    """
+
+    at: Timestamp
+    kind: Kind
+    name: str
+    id: str
+    reason: str | None
+    run: FlowRunId | None
+    details: Any
+
+
+class ProfileStory(msgspec.Struct, frozen=True, kw_only=True):
+    """A person. profile_id: the one it is now; merged: the ids that became part of it."""
+
+    store: StoreId
+    profile_id: ProfileId
+    merged: list[ProfileId]
+    rows: list[StoryRow]
+
+
+class SendStory(msgspec.Struct, frozen=True, kw_only=True):
+    """A send: the event that triggered it, the run, what was decided, the command, what came back.
+
+    command: as it was given, without the unsubscribe token.
+    """
+
+    send_id: SendId
+    store: StoreId
+    profile_id: ProfileId
+    command: dict[str, Any] | None
+    rows: list[StoryRow]
+
+
+def profile_story(client: Client, store: StoreId, profile_id: ProfileId) -> ProfileStory:
+    """Tell what happened to a person, in order; any id it ever had will do."""
+    asked = {"store": store, "profile": profile_id}
+    ((now, merged),) = client.query(PROFILES_OF, parameters=asked).result_rows
+    rows = client.query(TOLD, parameters={"store": store, "profiles": [now, *merged]}).result_rows
+    return ProfileStory(
+        store=store, profile_id=now, merged=sorted(merged), rows=list(map(story_row, rows))
+    )
+
+
+def send_story(client: Client, send_id: SendId) -> SendStory | None:
+    """Tell why a send was made and what became of it; None where it is not known."""
+    found = client.query(COMMAND, parameters={"send": send_id}).first_row
+    command = None
+    if found is not None:
+        store, profile, *_ = found
+        command = command_of(found)
+        run, message = command["flow_run_id"] or "", command["message"]
+    else:
+        decided = client.query(DECISION, parameters={"send": send_id}).first_row
+        if decided is None:
+            return None
+        store, profile, _flow, run, message = decided
+    asked = {"store": store, "send": send_id, "run": run, "message": message}
+    rows = client.query(CHAIN, parameters=asked).result_rows
+    return SendStory(
+        send_id=send_id,
+        store=store,
+        profile_id=profile,
+        command=command,
+        rows=list(map(story_row, rows)),
+    )
+
+
+def command_of(found: Sequence[Any]) -> dict[str, Any]:
+    """A row of `COMMAND` with names, as a command travels."""
+    command: dict[str, Any] = dict(zip(COMMANDED, found, strict=True))
+    for name in ("flow", "flow_run_id", "campaign", "variant"):
+        command[name] = command[name] or None
+    for name in ("decided_at", "valid_until"):
+        command[name] = to_timestamp(command[name])
+    command["context"] = msgspec.json.decode(command["context"])
+    return command
+
+
+def story_row(found: Sequence[Any]) -> StoryRow:
+    """A row of `TOLD` or `CHAIN`, typed."""
+    instant, _part, kind, name, id_, reason, run, details = found
+    return StoryRow(
+        at=to_timestamp(instant),
+        kind=kind,
+        name=name,
+        id=id_,
+        reason=reason or None,
+        run=run or None,
+        details=msgspec.json.decode(details),
+    )
