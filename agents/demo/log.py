@@ -21,6 +21,7 @@ import msgspec
 import orjson
 
 from agents.demo.chance import between
+from agents.demo.recipients import Recipients, recipients_of
 from agents.demo.shop import DATA, Invoice, StoreEvent, read_invoices, to_event
 from agents.demo.synthetic import arrives, invent
 from schemas.outputs import ClockStruck, SendCommand
@@ -95,6 +96,12 @@ class Round(NamedTuple):
 def invoices_until(until: Instant, path: Path = DATA) -> list[Invoice]:
     """The invoices a log up to `until` depends on: a short log begins just as the long one does."""
     return read_invoices(path, until=until + AHEAD)
+
+
+def prepare(until: Instant = UNTIL, path: Path = DATA) -> tuple[list[LogRecord], Recipients]:
+    """What `rounds` needs for a log from `SINCE` to `until`: all arrivals, and the recipients."""
+    invoices = invoices_until(until, path)
+    return arrivals(invoices, since=SINCE, until=until), recipients_of(invoices)
 
 
 def arrivals(invoices: Sequence[Invoice], *, since: Instant, until: Instant) -> list[LogRecord]:

@@ -10,7 +10,7 @@ or the guest's `cart_token`. Rules and shares: docs/demo.md. When a record arriv
 (`arrives`), for real orders as for synthetic events: the data have one time only.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -38,9 +38,9 @@ PHONE_SHARE = 1 / 6
 """Of the British customers: those with a phone (`phone_of`)."""
 SMS_SHARE = 0.60
 """Of those with a phone: those who say yes to SMS."""
-ABANDONED_SHARE = 0.32
+ABANDONED_SHARE = 0.60
 """After this share of the orders, a later checkout is left standing."""
-BROWSING_SHARE = 0.45
+BROWSING_SHARE = 0.60
 """After this share of the orders, a later visit ends without a cart."""
 LATE_SHARE = 0.01
 """Of all records, real orders included: those that arrive minutes to hours late."""
@@ -109,28 +109,34 @@ def phone_of(external_id: str, country: str) -> str | None:
     return f"+447700900{place:03d}"
 
 
-def invent(invoices: Sequence[Invoice], *, since: Instant, until: Instant) -> list[Arrival]:
+def invent(invoices: Iterable[Invoice], *, since: Instant, until: Instant) -> Iterator[Arrival]:
     """Invent what surrounds these invoices; nothing that happens before `since` or from `until` on.
 
     invoices: oldest first.
     """
-    events: list[StoreEvent] = []
+    first, last = to_timestamp(since), to_timestamp(until)
+    for event in _invented(invoices, since=since, until=until):
+        if first <= event["time"] < last:
+            yield arrives(event)
+
+
+def _invented(
+    invoices: Iterable[Invoice], *, since: Instant, until: Instant
+) -> Iterator[StoreEvent]:
     orders: dict[str, list[Invoice]] = {}
     for invoice in invoices:
         if invoice.customer is not None and invoice.customer not in orders:
-            events.extend(_signing_up(invoice, since=since))
+            yield from _signing_up(invoice, since=since)
             orders[invoice.customer] = []
         if invoice.metric != PLACED_ORDER:
             continue
-        events.extend(_shopping(invoice))
+        yield from _shopping(invoice)
         if invoice.customer is not None:
             orders[invoice.customer].append(invoice)
     for placed in orders.values():
         for order, later in pairwise([*placed, None]):
-            assert order is not None
-            events.extend(_leaving(order, before=until if later is None else later.placed_at))
-    first, last = to_timestamp(since), to_timestamp(until)
-    return [arrives(event) for event in events if first <= event["time"] < last]
+            assert order is not None, "only the last of the pairs ends in None"
+            yield from _leaving(order, before=until if later is None else later.placed_at)
 
 
 def arrives(event: StoreEvent) -> Arrival:
