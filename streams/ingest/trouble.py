@@ -4,8 +4,10 @@ The answer depends on the bytes alone, never on how deep the caller's stack happ
 """
 
 import re
+from array import array
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import accumulate, islice
 from typing import Any, Final
 
 from streams.ingest.rejection import Reason, Rejection
@@ -16,8 +18,8 @@ DEPTH_MAX: Final = 64
 NUMBER_MIN, NUMBER_MAX = -(1 << 63), (1 << 64) - 1
 """The whole numbers that inner topics (msgpack) can carry."""
 
-_strings = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-_structure = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[\[{]|[\]}]', re.DOTALL)
+_strings = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_bracket = re.compile(rb"[\[{\]}]").finditer
 _escapes = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 _long_number = re.compile(rb"[0-9]{1000,}+")
 _at_path = re.compile(r"(.*) - at `(\$.*)`", re.DOTALL).fullmatch
@@ -25,7 +27,9 @@ _required = re.compile(r"Object missing required field `(.*)`").fullmatch
 _at_byte = re.compile(r"(?:JSON is malformed: )?(.*) \(byte ([0-9]+)\)").fullmatch
 _speakable = re.compile(r"[A-Za-z0-9_ $-]{1,64}").fullmatch
 
-_ROUND: Final = bytes.maketrans(b"[{]}", b"(())")
+_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+"""One level down is 1, one level up -1, as signed bytes."""
+
 _NEITHER: Final = bytes(set(range(256)) - set(b'[{]}"'))
 """All bytes but brackets and quotes."""
 
@@ -50,39 +54,26 @@ def depth_checked(value: bytes) -> None:
 
 
 def _too_deep_at(value: bytes) -> int | None:
-    """The position of the first bracket below the deepest level allowed.
-
-    Level by level the innermost pairs are taken away; what is left after the last level is too
-    deep, or not closed. Only then is the place looked for, bracket by bracket.
-    """
-    brackets = _brackets(value)
-    for _ in range(DEPTH_MAX):
-        brackets = brackets.replace(b"()", b"")
-        if not brackets:
-            return None
-    depth = 0
-    for token in _structure.finditer(value):
-        first = token[0][:1]
-        if first in b"[{":
-            depth += 1
-            if depth > DEPTH_MAX:
-                return token.start()
-        elif first != b'"':
-            depth -= 1
-    return None
+    """The position of the first bracket below the deepest level allowed."""
+    steps = array("b", _brackets(value).translate(_STEPS))
+    if max(accumulate(steps)) <= DEPTH_MAX:
+        return None
+    nth = next(n for n, depth in enumerate(accumulate(steps)) if depth > DEPTH_MAX)
+    blanked = _strings.sub(lambda text: b" " * len(text[0]), value)
+    return next(islice(_bracket(blanked), nth, None)).start()
 
 
 def _brackets(value: bytes) -> bytes:
-    """The brackets outside of strings, all as round ones.
+    """The brackets outside of strings.
 
     With all but quotes and brackets left out, a string is an empty pair of quotes. A bracket
     within a string has an odd number of quotes before it, so one of them stays.
     """
     if b'\\"' not in value and b"\\\\" not in value:
-        brackets = value.translate(_ROUND, _NEITHER).replace(b'""', b"")
+        brackets = value.translate(None, _NEITHER).replace(b'""', b"")
         if b'"' not in brackets:
             return brackets
-    return _strings.sub(b"", value).translate(_ROUND, _NEITHER)
+    return _strings.sub(b"", value).translate(None, _NEITHER)
 
 
 def not_json(value: bytes, error: Exception) -> Rejection:
