@@ -73,7 +73,7 @@ class EventReader:
 
     def adopt(self, published: DefinitionsPublished) -> None:
         """Read what follows by what the store says now about its identifiers."""
-        said = settings_of(parse(published.documents).settings)
+        said = settings_of(parse(published.documents).settings, self.settings.default_region)
         self.settings = self.settings.with_store(published.store, said)
 
 

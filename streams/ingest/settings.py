@@ -38,9 +38,10 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, stores={**self.stores, store: settings})
 
 
-def settings_of(store: StoreSettings) -> IngestSettings:
-    """What a store's settings say to ingest."""
+def settings_of(store: StoreSettings, default_region: str | None = None) -> IngestSettings:
+    """What a store's settings say to ingest. default_region: the deployment's."""
     return IngestSettings(
+        default_region=default_region,
         junk=PLACEHOLDERS.union(text.strip().casefold() for text in store.identifiers.junk),
         kinds=tuple(store.identifiers.kinds.items()),
     )

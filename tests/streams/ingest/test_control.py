@@ -79,8 +79,8 @@ def test_headers_of_others_are_let_alone() -> None:
 
 
 def test_a_reader_gives_the_key_and_reads_by_the_definitions_in_force() -> None:
-    reader = EventReader(IDS)
-    value = b'{"metric":"x","profile":{"card":"7","email":"a@b.de","external_id":"Walk-In"}}'
+    reader = EventReader(IDS, IngestSettings(default_region="DE"))
+    value = b'{"metric":"x","profile":{"card":"7","phone":"030 123456","external_id":"Walk-In"}}'
     record = MemoryRecord(0, RECEIVED_AT, None, value)
     said = reader(record, RECEIVED_AT)
     assert isinstance(said, tuple)
@@ -88,6 +88,6 @@ def test_a_reader_gives_the_key_and_reads_by_the_definitions_in_force() -> None:
     reader.adopt(PUBLISHED)
     said = reader(record, RECEIVED_AT)
     assert isinstance(said, tuple)
-    assert said[0] == "main/email/a@b.de"
-    assert said[1].identifiers == (("email", "a@b.de"), ("card", "7"))
+    assert said[0] == "main/phone/+4930123456"
+    assert said[1].identifiers == (("phone", "+4930123456"), ("card", "7"))
     assert isinstance(reader(MemoryRecord(1, RECEIVED_AT, None, *tick()), RECEIVED_AT), Tick)
