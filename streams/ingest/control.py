@@ -35,7 +35,7 @@ class _Published(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     documents: tuple[dict[str, Any], ...]
 
 
-_encode = msgspec.json.Encoder(order="deterministic").encode
+_encode = msgspec.json.Encoder().encode  # keys stay in the order in which they were written
 _decode = msgspec.json.Decoder(_Published).decode
 
 

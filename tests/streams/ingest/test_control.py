@@ -36,6 +36,14 @@ def test_published_definitions_arrive_as_they_were_published() -> None:
     assert said_of(*definitions(PUBLISHED, REPLAY_SECRET)) == PUBLISHED
 
 
+def test_the_order_of_keys_survives_because_it_ranks_a_stores_own_kinds() -> None:
+    kinds = {"zebra_id": "weak", "ant_id": "weak"}
+    documents = ({"store": "main", "identifiers": {"kinds": kinds}},)
+    said = said_of(*definitions(DefinitionsPublished("main", "v", "", documents), REPLAY_SECRET))
+    assert isinstance(said, DefinitionsPublished)
+    assert list(said.documents[0]["identifiers"]["kinds"]) == ["zebra_id", "ant_id"]
+
+
 def test_a_headers_value_may_be_missing() -> None:
     value, _ = definitions(PUBLISHED, REPLAY_SECRET)
     for headers in (
