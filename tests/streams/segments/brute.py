@@ -1,5 +1,6 @@
 """A second evaluator of conditions: plain Python over the whole list of events, written from the
-language's description alone. Shares no code with streams/segments."""
+language's description alone. Shares no code with streams/segments.
+"""
 
 import re
 from datetime import UTC, datetime
@@ -44,6 +45,8 @@ def compare(number: Any, comparison: Any) -> bool:
 def number_of(value: Any) -> Fraction | None:
     if isinstance(value, bool) or value is None:
         return None
+    if isinstance(value, Fraction):
+        return value
     try:
         return Fraction(Decimal(str(value)))
     except ArithmeticError:
@@ -57,13 +60,13 @@ def equal(value: Any, wanted: Any) -> bool:
     return a == b if a is not None and b is not None else value == wanted
 
 
-def at_path(bearer: Any, path: str) -> tuple[list[Any], bool]:
+def at_path(bearer: Any, path: str) -> list[Any]:
     if path == "value":
-        return [None if bearer.value is None else Fraction(bearer.value, 10**6)], False
+        return [None if bearer.value is None else Fraction(bearer.value, 10**6)]
     if path.startswith("items[]."):
         items = bearer.properties.get("items", [])
-        return [item[path[8:]] for item in items if path[8:] in item], True
-    return [bearer.properties.get(path)], False
+        return [item[path[8:]] for item in items if path[8:] in item]
+    return [bearer.properties.get(path)]
 
 
 def one_test(values: list[Any], operator: str, wanted: Any) -> bool:
@@ -94,16 +97,16 @@ def one_test(values: list[Any], operator: str, wanted: Any) -> bool:
 
 def passes(bearer: Any, where: dict[str, Any], trigger: Trigger | None) -> bool:
     for path, wanted in where.items():
-        values, many = at_path(bearer, path)
+        values = at_path(bearer, path)
         tests = wanted if isinstance(wanted, dict) else {"is": wanted}
         for operator, limit in tests.items():
             if operator == "trigger":
-                others = [] if trigger is None else at_path(trigger, limit)[0]
+                others = [] if trigger is None else at_path(trigger, limit)
                 if not any(
                     v is not None and o is not None and equal(v, o) for v in values for o in others
                 ):
                     return False
-            elif not one_test(values if not many else values, operator, limit):
+            elif not one_test(values, operator, limit):
                 return False
     return True
 
@@ -176,11 +179,11 @@ def holds(
         return holds(part, events, now, row=row, trigger=trigger, currency=currency)
 
     if "all" in condition:
-        return all([again(part) for part in condition["all"]])
+        return all(again(part) for part in condition["all"])
     if "any" in condition:
-        return any([again(part) for part in condition["any"]])
+        return any(again(part) for part in condition["any"])
     if "none" in condition:
-        return not any([again(part) for part in condition["none"]])
+        return not any(again(part) for part in condition["none"])
     if "trait" in condition:
         trait = row.traits.get(condition["trait"])
         if "held" in condition:

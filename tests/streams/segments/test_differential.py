@@ -135,12 +135,12 @@ PROPERTIES = st.fixed_dictionaries(
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
     """In order of arrival; some happened long before they came."""
-    count = draw(st.integers(0, 8))
+    count = draw(st.integers(0, 9))
     received = sorted(draw(st.lists(st.integers(0, 20), min_size=count, max_size=count)))
     return [
         Event(
             schema=1,
-            id=f"e{draw(st.integers(0, 9))}-{i}",
+            id=f"e{draw(st.integers(0, 2))}-{i}",
             metric=draw(METRICS),
             occurred_at=BASE + (hour - draw(st.sampled_from([0, 0, 0, 1, 2, 7]))) * HOUR,
             received_at=BASE + hour * HOUR,
@@ -181,11 +181,12 @@ PEOPLE = st.builds(
 TRIGGERS = st.one_of(
     st.none(),
     st.builds(
-        lambda number, hour, properties: Trigger(
-            "event", f"e{number}-1", "A", BASE + hour * HOUR, None, None, properties
+        lambda number, index, hour, properties: Trigger(
+            "event", f"e{number}-{index}", "A", BASE + hour * HOUR, None, None, properties
         ),
-        st.integers(0, 9),
-        st.integers(0, 10),
+        st.integers(0, 2),
+        st.integers(0, 2),
+        st.integers(0, 6),
         st.fixed_dictionaries(
             {}, optional={"size": st.just("S"), "category": st.sampled_from(["shoes", "bags"])}
         ),
@@ -217,7 +218,9 @@ def differ(
             note(program, row, event)
         end = instants[i + 1] if i + 1 < len(instants) else start + 10 * HOUR
         edges = range(start, end, HOUR)
-        moments = sorted({start} | {e + d for e in edges for d in (-1, 0, 1) if start <= e + d < end})
+        moments = sorted(
+            {start} | {e + d for e in edges for d in (-1, 0, 1) if start <= e + d < end}
+        )
         answers = [
             brute.holds(condition, came, moment, row=row, trigger=trigger) for moment in moments
         ]
@@ -233,7 +236,7 @@ def differ(
 
 
 SETTINGS = settings(
-    max_examples=400,
+    max_examples=500,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
@@ -241,8 +244,24 @@ SETTINGS = settings(
 
 
 @SETTINGS
+@given(st.one_of(DID, DID_NOT), histories(), TRIGGERS)
+def test_every_count_and_its_flip_equal_brute_force(
+    condition: dict[str, Any], history: list[Event], trigger: Trigger | None
+) -> None:
+    differ(condition, history, ProfileRow(), trigger)
+
+
+@SETTINGS
+@given(MEASURED, histories(), TRIGGERS)
+def test_every_amount_and_its_flip_equal_brute_force(
+    condition: dict[str, Any], history: list[Event], trigger: Trigger | None
+) -> None:
+    differ(condition, history, ProfileRow(), trigger)
+
+
+@SETTINGS
 @given(CONDITIONS, histories(), PEOPLE, TRIGGERS)
-def test_every_answer_and_every_flip_equals_brute_force(
+def test_every_tree_and_its_flip_equal_brute_force(
     condition: dict[str, Any], history: list[Event], row: ProfileRow, trigger: Trigger | None
 ) -> None:
     differ(condition, history, row, trigger)
@@ -250,8 +269,8 @@ def test_every_answer_and_every_flip_equals_brute_force(
 
 @pytest.mark.prove
 @settings(SETTINGS, max_examples=20_000, derandomize=False, print_blob=True)
-@given(CONDITIONS, histories(), PEOPLE, TRIGGERS)
-def test_every_answer_and_every_flip_equals_brute_force_at_length(
+@given(st.one_of(DID, MEASURED, CONDITIONS), histories(), PEOPLE, TRIGGERS)
+def test_brute_force_agrees_at_length(
     condition: dict[str, Any], history: list[Event], row: ProfileRow, trigger: Trigger | None
 ) -> None:
     differ(condition, history, row, trigger)
