@@ -7,6 +7,7 @@ any other unknown key is kept under the property `$unknown`, so nothing that was
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
@@ -107,20 +108,29 @@ def _second_look(value: bytes) -> Sent:
         raise explained(error, document) from error
 
 
-def _taken_out(document: Properties, known: Iterable[str], path: str) -> Properties:
+def _taken_out(document: Properties, known: tuple[str, ...], path: str) -> Properties:
     """Take the unknown keys out of `document`.
 
     Raises: Rejection where one looks like a known key that is not there.
     """
     unknown = {key: document.pop(key) for key in [*document] if key not in known}
-    missing = {_folded(key): key for key in known if key not in document}
     for key in islice(unknown, LOOKED_AT_MAX):
-        if len(key) > NAME_CHARACTERS_MAX:
-            continue
-        for near in get_close_matches(_folded(key), missing, n=1, cutoff=LIKENESS_MIN):
-            detail = f"is no known key; is `{missing[near]}` meant?"
-            raise Rejection(Reason.UNKNOWN_KEY, detail, f"{path}.{key}")
+        near = _near(key, known)
+        if near is not None and near not in document:
+            raise Rejection(
+                Reason.UNKNOWN_KEY, f"is no known key; is `{near}` meant?", f"{path}.{key}"
+            )
     return unknown
+
+
+@lru_cache(maxsize=4096)
+def _near(key: str, known: tuple[str, ...]) -> str | None:
+    """The known key that `key` looks like."""
+    if len(key) > NAME_CHARACTERS_MAX:
+        return None
+    folded = {_folded(name): name for name in known}
+    near = get_close_matches(_folded(key), folded, n=1, cutoff=LIKENESS_MIN)
+    return folded[near[0]] if near else None
 
 
 def _folded(key: str) -> str:
