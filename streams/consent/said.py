@@ -145,9 +145,18 @@ def _confirmed(event: Event, _rules: ConsentRules) -> list[Statement]:
     return [(channel, said), ("email", said)] if channel == "sms" else [(channel, said)]
 
 
-def _unsubscribed(event: Event, _rules: ConsentRules) -> list[Statement]:
-    """Leaving one list denies nothing else."""
-    if _text(event, "list") is not None:
+def _joined(event: Event, rules: ConsentRules) -> list[Statement]:
+    """Who is put on an opt-out list has consent until they deny: a grant older than any denial."""
+    list_id = _text(event, "list")
+    if list_id is None or rules.opt_in.get(list_id) != "none" or event.trust != "server":
+        return []
+    return [(_asked_channel(event), words.granted((1, 1), "opt-out-list", event.source))]
+
+
+def _unsubscribed(event: Event, rules: ConsentRules) -> list[Statement]:
+    """Leaving one list denies nothing else, unless that list alone had given consent."""
+    list_id = _text(event, "list")
+    if list_id is not None and rules.opt_in.get(list_id) != "none":
         return []
     said = words.denied(
         (event.occurred_at, event.received_at), _text(event, "method"), event.source
@@ -220,6 +229,7 @@ def _received(channel: Channel) -> Callable[[Event, ConsentRules], list[Statemen
 _SAYERS: dict[str, Callable[[Event, ConsentRules], list[Statement]]] = {
     "Subscribed": _subscribed,
     "Confirmed Subscription": _confirmed,
+    "Joined List": _joined,
     "Unsubscribed": _unsubscribed,
     "Suppressed": _suppressed,
     "Unsuppressed": _unsuppressed,

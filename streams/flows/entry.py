@@ -3,11 +3,13 @@
 Only flows whose trigger matched are asked; what does not match is no entry and not recorded.
 """
 
+import msgspec
+
 from schemas.events import Event
 from schemas.outputs import Evidence, FlowTriggered, SendDecided
 from schemas.rows import FlowMemory, FlowRun, ProfileRow, Trigger
 from schemas.topics import FLOW_TRIGGERS, SEND_DECISIONS
-from schemas.values import Instant, ListId, Millis, SegmentId
+from schemas.values import Instant, ListId, Millis, Properties, SegmentId
 from streams.core import Output
 from streams.flows.moment import Moment
 from streams.flows.plan import FIRST, FlowPlan
@@ -23,7 +25,7 @@ RE_ENTRY = "re-entry"
 TOO_MANY_RUNS = "too-many-runs"
 FLOW_FILTER = "flow-filter"
 
-RUNS_MAX = 50
+RUNS_MAX = 40
 MEMORIES_MAX = 200
 """Flow runs and re-entry memories a row holds."""
 
@@ -31,13 +33,18 @@ SETTLED_FOR: Millis = DAY
 SETTLED_MAX = 10
 """How long, and how many of, the runs that ended and have sent are kept."""
 
+TRIGGER_BYTES_MAX = 4096
+"""What a run keeps of its event's properties."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
 
 def enter_by_event(moment: Moment, event: Event) -> None:
     """Start the flows whose trigger is this event."""
     trigger = None
     for plan in moment.plans.by_metric.get(event.metric, ()):
         if plan.test(event, None):
-            trigger = trigger or trigger_of(event)
+            trigger = trigger or trigger_of(moment.row, event)
             enter(moment, plan, trigger, event)
 
 
@@ -56,12 +63,17 @@ def enter_by_list(moment: Moment, name: ListId, event: Event | None, cause: str)
         if event is None:
             trigger = Trigger("list", cause, occurred_at=moment.now)
         else:
-            trigger = trigger_of(event, "list")
+            trigger = trigger_of(moment.row, event, "list")
         enter(moment, plan, trigger, event)
 
 
-def trigger_of(event: Event, kind: str = "event") -> Trigger:
-    """The event as a run keeps it."""
+def trigger_of(row: ProfileRow, event: Event, kind: str = "event") -> Trigger:
+    """The event as a run keeps it: of what is too large for a row, the first that fits."""
+    properties = event.properties
+    if len(_encode(properties)) > TRIGGER_BYTES_MAX:
+        properties = _first_of(properties)
+        if "trigger" not in row.coarsened:
+            row.coarsened.append("trigger")
     return Trigger(
         kind,
         event.id,
@@ -69,9 +81,31 @@ def trigger_of(event: Event, kind: str = "event") -> Trigger:
         event.occurred_at,
         event.value,
         event.currency,
-        event.properties,
+        properties,
         event.identifiers,
     )
+
+
+def _first_of(properties: Properties) -> Properties:
+    """The properties that fit, small ones first; of a list that does not fit, its first elements."""
+    sizes = {name: len(_encode(value)) + len(name) + 5 for name, value in properties.items()}
+    kept: set[str] = set()
+    free = TRIGGER_BYTES_MAX
+    for name in sorted(sizes, key=lambda name: (sizes[name], name)):
+        value = properties[name]
+        if sizes[name] <= free:
+            kept.add(name)
+            free -= sizes[name]
+        elif isinstance(value, list):
+            elements = []
+            free -= len(name) + 5
+            for element in value:
+                free -= len(_encode(element))
+                if free < 0:
+                    break
+                elements.append(element)
+            return {**{one: properties[one] for one in properties if one in kept}, name: elements}
+    return {name: properties[name] for name in properties if name in kept}
 
 
 def enter(moment: Moment, plan: FlowPlan, trigger: Trigger, event: Event | None) -> None:
@@ -122,8 +156,10 @@ def enter(moment: Moment, plan: FlowPlan, trigger: Trigger, event: Event | None)
     moment.outputs.append(Output(FLOW_TRIGGERS.name, row.id, triggered))
 
 
-def end(moment: Moment, run: FlowRun, plan: FlowPlan | None) -> None:
-    """End a run. It is kept for a day if it has sent: a send of it may expire yet."""
+def end(moment: Moment, run: FlowRun, plan: FlowPlan | None, *, for_good: bool = False) -> None:
+    """End a run. It is kept for a day if it has sent, for a send of it may expire yet; one that is
+    over for good plans nothing anew.
+    """
     row, now = moment.row, moment.now
     row.runs.remove(run)
     run.wake_at, run.ended_at, run.listening = None, now, False
@@ -133,7 +169,9 @@ def end(moment: Moment, run: FlowRun, plan: FlowPlan | None) -> None:
     if key is not None and (memory := row.flows.get(key)) is not None:
         memory.ended_at = now
     settle(row, now)
-    if any(sent.run_id == run.id and sent.at > now - SETTLED_FOR for sent in row.sent):
+    if not for_good and any(
+        sent.run_id == run.id and sent.at > now - SETTLED_FOR for sent in row.sent
+    ):
         row.settled.append(run)
         del row.settled[:-SETTLED_MAX]
 

@@ -61,7 +61,7 @@ def hear(moment: Moment, event: Event) -> None:
             continue
         if _is_goal(plan, run, event):
             say(moment, run, None, None, "skipped", (GOAL_REACHED,))
-            end(moment, run, plan)
+            end(moment, run, plan, for_good=True)
         elif run.listening and _is_awaited(plan, run, event):
             _branch(run, plan, "met", moment.now)
             moment.ready.append(run)

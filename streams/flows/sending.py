@@ -91,7 +91,7 @@ def say(
 ) -> None:
     """Write down what became of a planned send, or (without one) what ended a run."""
     row, now = moment.row, moment.now
-    what = outcome if planned is None else planned.id
+    what = run.attempt if planned is None else planned.id
     decided = SendDecided(
         id=moment.ids.derive("decided", run.id, what, outcome, now),
         store=row.store,
@@ -105,7 +105,7 @@ def say(
         reasons=reasons,
         send_id=None if planned is None else planned.id,
         until=None if until is None else to_timestamp(until),
-        trigger_event_id=run.trigger.event_id,
+        trigger_event_id=run.trigger.event_id or None,
         decided_at=to_timestamp(now),
         evidence=evidence,
     )

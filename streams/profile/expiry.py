@@ -3,8 +3,9 @@
 import msgspec
 
 from schemas.definitions import Send
-from schemas.rows import FlowRun, SentMemory
+from schemas.rows import FlowRun, SentMemory, Trigger
 from streams.flows.moment import Moment
+from streams.flows.plan import Place
 from streams.flows.sending import say
 from streams.sends.gates import EXPIRED
 from streams.sends.outcome import ATTEMPTS_MAX, withdraw
@@ -18,16 +19,10 @@ def note_expired(moment: Moment, sent: SentMemory) -> None:
     row = moment.row
     withdraw(row, sent)
     run = _run_of(moment, sent)
-    plan = None if run is None else moment.plans.flows.get(run.flow)
-    if run is None or plan is None:
-        return
-    path = plan.sends.get(sent.message or "")
-    if path is None:
-        return
-    if sent.attempt >= ATTEMPTS_MAX:
-        step = plan.places[path].step
-        assert isinstance(step, Send)
-        say(moment, run, step, None, "dropped", (EXPIRED,))
+    plan = moment.plans.flows.get(sent.flow or "")
+    path = None if plan is None else plan.sends.get(sent.message or "")
+    if run is None or plan is None or path is None or sent.attempt >= ATTEMPTS_MAX:
+        _give_up(moment, sent, run, None if plan is None or path is None else plan.places[path])
         return
     anew: FlowRun = msgspec.structs.replace(
         run,
@@ -50,3 +45,13 @@ def _run_of(moment: Moment, sent: SentMemory) -> FlowRun | None:
         if run.id == sent.run_id and not run.anew:
             return run
     return None
+
+
+def _give_up(moment: Moment, sent: SentMemory, run: FlowRun | None, place: Place | None) -> None:
+    """Say that the send is over: too many attempts, or its run or its step is gone."""
+    if run is None:
+        trigger = Trigger("expired", "")
+        run = FlowRun(sent.run_id or "", sent.flow or "", "", trigger, sent.at, sent.at)
+    step = None if place is None else place.step
+    attempt = msgspec.structs.replace(run, attempt=sent.attempt)
+    say(moment, attempt, step if isinstance(step, Send) else None, None, "dropped", (EXPIRED,))

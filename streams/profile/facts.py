@@ -19,8 +19,16 @@ from streams.ids import STRONG_KINDS
 from streams.sends.outcome import OUTCOMES, send_of
 
 IDENTIFIERS_MAX = 50
-TRAITS_MAX = 500
+ADDRESSES_MAX = 60
 LISTS_MAX = 500
+"""Identifiers of a kind, addresses with a word about consent of a channel, lists of a row."""
+
+TRAITS_MAX = 300
+TRAIT_SHORT = 256
+TRAITS_BYTES_MAX = 100_000
+"""Traits of a row; a value longer than the second number is taken only while all traits together
+are within the third."""
+
 PLACED_ORDER = "Placed Order"
 PROFILE_ERASED = "Profile Erased"
 
@@ -66,10 +74,10 @@ def note_traits(moment: Moment, event: Event) -> None:
     traits = row.traits
     for name, value in event.traits.items():
         before = traits.get(name)
+        if not _fits(row, name, value):
+            coarsen(row, "traits")
+            continue
         if before is None:
-            if len(traits) >= TRAITS_MAX:
-                coarsen(row, "traits")
-                continue
             traits[name] = Trait(value, at, at)
         elif before.value == value and type(before.value) is type(value):
             if at > before.occurred_at:
@@ -84,9 +92,26 @@ def note_traits(moment: Moment, event: Event) -> None:
         moment.traits.add(name)
     for name, value in event.traits_once.items():
         before = traits.get(name)
-        if value is not None and (before is None or before.value is None):
+        if value is None or not (before is None or before.value is None):
+            continue
+        if not _fits(row, name, value):
+            coarsen(row, "traits")
+        else:
             traits[name] = Trait(value, at, at)
             moment.traits.add(name)
+
+
+def _fits(row: ProfileRow, name: str, value: object) -> bool:
+    """Is there room in the row for this value?"""
+    if name not in row.traits and len(row.traits) >= TRAITS_MAX:
+        return False
+    short = isinstance(value, str | int | float | None) and (
+        not isinstance(value, str) or len(value) + len(name) <= TRAIT_SHORT
+    )
+    return short or len(_encode((row.traits, value))) <= TRAITS_BYTES_MAX
+
+
+_encode = msgspec.msgpack.Encoder().encode
 
 
 def _is_larger(value: object, other: object) -> bool:
@@ -111,8 +136,9 @@ def note_consent(moment: Moment, event: Event, rules: ConsentRules) -> None:
         kind = ADDRESS_KINDS[channel]
         named = [value for its_kind, value in event.identifiers if its_kind == kind]
         for address in named or _meant(row, event, channel, word):
-            hear_consent(moment, channel, address, word)
-            if not named and channel != "in_app":
+            if hear_consent(moment, channel, address, word) and not named:
+                if channel == "in_app":
+                    continue
                 identifier = (kind, address)
                 claimed = msgspec.structs.replace(
                     event, identifiers=(*event.identifiers, identifier)
@@ -121,15 +147,23 @@ def note_consent(moment: Moment, event: Event, rules: ConsentRules) -> None:
                 moment.outputs.append(Output(BACK, key_of(row.store, identifier), body))
 
 
-def hear_consent(moment: Moment, channel: Channel, address: str, said: AddressState) -> None:
-    """Join a word to the copy of one address."""
-    states = moment.row.consent.setdefault(channel, {})
-    joined = adds(states.get(address, NEVER), said)
-    if joined is not None:
-        states[address] = joined
-        moment.channels.add(channel)
-    elif not states:
-        del moment.row.consent[channel]
+def hear_consent(moment: Moment, channel: Channel, address: str, said: AddressState) -> bool:
+    """Join a word to the copy of one address. Returns: whether that changed anything."""
+    row = moment.row
+    states = row.consent.get(channel)
+    joined = adds(NEVER if states is None else states.get(address, NEVER), said)
+    if joined is None:
+        return False
+    if states is None:
+        states = row.consent[channel] = {}
+    states[address] = joined
+    moment.channels.add(channel)
+    if len(states) > ADDRESSES_MAX:
+        held = row.identifiers.get(ADDRESS_KINDS[channel], ())
+        strangers = [one for one in states if one not in held and one != address]
+        del states[(strangers or list(states))[0]]
+        coarsen(row, "consent")
+    return True
 
 
 def _is_global_unsubscribe(row: ProfileRow, event: Event) -> bool:

@@ -42,8 +42,7 @@ from streams.segments.membership import Change, adopt, evaluate, next_flip
 from streams.sends.outcome import OUTCOMES, SEND_EXPIRED, completed, send_of
 
 RECENT_MAX = 512
-RECENT_KEPT = 448
-"""Hashes of events kept to recognise repeats; over the first number the oldest are forgotten."""
+"""Hashes of events kept to recognise repeats."""
 
 WAKES_MAX = 10_000
 """Instants that one wake works off; more is a loop, and an error."""
@@ -195,11 +194,11 @@ def _is_repeat(row: ProfileRow, event: Event, now: Instant, within: Instant) -> 
             return True
         del recent[mark]
     recent[mark] = now
-    if len(recent) > RECENT_MAX:
-        oldest = sorted(recent, key=lambda one: (recent[one], one))
-        for one in oldest[: len(recent) - RECENT_KEPT]:
-            del recent[one]
-    return False
+    while True:
+        oldest = next(iter(recent))
+        if len(recent) <= RECENT_MAX and now - recent[oldest] < within:
+            return False
+        del recent[oldest]
 
 
 def _timeline_entry(row: ProfileRow, event: Event, origin: Origin) -> TimelineEntry:
