@@ -1,0 +1,180 @@
+"""The demo's live path: a real broker, a worker process, the timeline sink and the sender.
+
+All of it belongs to this process and ends with it: the broker and the worker as children on a
+leash, the rest as tasks.
+"""
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from clickhouse_connect.driver.client import Client
+
+from agents.clickhouse import open_client
+from agents.demo.making import Digests
+from agents.embedded.kafka import EmbeddedKafka
+from agents.embedded.process import Child, tail
+from agents.feeder import Feeder
+from agents.migrations import migrate
+from agents.settings import Settings
+from agents.timeline import TimelineSink
+from agents.topics import ensure_topics, topic_name
+from schemas.outputs import ClockStruck, SendCommand
+from schemas.topics import SEND_COMMANDS, TOPICS
+from schemas.values import Instant
+from streams.instants import to_instant
+
+STOP_SECONDS_MAX = 20
+POLL_MS = 200
+_PUBLIC = [topic.name for topic in TOPICS if topic.public and "ticker" not in topic.writers]
+
+_read_command = msgspec.json.Decoder(SendCommand | ClockStruck).decode
+
+
+class WorkerEnded(Exception):
+    """The worker process ended though nobody had told it to; the message holds its last words."""
+
+
+class Live:
+    """`async with Live(settings) as live:` everything runs; afterwards nothing does.
+
+    settings: as set; `self.settings` also know the broker's address.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.log = settings.data / "worker.log"
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Start with nothing left of a demo before."""
+        async with self._stack:
+            shutil.rmtree(self.settings.data, ignore_errors=True)
+            self.settings.data.mkdir(parents=True)
+            kafka = EmbeddedKafka(self.settings.data / "kafka")
+            await self._stack.enter_async_context(kafka)
+            self.settings = self.settings.connected_to(kafka.address)
+            await ensure_topics(self.settings, simulated=True)
+            self._start_worker()
+            self.feeder = Feeder(self.settings)
+            await self.feeder.start()
+            self._stack.push_async_callback(self.feeder.stop)
+            self._clocks = AIOKafkaConsumer(**_reading(self.settings))
+            await self._clocks.start()
+            self._stack.push_async_callback(self._clocks.stop)
+            self._assign(self._clocks, [SEND_COMMANDS.name])
+            self._start_sink()
+            self._running = self._stack.pop_all()
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self._running.aclose()
+
+    def _start_worker(self) -> None:
+        program = [sys.executable, "-m", "agents.worker", "--simulated"]
+        self._worker = Child(program, log=self.log, environ=self.settings.environ())
+        self._stack.callback(self._worker.stop, patience_s=STOP_SECONDS_MAX)
+
+    def _start_sink(self) -> None:
+        self.client: Client = open_client(self.settings)
+        self._stack.callback(self.client.close)
+        migrate(self.client)
+        self._sink = TimelineSink(self.settings, self.client)
+        self._sinking = asyncio.create_task(self._sink.run())
+        self._stack.push_async_callback(self._stop_sink)
+
+    async def _stop_sink(self) -> None:
+        await self._sink.stop()
+        await self._sinking
+
+    def _assign(self, consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
+        places = [
+            TopicPartition(topic_name(self.settings, topic), partition)
+            for topic in topics
+            for partition in range(self.settings.partitions)
+        ]
+        consumer.assign(places)
+        return places
+
+    # --- following -----------------------------------------------------------------------------
+
+    async def follow(self, clocks: dict[int, Instant]) -> list[str]:
+        """Hear what `send-commands` says now: moves `clocks` (partition -> clock) on.
+
+        Returns: the ids of the sends that were read.
+
+        Raises: WorkerEnded.
+        """
+        if self._worker.wait(0) is not None:
+            raise WorkerEnded(f"the worker ended:\n{tail(self.log)}")
+        if self._sinking.done():
+            self._sinking.result()
+        sends: list[str] = []
+        found = await self._clocks.getmany(timeout_ms=POLL_MS)
+        for place, records in found.items():
+            for record in records:
+                said = _read_command(record.value)
+                if isinstance(said, SendCommand):
+                    sends.append(said.id)
+                else:
+                    clocks[place.partition] = to_instant(said.at)
+        return sends
+
+    async def sunk(self) -> None:
+        """Wait until all that was said is in the database."""
+        reader = AIOKafkaConsumer(**_reading(self.settings))
+        await reader.start()
+        try:
+            ends = await reader.end_offsets(list(self._sink.stored))
+        finally:
+            await reader.stop()
+        await self._sink.drained(ends)
+
+    async def command_ends(self) -> dict[int, int]:
+        """Say where `send-commands` ends now: partition -> end offset."""
+        ends = await self._clocks.end_offsets(list(self._clocks.assignment()))
+        return {place.partition: end for place, end in ends.items()}
+
+    async def said(self) -> Digests:
+        """Read all public topics from their beginning to their end."""
+        digests = Digests()
+        reader = AIOKafkaConsumer(**_reading(self.settings))
+        await reader.start()
+        try:
+            places = self._assign(reader, _PUBLIC)
+            declared = {topic_name(self.settings, topic): topic for topic in _PUBLIC}
+            ends: Mapping[TopicPartition, int] = await reader.end_offsets(places)
+            for place in places:
+                reader.seek(place, 0)
+            left = {place for place in places if ends[place] > 0}
+            while left:
+                for place, records in (await reader.getmany(timeout_ms=POLL_MS)).items():
+                    for record in records:
+                        value = record.value or b""
+                        digests.add(declared[place.topic], place.partition, record.key, value)
+                left = {place for place in left if await reader.position(place) < ends[place]}
+        finally:
+            await reader.stop()
+        return digests
+
+    @property
+    def folder(self) -> Path:
+        """Where all of it is kept."""
+        return self.settings.data
+
+
+def _reading(settings: Settings) -> dict[str, Any]:
+    """How a plain reader reads: what was committed, from the beginning, in no group."""
+    return {
+        **settings.kafka_clients(),
+        "isolation_level": "read_committed",
+        "auto_offset_reset": "earliest",
+        "enable_auto_commit": False,
+        "fetch_max_wait_ms": 50,
+    }
