@@ -123,7 +123,6 @@ WAITS = Keyed(
                 "after": Field(NOTHING),
             },
             d.WaitForDate,
-            yet=False,
         ),
         "until": Shape(
             "a wait until a time of day",

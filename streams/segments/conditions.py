@@ -235,7 +235,12 @@ def _compile_measured(condition: c.Measured, registry: Registry) -> Compiled:
     key = registry.ask(ground.content("span"), horizon=horizon)
     if picks is not None:
         reach = reach._replace(of_all=False)
-    return _over_feature(windows.swept(key, reach, judge, picks), key, condition, ground)
+    ask = (
+        windows.amount_in_last(key, window.span, judge)
+        if isinstance(window, c.InLast) and picks is None
+        else windows.swept(key, reach, judge, picks)
+    )
+    return _over_feature(ask, key, condition, ground)
 
 
 def _extreme_kind(measure: c.Measure, window: c.Window | None, *, compared: bool) -> Kind:

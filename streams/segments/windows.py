@@ -185,6 +185,38 @@ def swept(key: str, reach: Reach, judge: Judge, picks: Picks | None) -> Ask:
     return ask
 
 
+def amount_in_last(key: str, span: Millis, judge: Judge) -> Ask:
+    """`swept` for the window that is asked for most: entries leave in their order, oldest first."""
+    general = swept(key, Reach(0, span), judge, None)
+    of_nothing = (judge(0, 0), None)
+
+    def ask(person: Person, now: Instant) -> Answer:
+        state = person.row.features.get(key)
+        if state is None:
+            return of_nothing
+        if state.coarse:
+            return general(person, now)
+        entries = state.entries
+        edge = now - span
+        count = total = 0
+        for entry in entries:
+            if entry.occurred_at <= edge:
+                break
+            count += 1
+            total += entry.amount or 0
+        holds = judge(count, total)
+        for left in range(count - 1, -1, -1):
+            entry = entries[left]
+            total -= entry.amount or 0
+            if judge(left, total) is not holds:
+                together = left and entries[left - 1].occurred_at == entry.occurred_at
+                if not together:
+                    return holds, entry.occurred_at + span
+        return holds, None
+
+    return ask
+
+
 def weigh(
     person: Person, state: FeatureState, reach: Reach, picks: Picks | None, now: Instant
 ) -> tuple[int, Micros, list[Move]]:
