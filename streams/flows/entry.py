@@ -13,6 +13,7 @@ from schemas.values import Instant, ListId, Millis, Properties, SegmentId
 from streams.core import Output
 from streams.flows.moment import Moment
 from streams.flows.plan import FIRST, FlowPlan
+from streams.ids import key_number
 from streams.instants import DAY, to_timestamp
 from streams.segments.person import Person
 
@@ -32,6 +33,9 @@ MEMORIES_MAX = 200
 SETTLED_FOR: Millis = DAY
 SETTLED_MAX = 10
 """How long, and how many of, the runs that ended and have sent are kept."""
+
+KEY_MAX = 64
+"""A longer value of a flow's key is remembered by its hash."""
 
 TRIGGER_BYTES_MAX = 4096
 """What a run keeps of its event's properties."""
@@ -87,7 +91,7 @@ def trigger_of(row: ProfileRow, event: Event, kind: str = "event") -> Trigger:
 
 
 def _first_of(properties: Properties) -> Properties:
-    """The properties that fit, small ones first; of a list that does not fit, its first elements."""
+    """The properties that fit, small ones first; of a list that does not, its first elements."""
     sizes = {name: len(_encode(value)) + len(name) + 5 for name, value in properties.items()}
     kept: set[str] = set()
     free = TRIGGER_BYTES_MAX
@@ -169,9 +173,8 @@ def end(moment: Moment, run: FlowRun, plan: FlowPlan | None, *, for_good: bool =
     if key is not None and (memory := row.flows.get(key)) is not None:
         memory.ended_at = now
     settle(row, now)
-    if not for_good and any(
-        sent.run_id == run.id and sent.at > now - SETTLED_FOR for sent in row.sent
-    ):
+    newest = max((sent.at for sent in row.sent if sent.run_id == run.id), default=0)
+    if not for_good and newest > now - SETTLED_FOR:
         row.settled.append(run)
         del row.settled[:-SETTLED_MAX]
 
@@ -220,7 +223,10 @@ def _memory_key(plan: FlowPlan, trigger: Trigger) -> str | None:
     if plan.key is None:
         return plan.flow.id
     value = plan.key(trigger)
-    return None if value is None else f"{plan.flow.id}/{value}"
+    if value is None:
+        return None
+    text = str(value)
+    return f"{plan.flow.id}/{text if len(text) <= KEY_MAX else key_number(text)}"
 
 
 def _refuse(

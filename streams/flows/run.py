@@ -115,6 +115,9 @@ def advance(moment: Moment, run: FlowRun) -> None:
             end(moment, run, plan)
             return
         run.step, place = found
+        if run.anew and not isinstance(place.step, Send):
+            end(moment, run, plan)
+            return
         if not _TAKE[type(place.step)](moment, plan, run, place):
             return
 

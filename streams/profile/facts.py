@@ -132,19 +132,18 @@ def note_consent(moment: Moment, event: Event, rules: ConsentRules) -> None:
     if not said and _is_global_unsubscribe(row, event):
         event = msgspec.structs.replace(event, properties={**event.properties, "list": None})
         said = statements(event, rules)
+    untold: dict[Identifier, None] = {}
     for channel, word in said:
         kind = ADDRESS_KINDS[channel]
         named = [value for its_kind, value in event.identifiers if its_kind == kind]
         for address in named or _meant(row, event, channel, word):
-            if hear_consent(moment, channel, address, word) and not named:
-                if channel == "in_app":
-                    continue
-                identifier = (kind, address)
-                claimed = msgspec.structs.replace(
-                    event, identifiers=(*event.identifiers, identifier)
-                )
-                body = ConsentClaimed(claimed, identifier)
-                moment.outputs.append(Output(BACK, key_of(row.store, identifier), body))
+            news = hear_consent(moment, channel, address, word)
+            if news and not named and channel != "in_app":
+                untold[kind, address] = None
+    for identifier in untold:
+        claimed = msgspec.structs.replace(event, identifiers=(*event.identifiers, identifier))
+        body = ConsentClaimed(claimed, identifier)
+        moment.outputs.append(Output(BACK, key_of(row.store, identifier), body))
 
 
 def hear_consent(moment: Moment, channel: Channel, address: str, said: AddressState) -> bool:

@@ -1,0 +1,145 @@
+"""What an event leaves in a profile: the newest wins, clients add nothing strong, caps hold."""
+
+from typing import Any
+
+import msgspec
+
+from schemas.events import Event
+from schemas.records import DefinitionsPublished, EventResolved
+from schemas.rows import ProfileRow
+from streams.ids import REPLAY_SECRET, Ids
+from streams.profile.step import ProfileCore
+from tests.scenarios.play import documents_of, event_of
+
+CORE = ProfileCore(Ids(REPLAY_SECRET)).adopt(
+    DefinitionsPublished(
+        "main", "v1", "ann", documents_of("store: main\nidentifiers: {kinds: {card: strong}}")
+    )
+)
+START = 1_774_000_000_000
+ANN = (("external_id", "c-1"), ("email", "a@example.com"))
+
+
+def told(*events: Event, row: ProfileRow | None = None) -> ProfileRow:
+    for event in events:
+        body = EventResolved(event, event.identifiers[0])
+        row, _ = CORE.step(row, "i-1", body, event.received_at, (1,))
+    assert row is not None
+    return row
+
+
+def identify(number: int, late: int = 0, once: Any = None, **traits: Any) -> Event:
+    event = event_of("Identify", f"e{number}", START + number, ANN, {}, late=late, traits=traits)
+    return msgspec.structs.replace(event, traits_once=once or {})
+
+
+def values(row: ProfileRow) -> dict[str, Any]:
+    return {name: trait.value for name, trait in row.traits.items()}
+
+
+def test_the_newest_value_of_a_trait_wins_whatever_the_order_of_arrival() -> None:
+    newer, older = identify(10, city="Bonn"), identify(20, late=15, city="Ulm")
+    assert values(told(newer, older)) == values(told(older, newer)) == {"city": "Bonn"}
+
+
+def test_of_two_values_of_one_instant_the_larger_wins() -> None:
+    one, other = identify(10, city="Bonn"), identify(11, late=1, city="Ulm")
+    assert values(told(one, other)) == values(told(other, one)) == {"city": "Ulm"}
+
+
+def test_a_removed_trait_does_not_come_back_with_an_older_event() -> None:
+    row = told(identify(10, city=None), identify(20, late=15, city="Ulm"))
+    assert values(row) == {"city": None}
+    assert values(told(identify(30, city="Bonn"), row=row)) == {"city": "Bonn"}
+
+
+def test_a_value_said_again_is_held_since_it_was_first_said() -> None:
+    row = told(identify(10, plan="gold"), identify(20, plan="gold"), identify(25, late=9, plan="x"))
+    trait = row.traits["plan"]
+    assert (trait.value, trait.since, trait.occurred_at) == ("gold", START + 10, START + 20)
+    row = told(identify(30, late=15, plan="gold"), row=row)
+    assert row.traits["plan"].occurred_at == START + 20
+    row = told(identify(40, plan=True), identify(50, plan=1), row=row)
+    assert (row.traits["plan"].value, row.traits["plan"].since) == (1, START + 50)
+
+
+def test_traits_once_are_set_if_not_yet_set() -> None:
+    row = told(
+        identify(1, once={"source": "ad", "none": None}),
+        identify(2, once={"source": "shop"}),
+        identify(3, source=None),
+        identify(4, once={"source": "mail"}),
+    )
+    assert values(row) == {"source": "mail"}
+
+
+def test_a_client_adds_no_strong_identifier_but_the_one_it_was_found_by() -> None:
+    who = (("email", "a@example.com"), ("phone", "+4930"), ("card", "7"), ("anonymous_id", "x"))
+    row = told(event_of("Viewed Product", "e", START, who, {}, trust="client"))
+    assert row.identifiers == {"email": ["a@example.com"], "anonymous_id": ["x"]}
+    row = told(event_of("Viewed Product", "f", START, who, {}), row=row)
+    assert row.identifiers["card"] == ["7"]
+
+
+def test_orders_are_counted_in_the_stores_currency() -> None:
+    order = event_of("Placed Order", "o1", START + 5, ANN, {}, money="20.50")
+    foreign = msgspec.structs.replace(order, id="o2", currency="USD", occurred_at=START - 5)
+    free = msgspec.structs.replace(order, id="o3", value=None, occurred_at=START)
+    figures = told(order, foreign, free).figures
+    assert (figures.orders, figures.revenue) == (3, 20_500_000)
+    assert (figures.first_order_at, figures.last_order_at) == (START - 5, START + 5)
+
+
+def test_a_row_stays_bounded() -> None:
+    row = None
+    for number in range(400):
+        who = (*ANN[:1], ("email", f"m{number}@x.de"), ("cart_token", f"t{number}"))
+        event = event_of(
+            "Subscribed",
+            f"e{number}",
+            START + number,
+            who,
+            {"channel": "email"},
+            traits={f"t{number}": "x" * 250, f"large{number % 7}": ["y" * 30_000]},
+        )
+        row = told(msgspec.structs.replace(event, traits_once={f"o{number}": 1}), row=row)
+    for number in range(700):
+        event = event_of("Joined List", f"j{number}", START, ANN, {"list": f"l{number}"})
+        row = told(event, row=row)
+    assert row is not None
+    assert len(CORE.encode(row)) < 256_000
+    assert set(row.coarsened) == {"identifiers", "traits", "consent", "lists"}
+    assert "m399@x.de" in row.consent["email"]
+
+
+def test_words_about_addresses_the_row_no_longer_holds_are_forgotten_first() -> None:
+    row = told(event_of("Subscribed", "s", START, ANN, {"channel": "email"}))
+    for number in range(80):
+        who = (*ANN[:1], ("email", f"m{number}@x.de"))
+        event = event_of("Subscribed", f"e{number}", START, who, {}, trust="client")
+        row = told(event, row=row)
+    assert row.identifiers["email"] == ["a@example.com"]
+    assert "a@example.com" in row.consent["email"]
+    assert len(row.consent["email"]) == 60
+
+
+def test_words_without_an_address_are_for_the_one_in_use_or_written_to() -> None:
+    phone = (*ANN, ("phone", "+4930123456"))
+    row = told(event_of("Placed Order", "o", START, phone, {}))
+    only = ANN[:1]
+
+    def said(metric: str, **properties: Any) -> list[str]:
+        event = event_of(metric, f"{metric}{properties}", START + 9, only, properties)
+        _, outputs = CORE.step(row, "i-1", EventResolved(event, only[0]), START + 9, (1,))
+        return sorted(output.key for output in outputs if output.to == "back")
+
+    assert said("Subscribed", channel="email") == ["main/email/a@example.com"]
+    assert said("Subscribed", channel="push") == []
+    assert said("Bounced Email", bounce="hard") == []
+    assert said("Suppressed", channel="in_app") == []
+    assert row.consent["in_app"]["i-1"].suppressed == ("manual",)
+    assert said("Unsubscribed") == [
+        "main/email/a@example.com",
+        "main/phone/+4930123456",
+    ]
+    assert said("Left List", list="x") == []
