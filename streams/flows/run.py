@@ -232,11 +232,10 @@ def _take_set(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> boo
     assert isinstance(step, SetTraits)
     for name, value in _set_values(moment, step).items():
         before = moment.row.traits.get(name)
-        if before is None or before.occurred_at <= moment.now:
-            same = before is not None and before.value == value
-            since = before.since if before is not None and same else moment.now
-            moment.row.traits[name] = Trait(value, moment.now, since)
-            moment.traits.add(name)
+        same = before is not None and before.value == value
+        since = before.since if before is not None and same else moment.now
+        moment.row.traits[name] = Trait(value, moment.now, since)
+        moment.traits.add(name)
     return _go_on(moment, plan, run, place.after)
 
 

@@ -169,10 +169,7 @@ def _free_at(planned: PlannedSend, standing: Standing, now: Instant) -> Instant 
     at = now
     for _ in range(_TURNS_MAX):
         if quiet is not None and is_within(quiet, at, zone):
-            over = end_of(quiet, at, zone)
-            if over == at:
-                return None
-            at = over
+            at = end_of(quiet, at, zone)
         elif window is not None and not is_within(window, at, zone):
             start = next_start(window, at, zone)
             if start is None:

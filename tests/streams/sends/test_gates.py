@@ -1,0 +1,114 @@
+"""The gates one by one: their order, what they skip, how long they hold."""
+
+import pytest
+
+from schemas.definitions import Hours, Send
+from streams.flows.zones import zone_named
+from streams.instants import DAY, HOUR, MINUTE, to_instant
+from streams.sends.gates import Deliver, Drop, Hold, PlannedSend, Standing, decide
+
+ZONE = zone_named("UTC")
+assert ZONE is not None
+NOON = to_instant("2026-01-02T12:00:00Z")
+OPEN = Standing(
+    erased=False,
+    suppressed=False,
+    consented=True,
+    has_postal_address=True,
+    passes_flow=True,
+    passes_send=True,
+    held_out=False,
+    sent_before=False,
+    smart_until=NOON,
+    across_until=NOON,
+    capped=False,
+    quiet=None,
+    zone=ZONE,
+)
+NEWS = Send("news", "email", "t")
+NEVER = Hours(0, 60, weekdays=())
+
+
+def planned(
+    step: Send = NEWS, address: str | None = "a@x.de", held: int | None = None
+) -> PlannedSend:
+    return PlannedSend("s1", "f", "r1", step, address, 0, held)
+
+
+CLOSED = {
+    "profile-erased": {"erased": True},
+    "suppressed": {"suppressed": True},
+    "no-consent": {"consented": False},
+    "no-postal-address": {"has_postal_address": False},
+    "flow-filter": {"passes_flow": False},
+    "send-filter": {"passes_send": False},
+    "holdout": {"held_out": True},
+    "duplicate": {"sent_before": True},
+    "smart-sending": {"smart_until": NOON + 1},
+    "smart-sending-across": {"across_until": NOON + 1},
+    "frequency-cap": {"capped": True},
+}
+
+
+@pytest.mark.parametrize(("reason", "closed"), CLOSED.items())
+def test_each_gate_names_its_reason(reason: str, closed: dict[str, object]) -> None:
+    assert decide(planned(), OPEN._replace(**closed), now=NOON) == Drop((reason,))  # type: ignore[arg-type]
+
+
+def test_all_closed_gates_are_named_in_their_order() -> None:
+    shut = OPEN
+    for closed in CLOSED.values():
+        shut = shut._replace(**closed)  # type: ignore[arg-type]
+    shut = shut._replace(quiet=Hours(0, 1439))
+    order = list(CLOSED)
+    order.insert(1, "no-address")
+    step = Send("news", "email", "t", window=Hours(60, 120))
+    expected = Drop((*order, "quiet-hours", "send-window"))
+    assert decide(planned(step, None), shut, now=NOON) == expected
+
+
+def test_transactional_skips_what_it_may_and_nothing_else() -> None:
+    shut = OPEN
+    for closed in CLOSED.values():
+        shut = shut._replace(**closed)  # type: ignore[arg-type]
+    receipt = Send("receipt", "email", "t", transactional=True)
+    assert decide(planned(receipt, None), shut._replace(quiet=Hours(0, 1439)), now=NOON) == Drop(
+        ("profile-erased", "no-address", "suppressed", "flow-filter", "send-filter", "duplicate")
+    )
+    assert decide(planned(receipt), OPEN._replace(consented=False), now=NOON) == Deliver(NOON + DAY)
+
+
+def test_smart_sending_may_be_switched_off_by_the_step() -> None:
+    step = Send("news", "email", "t", smart_sending=False)
+    busy = OPEN._replace(smart_until=NOON + 1, across_until=NOON + 1)
+    assert isinstance(decide(planned(step), busy, now=NOON), Deliver)
+
+
+def test_a_command_is_valid_until_quiet_begins_the_window_ends_or_ten_minutes_passed() -> None:
+    assert decide(planned(), OPEN, now=NOON) == Deliver(NOON + 10 * MINUTE)
+    quiet = OPEN._replace(quiet=Hours(12 * 60 + 4, 13 * 60))
+    assert decide(planned(), quiet, now=NOON) == Deliver(NOON + 4 * MINUTE)
+    step = Send("news", "email", "t", window=Hours(9 * 60, 12 * 60 + 3), patience=HOUR)
+    assert decide(planned(step), quiet, now=NOON) == Deliver(NOON + 3 * MINUTE)
+    patient = Send("news", "email", "t", patience=2 * HOUR)
+    assert decide(planned(patient), OPEN, now=NOON) == Deliver(NOON + 2 * HOUR)
+
+
+def test_quiet_hours_and_window_together_hold_until_both_allow() -> None:
+    step = Send("news", "email", "t", window=Hours(13 * 60, 15 * 60))
+    quiet = OPEN._replace(quiet=Hours(11 * 60, 14 * 60))
+    held = Hold(NOON + 2 * HOUR, ("quiet-hours", "send-window"))
+    assert decide(planned(step), quiet, now=NOON) == held
+    quiet = OPEN._replace(quiet=Hours(13 * 60, 14 * 60))
+    held = Hold(NOON + 2 * HOUR, ("send-window",))
+    assert decide(planned(step), quiet, now=NOON) == held
+
+
+def test_what_never_opens_is_held_as_long_as_patience_lasts() -> None:
+    step = Send("news", "email", "t", window=NEVER, patience=HOUR)
+    assert decide(planned(step), OPEN, now=NOON) == Hold(NOON + HOUR, ("send-window",))
+    over = decide(planned(step, held=NOON - HOUR), OPEN, now=NOON)
+    assert over == Drop(("send-window", "patience"))
+    step = Send("news", "email", "t", window=Hours(13 * 60, 14 * 60))
+    crossed = OPEN._replace(quiet=Hours(13 * 60, 14 * 60))
+    assert decide(planned(step), crossed, now=NOON) == Hold(NOON + DAY, ("send-window",))
