@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
+from agents.cli.failures import CommandFailed
 from agents.settings import Settings, SettingsError
 
 COMMANDS: Mapping[str, str] = {
@@ -23,10 +24,6 @@ COMMANDS: Mapping[str, str] = {
     "worker": "run a worker process",
 }
 """command -> what it does. Its module is agents/cli/<command>.py."""
-
-
-class CalledWrongly(Exception):
-    """The command cannot be done as it was asked for; the message says why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module = importlib.import_module(f"agents.cli.{options.command}")
     try:
         return int(module.run(options, Settings.from_environ(os.environ)))
-    except (SettingsError, CalledWrongly) as error:
+    except (SettingsError, CommandFailed) as error:
         sys.stderr.write(f"tillstream: {error}\n")
         return 2
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Where the demo lives: a namespace, a data folder and a secret of its own, beside nobody's data."""
+"""Where the demo lives: a namespace, a data folder and a secret of its own."""
 
 import dataclasses
 

@@ -1,0 +1,74 @@
+"""Where the commands that look at results look: at what the settings name, or at the demo's.
+
+The literal commands that the demo prints must work as they stand: where nothing has been set and
+nothing else has run here, the demo's data are looked at, and that is said.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from clickhouse_connect.driver.client import Client
+
+from agents.cli.failures import CommandFailed
+from agents.clickhouse import ClickHouseFailed, open_client
+from agents.demo.place import demo_settings
+from agents.embedded.kafka import EmbeddedKafka
+from agents.settings import PREFIX, Settings
+
+DATABASE_FOLDER = "clickhouse"
+
+
+def looking_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--demo` and `--store`."""
+    parser.add_argument("--demo", action="store_true", help="look at the demo's data")
+    parser.add_argument("--store", default="main", help="the store (default: main)")
+
+
+def looked_at(options: argparse.Namespace, settings: Settings) -> Settings:
+    """The settings of the data that are looked at."""
+    demo = demo_settings(settings)
+    if options.demo:
+        return demo
+    chosen = any(name.startswith(PREFIX) for name in os.environ if name != f"{PREFIX}DATA")
+    own = (settings.data / DATABASE_FOLDER).exists()
+    if not chosen and not own and (demo.data / DATABASE_FOLDER).exists():
+        sys.stderr.write("looking at the demo's data (as with --demo)\n")
+        return demo
+    return settings
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[Client]:
+    """The timeline.
+
+    Raises: CommandFailed.
+    """
+    if settings.clickhouse is None and not (settings.data / DATABASE_FOLDER).exists():
+        raise CommandFailed(
+            f"there is no timeline below {settings.data} yet: run `tillstream demo`, or name a "
+            f"server with {PREFIX}CLICKHOUSE"
+        )
+    try:
+        client = open_client(settings)
+    except ClickHouseFailed as failure:
+        raise CommandFailed(str(failure)) from failure
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@asynccontextmanager
+async def cluster(settings: Settings) -> AsyncIterator[Settings]:
+    """The settings with a cluster to talk to: the one that is named, or the embedded broker, which
+    is started where it does not run, and then stopped again.
+    """
+    if not settings.embedded_kafka:
+        yield settings
+        return
+    async with EmbeddedKafka(settings.data / "kafka") as kafka:
+        yield await asyncio.to_thread(settings.connected_to, kafka.address)

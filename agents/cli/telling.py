@@ -1,0 +1,29 @@
+"""How a row of a story reads: one line, and the evidence below it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from agents.reports.stories import StoryRow
+
+VALUE_WIDTH = 60
+
+
+def line_of(row: StoryRow) -> str:
+    """`2011-03-01 10:15:00  dropped    winback/winback-last (smart-sending)`."""
+    why = f" ({row.reason})" if row.reason else ""
+    return f"{row.at[:19].replace('T', ' ')}  {row.kind:<10} {row.name}{why}"
+
+
+def evidence_of(row: StoryRow) -> Iterable[str]:
+    """The leaves of the conditions that decided, if there were any."""
+    if not isinstance(row.details, list):
+        return []
+    return [leaf_of(leaf) for leaf in row.details if isinstance(leaf, dict) and "leaf" in leaf]
+
+
+def leaf_of(leaf: Mapping[str, Any]) -> str:
+    """`yes: did Placed Order >= 2 (3)`, `no: ...`."""
+    value = f" ({str(leaf['value'])[:VALUE_WIDTH]})" if leaf.get("value") is not None else ""
+    answer = "yes" if leaf["holds"] else "no"
+    until = f", until {leaf['next_flip'][:19]}" if leaf.get("next_flip") else ""
+    return f"{answer}: {leaf['leaf']}{value}{until}"
