@@ -93,7 +93,7 @@ touches AS
         e.profile_id AS profile_id, e.send_id AS send_id,
         toUnixTimestamp64Milli(e.occurred_at) AS at,
         transform(e.metric, {{metrics:Array(String)}}, {{strengths:Array(Int64)}}, 0) AS strength,
-        transform(e.metric, {{metrics:Array(String)}}, {{channels:Array(String)}}, '') AS channel,
+        s.channel AS channel,
         transform(e.metric, {{metrics:Array(String)}}, {{windows:Array(Int64)}}, 0) AS window,
         {starts} + window AS ends_at,
         s.flow AS flow, s.campaign AS campaign, s.message AS message
@@ -101,6 +101,7 @@ touches AS
     INNER JOIN united_sends AS s ON s.store = e.store AND s.id = e.send_id
     LEFT JOIN receipts AS r ON r.send_id = e.send_id
     WHERE e.store = {{store:String}} AND e.metric IN {{metrics:Array(String)}}
+        AND transform(e.metric, {{metrics:Array(String)}}, {{channels:Array(String)}}, '') = channel
 ),
 counting AS
 (

@@ -41,7 +41,7 @@ def credit(
 
 def _open(own: Sequence[Touch], conversion: Conversion, rules: CreditRules) -> Iterator[Touch]:
     """The touches whose window is open at the conversion."""
-    since = conversion.at - max(rules.windows.values())
+    since = conversion.at - max(rules.windows.values(), default=0)
     begin = bisect_left(own, since, key=lambda touch: touch.at)
     end = bisect_left(own, conversion.at, key=lambda touch: touch.at)
     for touch in own[begin:end]:

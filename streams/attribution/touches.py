@@ -70,7 +70,8 @@ def observed(
     """Find what may count, and what for, in the timeline of one store.
 
     Profiles are corrected through the merges first; only then an event that two of them had is
-    taken once, as it was first received. An outcome whose send is not known counts for nothing.
+    taken once, as it was first received. An outcome counts for nothing where its send is not known
+    or was of another channel.
     """
     now = united(merge for merge in merges if merge.store == rules.store)
     sends = {command.id: command for command in commands if command.store == rules.store}
@@ -93,20 +94,21 @@ def observed(
             currency = entry.currency or rules.currency
             conversions.append(Conversion(profile, event_id, at, micros, currency))
         send = sends.get(str(entry.properties.get("send_id", "")))
-        if metric not in TOUCHES or send is None:
+        channel, kind = TOUCHES.get(metric, (None, None))
+        if send is None or kind is None or channel != send.channel:
             continue
         touches.append(
             Touch(
                 profile_id=profile,
                 event_id=event_id,
-                kind=TOUCHES[metric][1],
+                kind=kind,
                 at=at,
                 send_id=send.id,
                 receipt_at=receipts.get(send.id, to_instant(send.decided_at)),
                 flow=send.flow,
                 campaign=send.campaign,
                 message=send.message,
-                channel=TOUCHES[metric][0],
+                channel=send.channel,
             )
         )
     return touches, conversions

@@ -154,11 +154,13 @@ def histories(draw: st.DrawFn) -> History:
         for number in range(draw(st.integers(1, 5)))
     ]
     entries: list[TimelineEntry] = []
+    metrics = st.sampled_from(
+        ["Opened {}", "Clicked {}", "Clicked {}", "Received {}", "Opened Push"]
+    )
     for number in range(draw(st.integers(0, 14))):
-        metric = draw(
-            st.sampled_from(["Opened Email", "Clicked Email", "Received SMS", "Clicked SMS"])
-        )
-        send_id = draw(st.sampled_from(["unknown", *(one.id for one in commands)]))
+        sent = draw(st.sampled_from(commands))
+        metric = draw(metrics).format("SMS" if sent.channel == "sms" else "Email")
+        send_id = draw(st.sampled_from([sent.id] * 5 + ["unknown"]))
         place = (draw(st.sampled_from(PROFILES)), f"o{draw(st.integers(0, 20))}", draw(INSTANTS))
         entries.append(entry(store, metric, *place, number, properties={"send_id": send_id}))
     for number in range(draw(st.integers(1, 5))):
