@@ -29,6 +29,10 @@ STAGES: tuple[Stage, ...] = ("ingest", "identity", "profile")
 _INNER = {IDENTITY_REQUESTS.name, PROFILE_UPDATES.name}
 
 
+def _always(_: Instant) -> bool:
+    return True
+
+
 class MemoryRecord(NamedTuple):
     """A record of a log in memory."""
 
@@ -40,7 +44,10 @@ class MemoryRecord(NamedTuple):
 
 
 class _Log:
-    """One partition of a topic. What nobody needs any more is let go."""
+    """One partition of a topic. What nobody needs any more is let go.
+
+    A place is counted from the first record ever; in the inner topics it is the offset.
+    """
 
     def __init__(self) -> None:
         self._records: list[LogRecord] = []
@@ -55,7 +62,7 @@ class _Log:
         return self._records[max(0, place - self._first) :]
 
     def let_go(self, place: int) -> None:
-        """Forget what is before `place` (counted from the first record ever)."""
+        """Forget what is before `place`."""
         if place - self._first > 4096:
             del self._records[: place - self._first]
             self._first = place
@@ -66,16 +73,21 @@ class _Seat:
 
     def __init__(self, intake: Intake, log: _Log, rows: dict[bytes, bytes]) -> None:
         self.intake, self.log, self.rows = intake, log, rows
-        self.read = 0
+        self.read = self.low = 0
 
     def works(self) -> Iterator[Work]:
-        fresh = self.log.since(self.read)
-        self.read = self.log.end
-        if fresh:
-            self.intake.read(fresh)
-        while (work := self.intake.next()) is not None:
-            yield work
-        self.log.let_go(self.read)
+        """Do all that may be done now; where the log was the buffer, it is read again."""
+        again: int | None = self.read
+        while again is not None:
+            fresh = self.log.since(again)
+            self.read = self.log.end
+            if fresh:
+                self.intake.read(fresh)
+            while (work := self.intake.next()) is not None:
+                self.low = work.low
+                yield work
+            again = self.intake.read_again_from()
+        self.log.let_go(self.read if isinstance(self.intake, PassIntake) else self.low)
 
 
 class Replay:
@@ -84,6 +96,7 @@ class Replay:
     partitions: of every topic, as in the deployment that is replayed.
     reader:     makes the reader of a partition of `store-events`.
     identity, profile: the cores, with no definitions adopted.
+    believes:   whether ingest of partition 0, which makes the boundaries, believed a tick.
     """
 
     def __init__(
@@ -93,6 +106,7 @@ class Replay:
         reader: Callable[[], ReadEvent],
         identity: Core[Any],
         profile: Core[Any],
+        believes: Callable[[Instant], bool] = _always,
     ) -> None:
         self.partitions = partitions
         self._logs: dict[tuple[str, int], _Log] = defaultdict(_Log)
@@ -104,7 +118,8 @@ class Replay:
                 position = Position(partitions=partitions)
                 intake: Intake
                 if stage == "ingest":
-                    intake = PassIntake(reader(), partition, position)
+                    ticks = believes if partition == 0 else _always
+                    intake = PassIntake(reader(), partition, position, believes=ticks)
                 else:
                     core = identity if stage == "identity" else profile
                     intake = RoundIntake(core, partition, position, rows.get)
@@ -164,6 +179,15 @@ class Replay:
             if isinstance(seat.intake, RoundIntake)
         )
         return min((head[0] for head in heads if head is not None), default=None)
+
+    @property
+    def has_late(self) -> bool:
+        """Late messages wait for their boundary."""
+        return any(
+            seat.intake.rounds.has_late
+            for seat in self._seats.values()
+            if isinstance(seat.intake, RoundIntake)
+        )
 
     def rows(self, stage: Stage) -> Iterator[tuple[int, bytes, bytes]]:
         """(partition, key, row) of a stage's table, positions and definitions left out."""

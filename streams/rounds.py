@@ -292,6 +292,11 @@ class Rounds:
         """The last boundary done: the `now` of this partition."""
         return self._done[-1]
 
+    @property
+    def has_late(self) -> bool:
+        """Late messages were read that wait for their boundary."""
+        return bool(self._late)
+
     def held_back_by(self) -> tuple[str, Instant]:
         """The source that was heard least far, and how far: who holds time back."""
         return min(self._heard.items(), key=lambda item: (item[1], item[0]))

@@ -1,0 +1,85 @@
+"""A history of events and definitions -> the files of the outcome, in simulated time."""
+
+import heapq
+import time
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple
+
+from agents.replay.arrivals import EventFile
+from agents.replay.published import Edition, arrivals_of, settings_at_the_end
+from agents.replay.written import Written
+from schemas.replay import RejectedLine
+from schemas.values import Instant
+from streams.grid import Arrival, play_on_grid
+from streams.identity.step import IdentityCore
+from streams.ids import REPLAY_SECRET, Ids
+from streams.ingest.read import EventReader
+from streams.profile.step import ProfileCore
+from streams.replay import Replay
+
+
+class Outcome(NamedTuple):
+    """What came of it.
+
+    lines: of the file, blank ones left out. events: how many were accepted, repeats left out.
+    refused: lines that do not say when they arrive. later: lines that arrive after `until`.
+    """
+
+    until: Instant | None
+    lines: int
+    events: int
+    refused: list[RejectedLine]
+    later: int
+    counts: dict[str, int]
+    seconds: float
+
+
+def new_replay() -> Replay:
+    """The path in memory, in one partition, with the ids of every replay."""
+    ids = Ids(REPLAY_SECRET)
+    return Replay(
+        1,
+        reader=lambda: EventReader(ids),
+        identity=IdentityCore(ids),
+        profile=ProfileCore(ids),
+    )
+
+
+def replay_file(
+    events: EventFile, found: Sequence[Edition], *, until: Instant | None, out: Path
+) -> Outcome:
+    """Replay a file of events and write the outcome into the folder `out`.
+
+    until: what is due at this very instant is done; None: at the last arrival.
+    """
+    started = time.monotonic()
+    if until is None:
+        until = events.last
+    replay = new_replay()
+    later = 0
+    with Written(out) as written:
+        written.refused(events.refused)
+        if until is not None:
+            for said in play_on_grid(replay, _in_order(events, found), until=until):
+                written.hear(said)
+            later = events.after(until)
+        rows = (row for _, _, row in replay.rows("profile"))
+        written.finish(rows, settings_at_the_end(found, until or 0))
+    return Outcome(
+        until=until,
+        lines=len(events) + len(events.refused),
+        events=written.events,
+        refused=events.refused,
+        later=later,
+        counts=written.counts,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _in_order(events: EventFile, found: Sequence[Edition]) -> Iterator[Arrival]:
+    """Lines and definitions; of those at the same instant the definitions come first."""
+    lines = (Arrival(line.received_at, line.value, b"%d" % line.number) for line in events)
+    published = arrivals_of(found, events.first) if events.first is not None else []
+    return heapq.merge(published, lines, key=attrgetter("received_at"))
