@@ -112,8 +112,10 @@ def main() -> None:
     decoded = clock()
     print(f"step    {step / len(work) * 1e6:6.1f} us/event over {len(work)} events")
     print(f"wake    {waking / max(wakes, 1) * 1e6:6.1f} us each, {wakes} of them")
-    print(f"encode  {(encoded - began) / len(kept) * 1e6:6.1f} us/row of "
-          f"{sum(map(len, blobs)) // len(blobs)} bytes")
+    print(
+        f"encode  {(encoded - began) / len(kept) * 1e6:6.1f} us/row of "
+        f"{sum(map(len, blobs)) // len(blobs)} bytes"
+    )
     print(f"decode  {(decoded - encoded) / len(kept) * 1e6:6.1f} us/row")
     print(f"outputs {outputs / len(work):6.2f} per event")
     if profiler is not None:
