@@ -52,10 +52,11 @@ def send(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
         case Deliver(valid_until):
             _deliver(moment, run, planned, valid_until)
         case Drop(reasons):
-            say(moment, run, step, planned, "dropped", reasons, evidence=standing.evidence)
+            say(moment, run, step, planned, "dropped", reasons, evidence=standing.explain(reasons))
         case Hold(until, reasons):
             assert until > now, "held until a time that is over"
-            say(moment, run, step, planned, "held", reasons, until=until)
+            evidence = standing.explain(reasons)
+            say(moment, run, step, planned, "held", reasons, until=until, evidence=evidence)
             run.held_since = now if run.held_since is None else run.held_since
             run.wake_at = until
             return False

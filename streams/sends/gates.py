@@ -4,6 +4,8 @@ In: a planned send and what stands for or against it. Out: one decision with all
 first gate that objects names the reason. Nothing here changes anything.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -62,7 +64,7 @@ class Standing(NamedTuple):
     passes_flow, passes_send: the filters of the flow and of the send hold.
     smart_until, across_until: ends of the windows in force at earlier sends, 0: none.
     capped: a frequency cap is reached. quiet: quiet hours of the channel; zone: where they apply.
-    evidence: of the filters that do not hold.
+    evidence: of the filters that do not hold; found: reason -> what the gate saw, as short text.
     """
 
     erased: bool
@@ -79,6 +81,15 @@ class Standing(NamedTuple):
     quiet: Hours | None
     zone: ZoneInfo
     evidence: tuple[Evidence, ...] = ()
+    found: Mapping[str, str] = MappingProxyType({})
+
+    def explain(self, reasons: tuple[str, ...]) -> tuple[Evidence, ...]:
+        """What was found behind these reasons."""
+        return self.evidence + tuple(
+            Evidence(leaf=reason, holds=False, value=self.found[reason])
+            for reason in reasons
+            if reason in self.found
+        )
 
 
 class Deliver(NamedTuple):

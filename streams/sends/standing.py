@@ -7,8 +7,18 @@ from schemas.outputs import Evidence
 from schemas.rows import ProfileRow, SentMemory
 from schemas.values import Instant
 from streams.consent.receiving import address_state, has_consented
+from streams.consent.state import state_of
 from streams.flows.zones import zone_named, zone_of
-from streams.sends.gates import PlannedSend, Standing
+from streams.sends.gates import (
+    NO_CONSENT,
+    QUIET_HOURS,
+    SEND_WINDOW,
+    SMART_SENDING,
+    SMART_SENDING_ACROSS,
+    SUPPRESSED,
+    PlannedSend,
+    Standing,
+)
 
 SENT_MAX = 100
 """Sends a row remembers, the oldest forgotten first."""
@@ -33,6 +43,12 @@ def standing_of(
     if planned.address is not None:
         state = address_state(row, channel, planned.address)
     marketing = [sent for sent in row.sent if not sent.transactional]
+    smart = max(
+        (sent for sent in marketing if sent.channel == channel),
+        key=lambda sent: sent.quiet_until,
+        default=None,
+    )
+    across = max(marketing, key=lambda sent: sent.across_until, default=None)
     quiet = settings.quiet_hours.get(channel)
     timed = quiet is not None or step.window is not None
     zone = zone_of(row, settings.zone) if timed else zone_named("UTC")
@@ -46,14 +62,20 @@ def standing_of(
         passes_send=passes_send,
         held_out=held_out,
         sent_before=any(sent.send_id == planned.id for sent in row.sent),
-        smart_until=max(
-            (sent.quiet_until for sent in marketing if sent.channel == channel), default=0
-        ),
-        across_until=max((sent.across_until for sent in marketing), default=0),
+        smart_until=0 if smart is None else smart.quiet_until,
+        across_until=0 if across is None else across.across_until,
         capped=_capped(marketing, settings.frequency_cap, planned, now),
         quiet=quiet,
         zone=zone,
         evidence=evidence,
+        found={
+            SUPPRESSED: "" if state is None else ", ".join(state.suppressed),
+            NO_CONSENT: state_of(state),
+            SMART_SENDING: "" if smart is None else smart.send_id,
+            SMART_SENDING_ACROSS: "" if across is None else across.send_id,
+            QUIET_HOURS: zone.key,
+            SEND_WINDOW: zone.key,
+        },
     )
 
 

@@ -364,3 +364,22 @@ def test_an_erased_profile_gets_nothing_and_enters_nothing() -> None:
         day 2 12:00  Viewed Product  -> refuses news: profile-erased
         """,
     )
+
+
+def test_a_decision_says_what_the_gates_saw() -> None:
+    stage = play(
+        MAIL + STORE,
+        """
+        day 0 10:00  Viewed Product  -> starts news; sends news
+        day 0 11:00  Bounced Email bounce=hard
+        day 0 12:00  Unsubscribed channel=email
+        day 0 13:00  Viewed Product
+                     -> starts news; drops news: suppressed, no-consent, smart-sending
+        """,
+    )
+    decided = [one.record for one in stage.outputs if one.to == "send-decisions"]
+    assert [(leaf.leaf, leaf.value) for leaf in decided[-1].evidence] == [
+        ("suppressed", "hard-bounce"),
+        ("no-consent", "denied"),
+        ("smart-sending", decided[0].send_id),
+    ]
