@@ -40,7 +40,8 @@ def definitions() -> str:
             f"in_last: {days}d}}",
             f"segment: engaged-{number}\n"
             f"where: {{any: [{{did: Opened Email, in_last: {days}d}}, "
-            f"{{did: Clicked Email, in_last: {days}d}}, {{did: Active on Site, in_last: {days}d}}]}}",
+            f"{{did: Clicked Email, in_last: {days}d}}, "
+            f"{{did: Active on Site, in_last: {days}d}}]}}",
             f"segment: lapsed-{number}\n"
             f'where: {{all: [{{did: Placed Order, times: ">= 1"}}, '
             f"{{did_not: Placed Order, in_last: {days}d}}, {{can_receive: email}}]}}",
