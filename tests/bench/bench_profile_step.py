@@ -31,33 +31,49 @@ def definitions() -> str:
     for number in range(4):
         days = 7 + 20 * number
         parts += [
-            f"segment: buyers-{number}\n"
-            f'where: {{did: Placed Order, times: ">= {number + 1}", in_last: {days}d}}',
-            f"segment: viewers-{number}\n"
-            f"where: {{did: Viewed Product, where: {{category: c{number}}}, in_last: {days}d}}",
-            f"segment: spenders-{number}\n"
-            f'where: {{did: Placed Order, total: {{of: value, is: "> {number + 1}00"}}, '
-            f"in_last: {days}d}}",
-            f"segment: engaged-{number}\n"
-            f"where: {{any: [{{did: Opened Email, in_last: {days}d}}, "
-            f"{{did: Clicked Email, in_last: {days}d}}, "
-            f"{{did: Active on Site, in_last: {days}d}}]}}",
-            f"segment: lapsed-{number}\n"
-            f'where: {{all: [{{did: Placed Order, times: ">= 1"}}, '
-            f"{{did_not: Placed Order, in_last: {days}d}}, {{can_receive: email}}]}}",
+            (
+                f"segment: buyers-{number}\n"
+                f'where: {{did: Placed Order, times: ">= {number + 1}", in_last: {days}d}}'
+            ),
+            (
+                f"segment: viewers-{number}\n"
+                f"where: {{did: Viewed Product, where: {{category: c{number}}}, in_last: {days}d}}"
+            ),
+            (
+                f"segment: spenders-{number}\n"
+                f'where: {{did: Placed Order, total: {{of: value, is: "> {number + 1}00"}}, '
+                f"in_last: {days}d}}"
+            ),
+            (
+                f"segment: engaged-{number}\n"
+                f"where: {{any: [{{did: Opened Email, in_last: {days}d}}, "
+                f"{{did: Clicked Email, in_last: {days}d}}, "
+                f"{{did: Active on Site, in_last: {days}d}}]}}"
+            ),
+            (
+                f"segment: lapsed-{number}\n"
+                f'where: {{all: [{{did: Placed Order, times: ">= 1"}}, '
+                f"{{did_not: Placed Order, in_last: {days}d}}, {{can_receive: email}}]}}"
+            ),
         ]
     send = "{send: %s, channel: email, template: t}"
     parts += [
-        "flow: cart\ntrigger: {did: Started Checkout}\n"
-        "filter: {none: [{did: Placed Order, since: flow_start}]}\nre_entry: {after: 7d}\n"
-        f"steps: [{{wait: 4h}}, {send % 'cart-1'}, {{wait: 24h}}, {send % 'cart-2'}]",
-        "flow: browse\ntrigger: {did: Viewed Product, where: {category: c1}}\n"
-        f"re_entry: {{after: 3d}}\nsteps: [{{wait: 2h}}, {send % 'browse'}]",
+        (
+            "flow: cart\ntrigger: {did: Started Checkout}\n"
+            "filter: {none: [{did: Placed Order, since: flow_start}]}\nre_entry: {after: 7d}\n"
+            f"steps: [{{wait: 4h}}, {send % 'cart-1'}, {{wait: 24h}}, {send % 'cart-2'}]"
+        ),
+        (
+            "flow: browse\ntrigger: {did: Viewed Product, where: {category: c1}}\n"
+            f"re_entry: {{after: 3d}}\nsteps: [{{wait: 2h}}, {send % 'browse'}]"
+        ),
         f"flow: thanks\ntrigger: {{did: Placed Order}}\nsteps: [{{wait: 1d}}, {send % 'thanks'}]",
         f"flow: winback\ntrigger: {{enters: lapsed-3}}\nsteps: [{send % 'winback'}]",
-        "flow: open\ntrigger: {did: Clicked Email}\nre_entry: {after: 30d}\nsteps:\n"
-        "  - wait_for: {did: Placed Order}\n    at_most: 2d\n    met: []\n"
-        f"    missed: [{send % 'nudge'}]",
+        (
+            "flow: open\ntrigger: {did: Clicked Email}\nre_entry: {after: 30d}\nsteps:\n"
+            "  - wait_for: {did: Placed Order}\n    at_most: 2d\n    met: []\n"
+            f"    missed: [{send % 'nudge'}]"
+        ),
     ]
     return "\n---\n".join(parts)
 
