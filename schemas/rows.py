@@ -1,6 +1,6 @@
-"""What the tables keep: one row a key, msgpack, with its schema number. Only its own agent writes it.
+"""What the tables keep: one row a key, msgpack, with its schema number.
 
-A worker refuses a row whose schema number is newer than its own.
+Only its own agent writes a table. A worker refuses a row whose schema number is newer than its own.
 """
 
 import msgspec
@@ -106,7 +106,8 @@ class Trait(msgspec.Struct, array_like=True, frozen=True):
 
 class Entry(msgspec.Struct, array_like=True, frozen=True):
     """One event as a feature remembers it: when, which, how much (None: no amount), and what a
-    later comparison with a trigger needs of its properties."""
+    later comparison with a trigger needs of its properties.
+    """
 
     occurred_at: Instant
     event_id: EventId
@@ -129,7 +130,7 @@ class FeatureState(Row):
 
 
 class Membership(Row):
-    """One segment: since when the profile is in it (None: is not), and when time alone changes that."""
+    """One segment: since when the profile is in it (None: is not), and when time changes that."""
 
     since: Instant | None = None
     next_flip: Instant | None = None
@@ -143,7 +144,7 @@ class ListMembership(Row):
 
 
 class Trigger(msgspec.Struct, array_like=True, frozen=True):
-    """What started a flow run: an event (id, metric, properties ...), or a segment or list entry."""
+    """What started a flow run: an event (id, metric, properties ...), a segment or list entry."""
 
     kind: str
     event_id: EventId
