@@ -46,12 +46,15 @@ class _LibrariesSeldom(logging.Filter):
         return self._counts[said] % 100 == 0
 
 
-def configure(level: str) -> None:
-    """Set up logging for this process; the libraries are heard seldom."""
+def configure(level: str, *, libraries: bool = True) -> None:
+    """Set up logging for this process.
+
+    libraries: hear their warnings, seldom; else not at all (commands that a person watches).
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     handler.addFilter(_LibrariesSeldom())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
+    root.setLevel(logging.WARNING if libraries else logging.CRITICAL)
     logging.getLogger("tillstream").setLevel(level.upper())

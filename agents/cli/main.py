@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 from agents.cli.failures import CommandFailed
+from agents.logs import configure
 from agents.settings import Settings, SettingsError
 
 COMMANDS: Mapping[str, str] = {
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             module.arguments(command)
     options = parser.parse_args(words)
     module = importlib.import_module(f"agents.cli.{options.command}")
+    configure("warning", libraries=False)
     try:
         return int(module.run(options, Settings.from_environ(os.environ)))
     except (SettingsError, CommandFailed) as error:

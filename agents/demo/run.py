@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -52,6 +53,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     topics: dict[str, int]
     same_as_made: bool
+    is_reconciled: bool
     differs: list[str]
     reconciled: list[Checked]
     totals: Totals
@@ -159,13 +161,17 @@ def _report(live: Live, made: Made, said: Digests, until: Instant) -> Outcome:
     """Compare, reconcile and ask the database."""
     rules = rules_of(store_settings())
     since, end = SINCE - DAY, until + DAY
+    found = totals(live.client)
+    checked = reconciled(found, until)
+    differing = differences(made.said, said)
     return Outcome(
         events=0,
         topics=dict(said.records()),
-        same_as_made=not differences(made.said, said),
-        differs=differences(made.said, said),
-        reconciled=reconciled(totals(live.client), until),
-        totals=totals(live.client),
+        same_as_made=not differing,
+        differs=differing,
+        is_reconciled=all(Decimal(row.shop) == Decimal(row.timeline) for row in checked),
+        reconciled=checked,
+        totals=found,
         funnels=funnels(live.client, STORE, since, end),
         attribution=attribution(live.client, since, end, "last", rules),
         sender=Figures(

@@ -1,167 +1,129 @@
-"""What a person sees at the end of the demo: tables in a terminal, plain text elsewhere."""
+"""What a person sees at the end of the demo."""
 
 from collections.abc import Iterable
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
+from agents.cli.printing import Printer
+from agents.cli.telling import leaf_of, line_of
 from agents.demo.run import Outcome
 from agents.demo.stories import Story
 from agents.reports.stories import StoryRow
 
 SEGMENTS_MAX = 10
-ROWS_MAX = 14
-BAR_WIDTH = 30
-LINE_WIDTH = 110
+STORY_ROWS_MAX = 14
 
 
-def show(outcome: Outcome, console: Console | None = None) -> None:
+def show(outcome: Outcome, printer: Printer) -> None:
     """Print the whole outcome."""
-    console = console or Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=LINE_WIDTH)
-    _flow_of_events(console, outcome)
-    _reconciled(console, outcome)
-    _segments(console, outcome)
-    _funnels(console, outcome)
-    _attribution(console, outcome)
+    printer.data(outcome)
+    _path(printer, outcome)
+    _reconciled(printer, outcome)
+    _segments(printer, outcome)
+    _funnels(printer, outcome)
+    _attribution(printer, outcome)
     for story in outcome.stories:
-        _story(console, story)
-    _further(console, outcome)
+        _story(printer, story)
+    _further(printer, outcome)
 
 
-def _table(title: str, *columns: str) -> Table:
-    """Names to the left, numbers (a leading `#`) to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column.lstrip("#"), justify="right" if column.startswith("#") else "left")
-    return table
-
-
-def _print(console: Console, table: Table) -> None:
-    console.print()
-    console.print(table)
-
-
-def _flow_of_events(console: Console, outcome: Outcome) -> None:
-    table = _table("The path", "topic", "#records")
-    table.add_row("store-events (in)", f"{outcome.events:,}")
-    for topic, records in outcome.topics.items():
-        table.add_row(topic, f"{records:,}")
-    _print(console, table)
+def _path(printer: Printer, outcome: Outcome) -> None:
+    printer.heading("The path")
+    topics = [("store-events (in)", outcome.events), *outcome.topics.items()]
+    printer.table(("topic", "records"), topics)
     profiles = sum(outcome.totals.profiles.values())
-    console.print(
-        f"{outcome.events:,} events, {profiles:,} profiles, in {outcome.seconds['live']} s through "
-        f"a real Kafka, log made on the way: {outcome.events_per_second:,.0f} events/s; "
-        f"{outcome.seconds['all']} s in all"
+    printer.line()
+    printer.line(
+        f"{outcome.events:,} events and {profiles:,} profiles in {outcome.seconds['live']} s "
+        f"through a real Kafka ({outcome.events_per_second:,.0f} events/s, the log being made at "
+        f"the same time); {outcome.seconds['all']} s in all."
     )
     if outcome.same_as_made:
-        console.print("The live path said exactly what the core in memory said: no byte differs.")
+        printer.line("The live path said what the core in memory said: no byte differs.")
     for line in outcome.differs:
-        console.print(f"DIFFERS: {line}", style="red")
+        printer.line(f"DIFFERENT: {line}")
     sender = outcome.sender
-    console.print(
-        f"Sender: {sum(sender.delivered.values()):,} delivered, each once "
-        f"({outcome.smtp_accepted:,} of them by SMTP, the rest into the ledger only), "
-        f"{sender.expired} expired, {sender.suppressed} stopped by the last look, "
-        f"{sender.failed} failed"
+    printer.line(
+        f"The sender delivered {sum(sender.delivered.values()):,} messages, each once "
+        f"({outcome.smtp_accepted:,} by SMTP, the others into its ledger only); "
+        f"{sender.expired} expired, {sender.suppressed} stopped by its last look at consent, "
+        f"{sender.failed} failed."
     )
 
 
-def _reconciled(console: Console, outcome: Outcome) -> None:
-    table = _table("The shop's own sums, GBP", "metric", "#events", "#shop's lines", "#timeline")
-    for row in outcome.reconciled:
-        table.add_row(row.metric, f"{row.events:,}", row.shop, row.timeline)
-    _print(console, table)
+def _reconciled(printer: Printer, outcome: Outcome) -> None:
+    same = "equal" if outcome.is_reconciled else "DIFFERENT"
+    printer.heading(f"The shop's own sums and those of the timeline, GBP: {same}")
+    rows = [(row.metric, row.events, row.shop, row.timeline) for row in outcome.reconciled]
+    printer.table(("metric", "events", "shop's lines", "timeline"), rows)
 
 
-def _segments(console: Console, outcome: Outcome) -> None:
-    table = _table("The largest segments", "segment", "#profiles", "")
+def _segments(printer: Printer, outcome: Outcome) -> None:
+    printer.heading("The largest segments")
     segments = sorted(outcome.totals.segments, key=lambda row: (-row.profiles, row.segment))
-    largest = max((row.profiles for row in segments), default=1) or 1
-    for row in segments[:SEGMENTS_MAX]:
-        bar = "█" * round(BAR_WIDTH * row.profiles / largest)
-        table.add_row(row.segment, f"{row.profiles:,}", bar)
-    _print(console, table)
+    printer.bars([(row.segment, row.profiles) for row in segments[:SEGMENTS_MAX]])
 
 
-def _funnels(console: Console, outcome: Outcome) -> None:
-    table = _table("Flows", "flow", "#triggered", "#sent", "#held", "dropped or skipped, by reason")
-    for row in outcome.funnels:
-        reasons = [
-            f"{reason} {count:,}"
-            for kind in ("dropped", "skipped")
-            for reason, count in row.reasons.get(kind, {}).items()
-        ]
-        table.add_row(
-            row.flow, f"{row.triggered:,}", f"{row.sent:,}", f"{row.held:,}", ", ".join(reasons)
-        )
-    _print(console, table)
-
-
-def _attribution(console: Console, outcome: Outcome) -> None:
-    table = _table(
-        "Attributed revenue, last touch, synthetic reactions to real orders",
-        "flow",
-        "message",
-        "channel",
-        "#sends",
-        "#opened",
-        "#clicked",
-        "#orders",
-        "#revenue",
+def _funnels(printer: Printer, outcome: Outcome) -> None:
+    printer.heading("Flows")
+    printer.table(
+        ("flow", "triggered", "sent", "held", "dropped", "skipped", "refused"),
+        [
+            (row.flow, row.triggered, row.sent, row.held, row.dropped, row.skipped, row.refused)
+            for row in outcome.funnels
+        ],
     )
-    for row in outcome.attribution:
-        revenue = ", ".join(f"{money} {currency}" for currency, money in row.revenue.items())
-        table.add_row(
-            row.flow,
-            row.message,
-            row.channel,
-            f"{row.sends:,}",
-            f"{row.opened:,}",
-            f"{row.clicked:,}",
-            f"{row.conversions:,}",
-            revenue,
-        )
-    _print(console, table)
+    printer.line()
+    for row in outcome.funnels:
+        reasons = row.reasons.get("dropped", {}) | row.reasons.get("skipped", {})
+        told = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
+        printer.line(f"{row.flow}, not sent: {told or 'none'}")
 
 
-def _story(console: Console, story: Story) -> None:
-    console.print()
-    console.print(f"Somebody {story.who}: {story.profile_id}", style="bold")
+def _attribution(printer: Printer, outcome: Outcome) -> None:
+    printer.heading("Attributed revenue, last touch (real orders, synthetic reactions)")
+    printer.table(
+        ("flow", "message", "channel", "sends", "opened", "clicked", "orders", "revenue"),
+        [
+            (
+                row.flow,
+                row.message,
+                row.channel,
+                row.sends,
+                row.opened,
+                row.clicked,
+                row.conversions,
+                ", ".join(f"{money} {currency}" for currency, money in row.revenue.items()),
+            )
+            for row in outcome.attribution
+        ],
+    )
+
+
+def _story(printer: Printer, story: Story) -> None:
+    printer.heading(f"Somebody {story.who}: {story.profile_id}")
     for member in story.segments:
-        why = "; ".join(_leaf(leaf) for leaf in member.why)
-        console.print(f"  in {member.segment} since {member.since[:16]}: {escape(why)}")
-    shown = [row for row in story.rows if row.kind not in ("entered", "exited")]
-    for row in _ends_of(shown):
-        console.print(f"  {_line(row)}" if row is not None else "  ...", overflow="ellipsis")
+        printer.line(f"in {member.segment} since {member.since[:16]}")
+        for leaf in member.why:
+            printer.line(f"    {leaf_of(leaf)}")
+    for row in _ends_of([row for row in story.rows if row.kind not in ("entered", "exited")]):
+        printer.line("..." if row is None else line_of(row))
 
 
 def _ends_of(rows: list[StoryRow]) -> Iterable[StoryRow | None]:
-    """The first and last rows of a long story, a gap between."""
-    if len(rows) <= ROWS_MAX:
+    """The first and the last rows of a long story, a gap (None) between."""
+    if len(rows) <= STORY_ROWS_MAX:
         return rows
-    return [*rows[: ROWS_MAX // 2], None, *rows[-ROWS_MAX // 2 :]]
+    half = STORY_ROWS_MAX // 2
+    return [*rows[:half], None, *rows[-half:]]
 
 
-def _line(row: StoryRow) -> str:
-    why = f" ({row.reason})" if row.reason else ""
-    return escape(f"{row.at[:16].replace('T', ' ')}  {row.kind:<9} {row.name}{why}")
-
-
-def _leaf(leaf: dict[str, object]) -> str:
-    value = f" ({leaf['value']})" if leaf.get("value") is not None else ""
-    return f"{leaf['leaf']}{value}" if leaf["holds"] else f"not: {leaf['leaf']}{value}"
-
-
-def _further(console: Console, outcome: Outcome) -> None:
-    console.print()
-    console.print("Look further:", style="bold")
+def _further(printer: Printer, outcome: Outcome) -> None:
+    printer.heading("Look further")
     if outcome.stories:
-        console.print(f"  tillstream profile show {outcome.stories[0].profile_id}")
-    sends = [row.id for story in outcome.stories for row in story.rows if row.kind == "commanded"]
-    if sends:
-        console.print(f"  tillstream explain {sends[0]}")
-    console.print("  tillstream report attribution --from 2011-01-01 --to 2011-12-31")
-    console.print("  tillstream replay --log demo")
+        printer.line(f"tillstream profile show {outcome.stories[0].profile_id}")
+    commanded = (
+        row.id for story in outcome.stories for row in story.rows if row.kind == "commanded"
+    )
+    for send_id in [*commanded][:1]:
+        printer.line(f"tillstream explain {send_id}")
+    printer.line("tillstream report attribution --from 2011-01-01 --to 2011-12-31")
+    printer.line("tillstream replay --log demo")

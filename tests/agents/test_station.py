@@ -1,7 +1,7 @@
 """The station loop against a log that fails: wherever it stops, nothing is lost or doubled."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -195,12 +195,12 @@ def said_and_rows(broker: Broker, partitions: int) -> tuple[Any, Any]:
 
 
 @pytest.fixture
-async def small() -> AsyncIterator[tuple[int, list[list[MemoryRecord]], int]]:
+async def small() -> tuple[int, list[list[MemoryRecord]], int]:
     """A world of two partitions with reminders and merges, and how many calls it takes."""
     partitions, source = world(99)
     source = [[record for record in log if record.timestamp < 1100] for log in source]
     broker = await run_with_crash_at(None, partitions, source)
-    yield partitions, source, broker.calls
+    return partitions, source, broker.calls
 
 
 async def test_a_crash_at_any_await_loses_and_doubles_nothing(

@@ -1,0 +1,60 @@
+"""A station's rows as its changelog has them: the newest of each key, read_committed.
+
+For who looks from outside (the command line, tests). Workers recover through Faust.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from agents.settings import Settings
+from agents.topics import topic_name
+from schemas.topics import Topic
+
+POLL_MS = 200
+
+
+async def read_row(settings: Settings, topic: Topic, partition: int, key: bytes) -> bytes | None:
+    """The newest row of one key; None where there is none."""
+    rows = await read_rows(settings, topic, partition, only=key)
+    return rows.get(key)
+
+
+async def read_rows(
+    settings: Settings, topic: Topic, partition: int, *, only: bytes | None = None
+) -> dict[bytes, bytes]:
+    """All rows of a partition by key, positions and definitions among them.
+
+    only: this key alone.
+    """
+    place = TopicPartition(topic_name(settings, topic.name), partition)
+    rows: dict[bytes, bytes] = {}
+    async with _reader(settings, place) as reader:
+        end = (await reader.end_offsets([place]))[place]
+        while await reader.position(place) < end:
+            for record in (await reader.getmany(place, timeout_ms=POLL_MS)).get(place, ()):
+                if only is not None and record.key != only:
+                    continue
+                if record.value is None:
+                    rows.pop(record.key, None)
+                else:
+                    rows[record.key] = record.value
+    return rows
+
+
+@asynccontextmanager
+async def _reader(settings: Settings, place: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
+    reader = AIOKafkaConsumer(
+        **settings.kafka_clients(),
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    await reader.start()
+    try:
+        reader.assign([place])
+        await reader.seek_to_beginning(place)
+        yield reader
+    finally:
+        await reader.stop()
