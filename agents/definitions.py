@@ -5,8 +5,10 @@ Documents are plain JSON: numbers are numbers, everything else that YAML might r
 folders give equal bytes.
 """
 
+import json
 import sys
 from collections.abc import Collection, Iterable
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from streams.definitions import problems as core
 from streams.definitions.parse import id_of, kind_of, parse
 from streams.definitions.problems import show, show_path
+from streams.definitions.schema import language_schema
 
 NODES_MAX = 100_000
 """Nodes of one file after its aliases are written out."""
@@ -180,7 +183,7 @@ class _Nodes:
             case SequenceNode():
                 return [self.plain(item, (*path, i)) for i, item in enumerate(node.value)]
             case ScalarNode():
-                return self._scalar(node, path)
+                return self._scalar(node)
         return None
 
     def _map(self, node: MappingNode, path: core.Path) -> dict[str, Any]:
@@ -196,7 +199,7 @@ class _Nodes:
             read[name] = self.plain(value, (*path, name))
         return read
 
-    def _scalar(self, node: ScalarNode, path: core.Path) -> Any:
+    def _scalar(self, node: ScalarNode) -> Any:
         """Numbers, true, false and null of YAML 1.2; all else is the text as written."""
         text = str(node.value)
         match str(node.tag).rpartition(":")[2]:
@@ -205,18 +208,27 @@ class _Nodes:
             case "bool":
                 return text.lower() == "true"
             case "int":
-                return self._number(node, path, int, text)
+                return _number(int, text)
             case "float":
-                return self._number(node, path, float, text)
+                return _number(float, text)
         return text
 
-    def _number(self, node: ScalarNode, path: core.Path, kind: type[Any], text: str) -> Any:
-        """Decimal numbers only: `0x10` and `1_000` stay text; `.inf` and `.nan` are refused."""
-        try:
-            number = kind(text) if "_" not in text else text
-        except ValueError:
-            return text
-        if number in (float("inf"), float("-inf")) or number != number:
-            self.refuse(node, path, f"{text} is not a number")
-            return None
-        return number if not isinstance(number, int) or abs(number) < 1 << 53 else text
+
+def _number(kind: type[Any], text: str) -> Any:
+    """Decimal numbers that JSON keeps exactly; `0x10`, `1_000`, `.nan`, 1e999 stay text."""
+    try:
+        number = kind(text) if "_" not in text else text
+    except ValueError:
+        return text
+    if isinstance(number, float):
+        return number if isfinite(number) else text
+    return number if isinstance(number, int) and abs(number) < 1 << 53 else text
+
+
+def schema_text() -> str:
+    """docs/definitions.schema.json; write it anew: python -m agents.definitions > (that file)."""
+    return json.dumps(language_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema_text())

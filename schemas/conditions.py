@@ -292,7 +292,7 @@ class Near(Part, frozen=True, tag="near"):
 
 
 class InCountry(Part, frozen=True, tag="country"):
-    """The trait `country`, as ISO 3166 has it (`DE`)."""
+    """The trait `country` is one of these texts, case aside; stores use ISO 3166 (`DE`)."""
 
     countries: tuple[str, ...]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.conditions import Compare, Comparison, Operator, Range, Scalar
 
-NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,17})(?:\.\d{1,12})?")
+NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,17})(?:\.\d{1,12})?", re.ASCII)
 """Text that is a number: as JSON writes one, so `007` and `1e5` are texts."""
 
 _COMPARED = re.compile(r"(>=|<=|!=|=|>|<) ?(.+)", re.DOTALL)

@@ -240,7 +240,7 @@ TRAIT_DATE = {
 
 LIST, SEGMENT, FLOW = Id("the id of a list"), Id("the id of a segment"), Id("the id of a flow")
 CONSENT_WORDS = get_args(c.ConsentWord)
-COUNTRY = Text("a country such as DE", "[A-Z]{2}")
+COUNTRY = Text("a country such as DE, as the trait `country` has it")
 _CAN_RECEIVE = {"can_receive": Field(CHANNEL, "channel"), "list": Field(LIST)}
 _CONSENT = {
     "consent": Field(CHANNEL, "channel"),

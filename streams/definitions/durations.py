@@ -17,10 +17,10 @@ UNITS: dict[str, Millis] = {
 LONGEST: Millis = 100 * 366 * UNITS["d"]
 MILLIONTHS = 1_000_000
 
-_DURATION = re.compile(r"(\d{1,9})([smhdw])")
-_CLOCK = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)")
-_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,4})?) ?%")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DURATION = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
+_CLOCK = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)", re.ASCII)
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,4})?) ?%", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 

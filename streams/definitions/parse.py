@@ -55,8 +55,8 @@ class Parsed(NamedTuple):
 
 
 def kind_of(document: Mapping[str, Any]) -> str | None:
-    """What a document defines: its first key that is a kind (`store` names no other's store)."""
-    return next((kind for kind in KINDS if kind in document), None)
+    """What a document defines: its first key, or any other that is a kind."""
+    return next((key for key in document if key in KINDS), None)
 
 
 def id_of(document: Mapping[str, Any]) -> str:

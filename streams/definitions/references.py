@@ -28,10 +28,17 @@ def walk(part: Any, path: Path = ()) -> Iterator[Place]:
             yield from walk(getattr(part, name), _below(part, path, name))
     elif isinstance(part, tuple):
         for i, item in enumerate(part):
-            yield from walk(item, (*path, i))
+            yield from walk(item, _within(item, path, i))
     elif isinstance(part, dict):
         for key, item in part.items():
             yield from walk(item, (*path, str(key)))
+
+
+def _within(item: Any, path: Path, i: int) -> Path:
+    """Filters are found by their property, tests stand where their value does."""
+    if isinstance(item, c.Filter):
+        return (*path, item.path)
+    return path if isinstance(item, c.ValueTest) else (*path, i)
 
 
 def _below(part: msgspec.Struct, path: Path, name: str) -> Path:
@@ -45,8 +52,12 @@ def _below(part: msgspec.Struct, path: Path, name: str) -> Path:
             return (*path, "split")
         case d.WaitFor() if name == "event":
             return (*path, "wait_for")
-        case c.Did() | c.Measured() | d.OnEvent():
+        case c.Did() | c.Measured() | c.Filter() | d.OnEvent():
             return path
+        case c.TraitIs() if name == "tests":
+            return path
+        case c.TriggerPasses():
+            return (*path, "trigger")
         case _:
             return (*path, name)
 

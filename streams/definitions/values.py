@@ -113,6 +113,9 @@ class Where:
         return tuple(filters) if no_error_since(reading, before) else None
 
     def schema(self) -> dict[str, Any]:
+        return {"$ref": "#/$defs/where"}
+
+    def full_schema(self) -> dict[str, Any]:
         operators = {
             "type": "object",
             "properties": {

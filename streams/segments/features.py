@@ -159,14 +159,14 @@ class MetricIndex(NamedTuple):
     def candidates(self, event: Event) -> Iterable[Feature]:
         if not self.by_value:
             return self.plain
-        found = list(self.plain)
+        found = dict.fromkeys(self.plain)
         for get, many, features in self.by_value:
             value = get(event)
             if many:
                 for item in {canonical(item) for item in value or ()}:
-                    found += features.get(item, ())
+                    found.update(dict.fromkeys(features.get(item, ())))
             else:
-                found += features.get(canonical(value), ())
+                found.update(dict.fromkeys(features.get(canonical(value), ())))
         return found
 
 
@@ -237,7 +237,7 @@ def note(program: HasFeatures, row: ProfileRow, event: Event) -> AbstractSet[Fea
         if feature.end is not None and occurred_at >= feature.end:
             continue
         key = feature.key
-        if key in touched or (feature.passes is not None and not feature.passes(event)):
+        if feature.passes is not None and not feature.passes(event):
             continue
         amount: Micros | None = None
         if feature.amount is not None:

@@ -69,10 +69,10 @@ def keep_span(keep: int, horizon: Millis | None) -> Update:
         entries = state.entries
         edge = None if horizon is None else now - horizon
         if edge is not None:
-            while entries and entries[-1].occurred_at <= edge:
-                entries.pop()
-            if state.coarse and not entries:
-                expire(state.coarse, edge)
+            if entries and entries[-1].occurred_at <= edge:
+                state.coarse = None  # the buckets are older than every entry
+                while entries and entries[-1].occurred_at <= edge:
+                    entries.pop()
             if entry.occurred_at <= edge:
                 return
         if state.coarse and entries and entry.occurred_at < entries[-1].occurred_at:

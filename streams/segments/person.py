@@ -1,6 +1,6 @@
 """What a condition is asked about, and what every leaf answers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
 from schemas.definitions import StoreSettings
@@ -64,6 +64,3 @@ class Compiled:
 
     def holds(self, person: Person, now: Instant) -> bool:
         return self.ask(person, now)[0]
-
-
-Trees: TypeAlias = Mapping[str, Compiled]

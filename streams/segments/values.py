@@ -49,7 +49,8 @@ EventTest: TypeAlias = Callable[[Any, Trigger | None], bool]
 def canonical(value: Any) -> Any:
     """What equal values have in common: a hashable that tells `true` from 1 and `a` from `A`."""
     if isinstance(value, str):
-        return (to_number(value) or value) if value[-1:].isdigit() else value
+        number = to_number(value) if value[-1:].isdigit() else None
+        return value if number is None else number
     if isinstance(value, bool):
         return "\x00true" if value else "\x00false"
     if isinstance(value, int | Decimal):

@@ -6,11 +6,13 @@ Run: python -m tests.bench.bench_segments
 from time import process_time
 from typing import Any
 
+import msgspec
+
 from schemas.events import Event
 from schemas.rows import ProfileRow
 from streams.definitions.program import Program, compile_program
 from streams.ids import REPLAY_SECRET, Ids
-from streams.instants import DAY, HOUR
+from streams.instants import HOUR
 from streams.segments.features import note
 from streams.segments.membership import evaluate, next_flip
 
@@ -32,7 +34,7 @@ def segments(count: int) -> list[dict[str, Any]]:
         },
         lambda i, m: {"did": m, "total": {"of": "value", "is": f"> {50 * i}"}, "in_last": "90d"},
         lambda i, m: {"did": m, "where": {"category": f"c{i % 7}"}, "in_last": "30d"},
-        lambda i, m: {"any": [{"did": m, "times": "= 0"}, {"sample": "10%"}]},
+        lambda _, m: {"any": [{"did": m, "times": "= 0"}, {"sample": "10%"}]},
     ]
     return [
         {
@@ -46,8 +48,8 @@ def segments(count: int) -> list[dict[str, Any]]:
 def events(count: int) -> list[Event]:
     return [
         Event(
-            1, f"e{i}", METRICS[i % 4], START + i * HOUR, START + i * HOUR, "main", "server", (), {},
-            {}, {"category": f"c{i % 9}"}, 10_000_000 * (i % 5), "EUR", "shop", False,
+            1, f"e{i}", METRICS[i % 4], START + i * HOUR, START + i * HOUR, "main", "server", (),
+            {}, {}, {"category": f"c{i % 9}"}, 10_000_000 * (i % 5), "EUR", "shop", False,
         )
         for i in range(count)
     ]  # fmt: skip
@@ -55,8 +57,6 @@ def events(count: int) -> list[Event]:
 
 def measure(loaded: Program, history: list[Event], profiles: int) -> tuple[float, int, int]:
     """(microseconds an event, changes, bytes a row)."""
-    import msgspec
-
     rows = [ProfileRow(id=f"i{i}", store="main") for i in range(profiles)]
     changes = 0
     began = process_time()
@@ -78,9 +78,10 @@ def main() -> None:
     for count in (1, 20, 200, 1000):
         loaded = compile_program(segments(count), version="v1")
         cost, changes, size = measure(loaded, history, 40)
-        print(f"{count:5} segments: {cost:6.1f} us/event, {changes:7,} changes, {size:6,} bytes/row")
+        print(
+            f"{count:5} segments: {cost:6.1f} us/event, {changes:7,} changes, {size:6,} bytes/row"
+        )
 
 
 if __name__ == "__main__":
-    assert DAY
     main()

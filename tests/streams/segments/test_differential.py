@@ -65,6 +65,7 @@ WHERE = st.one_of(
             {"where": {"size": {"starts_with": "M"}}},
             {"where": {"price": ">= 2"}},
             {"where": {"price": "!= 2"}},
+            {"where": {"price": [0, "x", 1]}},
             {"where": {"price": 2, "size": {"length": "< 2"}}},
             {"where": {"value": "> 1"}},
             {"where": {"items[].category": "shoes"}},
@@ -124,7 +125,7 @@ PROPERTIES = st.fixed_dictionaries(
     {},
     optional={
         "size": st.sampled_from(["S", "M", "MM", "s"]),
-        "price": st.sampled_from([0, 1, 2, 2.5, "2", "2.50", -1, "x", True]),
+        "price": st.sampled_from([0, 1, 2, 2.5, "2", "2.50", "0", -1, "x", True]),
         "items": st.lists(
             st.sampled_from([{"category": "shoes"}, {"category": "hats"}, {"x": 1}]), max_size=2
         ),

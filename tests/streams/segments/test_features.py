@@ -1,0 +1,163 @@
+"""What is kept of events: exact up to the cap, by the hour beyond, independent of arrival."""
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from schemas.rows import ProfileRow
+from streams.definitions.program import Program, compile_program
+from streams.instants import DAY, HOUR, MINUTE
+from streams.segments.features import micros_of, note
+from streams.segments.keeping import BUCKETS_MAX, ENTRIES_MAX
+from streams.segments.person import Person
+from tests.streams.segments.test_membership import START, event
+
+
+def program(*conditions: dict[str, Any]) -> Program:
+    return compile_program(
+        [{"segment": f"s{i}", "where": where} for i, where in enumerate(conditions)], version="v1"
+    )
+
+
+def fill(loaded: Program, count: int, every: int, *, row: ProfileRow | None = None) -> ProfileRow:
+    row = row or ProfileRow(id="i1")
+    for i in range(count):
+        note(loaded, row, event(f"e{i:05}", START + i * every, value=1_000_000))
+    return row
+
+
+def test_equal_features_are_one_and_keep_what_the_largest_asks_for() -> None:
+    loaded = program(
+        {"did": "Placed Order", "times": ">= 2", "in_last": "7d"},
+        {"did": "Placed Order", "times": "= 4", "in_last": "30d"},
+        {"did_not": "Placed Order", "in_last": "90d"},
+    )
+    (feature,) = loaded.features.values()
+    assert feature.keep == 5
+    (state,) = fill(loaded, 20, HOUR).features.values()
+    assert (state.count, len(state.entries)) == (20, 5)
+
+
+def test_a_features_key_survives_new_versions() -> None:
+    one = program({"did": "Placed Order", "where": {"size": "S"}, "in_last": "7d"})
+    two = program({"did": "A"}, {"did": "Placed Order", "where": {"size": "S"}, "in_last": "9d"})
+    assert set(one.features) < set(two.features)
+
+
+def test_order_of_arrival_leaves_no_trace() -> None:
+    loaded = program(
+        {"did": "Placed Order", "times": ">= 3", "in_last": "7d"},
+        {"did": "Placed Order", "times": ">= 3", "at_least_ago": "7d"},
+        {"did": "Placed Order", "total": {"is": "> 3"}, "in_last": "7d"},
+        {"did": "Placed Order", "max": {"is": "> 3"}, "in_last": "7d"},
+        {"did": "Placed Order", "min": {"is": "> 3"}, "at_least_ago": "7d"},
+    )
+    events = [
+        event(f"e{i}", START + (i % 7) * HOUR, received_at=START + DAY, value=i % 5 * 1_000_000)
+        for i in range(30)
+    ]
+    rows = []
+    for seed in range(5):
+        shuffled = list(events)
+        Random(seed).shuffle(shuffled)
+        row = ProfileRow(id="i1")
+        for one in shuffled:
+            note(loaded, row, one)
+        rows.append(row.features)
+    assert all(features == rows[0] for features in rows)
+
+
+def test_sums_beyond_the_cap_are_kept_by_the_hour_and_say_so() -> None:
+    where = {"did": "Placed Order", "total": {"is": "> 5"}, "in_last": "30d"}
+    loaded = program(where)
+    row = fill(loaded, 700, 10 * MINUTE)
+    (state,) = row.features.values()
+    assert len(state.entries) == ENTRIES_MAX
+    assert state.coarse is not None
+    assert sum(count for count, _ in state.coarse.values()) == 200
+    now = START + 700 * 10 * MINUTE
+    (evidence,) = loaded.segments["s0"].condition.explain(Person(row, loaded), now)
+    assert (evidence.value, evidence.note) == ("700.00", "older events are counted by the hour")
+    note(loaded, row, event("late", START + MINUTE, received_at=now, value=1_000_000))
+    assert sum(count for count, _ in state.coarse.values()) == 201
+    later = now + 28 * DAY
+    note(loaded, row, event("last", later, value=1_000_000))
+    assert not state.coarse
+
+
+def test_a_row_stays_small_under_a_hundred_thousand_events() -> None:
+    import msgspec
+
+    span = {"did": "Placed Order", "total": {"is": "> 5"}, "in_last": "3000d"}
+    loaded = program(
+        span,
+        {"did": "Placed Order", "times": ">= 1000", "in_last": "3000d"},
+        {"did": "Placed Order", "times": ">= 3", "ago": ["1d", "3000d"]},
+        {"did": "Placed Order", "min": {"is": "> 5"}, "in_last": "3000d"},
+    )
+    row = fill(loaded, 20_000, HOUR)
+    sizes = [len(state.coarse or ()) for state in row.features.values()]
+    assert max(sizes) <= BUCKETS_MAX
+    assert len(msgspec.msgpack.encode(row)) < 100_000
+
+
+def test_extremes_keep_only_what_can_become_one() -> None:
+    loaded = program({"did": "Placed Order", "max": {"is": "> 5"}, "in_last": "30d"})
+    row = fill(loaded, 50, HOUR)
+    (state,) = row.features.values()
+    assert len(state.entries) == 1
+
+
+def test_only_features_of_the_events_values_are_touched() -> None:
+    loaded = program(
+        *[{"did": "Placed Order", "where": {"size": f"s{i}"}, "in_last": "7d"} for i in range(9)],
+        {"did": "Placed Order", "where": {"items[].id": [1, 2]}},
+        {"did": "Placed Order", "where": {"size": {"is_not": "s1"}}},
+    )
+    row = ProfileRow(id="i1")
+    bought = event("e1", START, properties={"size": "s3", "items": [{"id": 1}, {"id": "2"}, 5]})
+    touched = note(loaded, row, bought)
+    assert loaded.segments_for(features=touched) == {"s3", "s9", "s10"}
+    assert [state.count for state in row.features.values()] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("found", "micros"),
+    [
+        (5, 5_000_000),
+        ("39.80", 39_800_000),
+        (0.1, 100_000),
+        (True, None),
+        ("x", None),
+        (None, None),
+        ([1], None),
+        ("0.0000001", None),
+        (10**30, None),
+    ],
+)
+def test_amounts_are_exact_or_none(found: Any, micros: int | None) -> None:
+    assert micros_of(found) == micros
+
+
+def test_amounts_of_items_are_summed() -> None:
+    where = {"did": "Placed Order", "total": {"of": "items[].quantity", "is": ">= 5"}}
+    loaded, row = program(where), ProfileRow(id="i1")
+    items = [{"quantity": 2}, {"quantity": "3"}, {"name": "x"}]
+    note(loaded, row, event("e1", START, properties={"items": items}))
+    note(loaded, row, event("e2", START, properties={"items": []}))
+    assert loaded.segments["s0"].condition.holds(Person(row, loaded), START)
+    (state,) = row.features.values()
+    assert (state.count, state.total) == (1, 5_000_000)
+
+
+def test_nested_properties_are_found_and_a_literal_name_goes_first() -> None:
+    loaded = program({"did": "Placed Order", "where": {"shipping.country": "DE"}})
+    for properties, passes in (
+        ({"shipping": {"country": "DE"}}, True),
+        ({"shipping.country": "DE"}, True),
+        ({"shipping": "DE"}, False),
+        ({}, False),
+    ):
+        touched = note(loaded, ProfileRow(), event("e", START, properties=properties))
+        assert bool(touched) is passes

@@ -1,0 +1,266 @@
+"""Leaves one by one: what holds, when it flips, what the evidence says."""
+
+from typing import Any
+
+import pytest
+
+from schemas.outputs import Evidence
+from schemas.records import AddressState
+from schemas.rows import FlowRun, ListMembership, Membership, ProfileRow, Trait, Trigger
+from streams.definitions.program import Program, compile_program
+from streams.instants import DAY, HOUR, to_timestamp
+from streams.segments.features import note
+from streams.segments.person import Compiled, Person
+from tests.streams.segments.test_membership import START, event
+
+EXTRAS: list[dict[str, Any]] = [
+    {"segment": "vip", "where": {"did": "Never"}},
+    {"list": "newsletter"},
+    {"flow": "welcome", "trigger": {"did": "Never"}, "steps": []},
+    {"store": "main", "currency": "EUR"},
+]
+
+
+def compiled(where: dict[str, Any]) -> tuple[Program, Compiled]:
+    flow = {"flow": "f", "trigger": {"did": "Never"}, "steps": [], "filter": where}
+    program = compile_program([flow, *EXTRAS], version="v1")
+    condition = program.flows["f"].filter
+    assert condition is not None
+    return program, program.condition(condition)
+
+
+def answer(
+    where: dict[str, Any], now: int = START, trigger: Trigger | None = None, **row: Any
+) -> tuple[bool, int | None]:
+    program, condition = compiled(where)
+    return condition.ask(Person(ProfileRow(**{"id": "i1", **row}), program, trigger), now)
+
+
+def trait(value: Any, since: int = START) -> dict[str, Any]:
+    return {"traits": {"t": Trait(value, START, since)}}
+
+
+@pytest.mark.parametrize(
+    ("tests", "value", "holds"),
+    [
+        ({"is": "Berlin"}, "Berlin", True),
+        ({"is": "berlin"}, "Berlin", False),
+        ({"is": ["a", "b"]}, "b", True),
+        ({"is": 5}, "5", True),
+        ({"is": "5"}, 5.0, True),
+        ({"is": "007"}, "7", False),
+        ({"is": 0}, "0", True),
+        ({"is": "0"}, False, False),
+        ({"is": True}, True, True),
+        ({"is": True}, 1, False),
+        ({"is": True}, "true", False),
+        ({"is": 0.1}, 0.1, True),
+        ({"is": "> 5"}, 5.01, True),
+        ({"is": "> 5"}, "six", False),
+        ({"is": "= gold"}, "gold", True),
+        ({"is": "!= gold"}, "tin", True),
+        ({"is": "!= gold"}, None, True),
+        ({"is": "2..5"}, 5, True),
+        ({"is": "-2..-1"}, -1.5, True),
+        ({"is_not": ["a", "b"]}, "c", True),
+        ({"is_not": "c"}, "c", False),
+        ({"contains": "er"}, "Berlin", True),
+        ({"contains": "er"}, ["er", "x"], True),
+        ({"contains": "er"}, ["Berlin"], False),
+        ({"contains": 1}, [1.0], True),
+        ({"contains": 11}, 10115, True),
+        ({"starts_with": "101"}, 10115, True),
+        ({"starts_with": "B"}, True, False),
+        ({"ends_with": "lin"}, "Berlin", True),
+        ({"matches": "^B.*n$"}, "Berlin", True),
+        ({"matches": "rl"}, "Berlin", True),
+        ({"matches": "rl"}, None, False),
+        ({"is_set": True}, 0, True),
+        ({"is_set": False}, None, True),
+        ({"is_set": False}, "x", False),
+        ({"length": "> 1"}, ["a", "b"], True),
+        ({"length": 6}, "Berlin", True),
+        ({"length": 0}, 5, False),
+        ({"starts_with": "B", "length": "< 3"}, "Berlin", False),
+    ],
+)
+def test_tests_of_traits(tests: dict[str, Any], value: Any, holds: bool) -> None:
+    row = {} if value is None else trait(value)
+    assert answer({"trait": "t", **tests}, **row) == (holds, None)
+
+
+def test_an_identifier_is_asked_for_as_a_trait() -> None:
+    email = {"identifiers": {"email": ["ann@old.example", "ann@gmail.com"]}}
+    assert answer({"trait": "email", "ends_with": "@gmail.com"}, **email) == (True, None)
+    assert answer({"trait": "email", "is_set": True}) == (False, None)
+    other = {**email, "traits": {"email": Trait("x", START, START)}}
+    assert answer({"trait": "email", "is": "x"}, **other) == (True, None)
+
+
+def test_a_value_held_long_enough_flips_at_the_instant() -> None:
+    held = {"trait": "t", "held": "gold", "for": "30d"}
+    assert answer(held, START + DAY, **trait("gold")) == (False, START + 30 * DAY)
+    assert answer(held, START + 30 * DAY, **trait("gold")) == (True, None)
+    assert answer(held, START + 30 * DAY, **trait("tin")) == (False, None)
+
+
+def test_countries_and_regions() -> None:
+    home = {"traits": {"country": Trait("de", START, START)}}
+    assert answer({"country": ["DE", "AT"]}, **home) == (True, None)
+    assert answer({"country": "US"}, **home) == (False, None)
+    assert answer({"region": "eu"}, **home) == (True, None)
+    assert answer({"region": "us"}) == (False, None)
+
+
+GRANTED = AddressState(
+    granted_occurred_at=START, granted_received_at=START, method="form", said_at=START
+)
+DENIED = AddressState(denied_occurred_at=START, denied_received_at=START, said_at=START)
+
+
+def consent(state: AddressState | None) -> dict[str, Any]:
+    said = {} if state is None else {"email": {"a@b.example": state}}
+    return {"identifiers": {"email": ["a@b.example"]}, "consent": said}
+
+
+def test_can_receive_follows_consent_and_the_list() -> None:
+    assert answer({"can_receive": "email"}, **consent(GRANTED)) == (True, None)
+    assert answer({"can_receive": "email"}, **consent(DENIED)) == (False, None)
+    assert answer({"can_receive": "email"}, consent=consent(GRANTED)["consent"]) == (False, None)
+    both = {"can_receive": "email", "list": "newsletter"}
+    assert answer(both, **consent(GRANTED)) == (False, None)
+    on = {"newsletter": ListMembership(joined_at=START)}
+    assert answer(both, **consent(GRANTED), lists=on) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("more", "state", "at", "expected"),
+    [
+        ({"is": "granted"}, GRANTED, START, (True, None)),
+        ({"is": "denied"}, DENIED, START, (True, None)),
+        ({"is": "denied", "in_last": "1d"}, DENIED, START, (True, START + DAY)),
+        ({"is": "denied", "in_last": "1d"}, DENIED, START + DAY, (False, None)),
+        ({"is": "never"}, None, START, (True, None)),
+        ({"is": "never", "method": "form"}, None, START, (False, None)),
+        ({"is": "never", "in_last": "1d"}, None, START, (False, None)),
+        ({"is": "pending"}, GRANTED, START, (False, None)),
+        ({"is": "granted", "method": "form"}, GRANTED, START, (True, None)),
+        ({"is": "granted", "method": "sms"}, GRANTED, START, (False, None)),
+    ],
+)
+def test_consent(more: dict[str, Any], state: AddressState | None, at: int, expected: Any) -> None:
+    assert answer({"consent": "email", **more}, at, **consent(state)) == expected
+
+
+def test_membership_in_lists_and_segments() -> None:
+    on = {"lists": {"newsletter": ListMembership(joined_at=START, left_at=START - 1)}}
+    off = {"lists": {"newsletter": ListMembership(joined_at=START, left_at=START)}}
+    assert answer({"in_list": "newsletter"}, **on) == (True, None)
+    assert answer({"in_list": "newsletter"}, **off) == (False, None)
+    assert answer({"in_list": "newsletter"}) == (False, None)
+    recent = {"in_list": "newsletter", "joined_in_last": "3d"}
+    assert answer(recent, START + DAY, **on) == (True, START + 3 * DAY)
+    vip = {"segments": {"vip": Membership(since=START)}}
+    assert answer({"in_segment": "vip"}, **vip) == (True, None)
+    assert answer({"in_segment": "vip", "for": "7d"}, START, **vip) == (False, START + 7 * DAY)
+
+
+def test_a_sample_is_stable_and_about_as_large_as_said() -> None:
+    program, condition = compiled({"sample": "10%", "seed": "spring"})
+    inside = [condition.holds(Person(ProfileRow(id=f"i{i}"), program), START) for i in range(4000)]
+    assert 320 < sum(inside) < 480
+    assert answer({"sample": "100%"}) == (True, None)
+    assert answer({"sample": "0%"}) == (False, None)
+
+
+def test_what_only_flows_know() -> None:
+    trigger = Trigger("event", "e1", "A", START, 150_000_000, "EUR", {"order_id": 7})
+    assert answer({"trigger": {"value": "> 100"}}, trigger=trigger) == (True, None)
+    assert answer({"trigger": {"order_id": "8"}}, trigger=trigger) == (False, None)
+    assert answer({"trigger": {"order_id": 7}}) == (False, None)
+    run = FlowRun("r1", "welcome", "v1", trigger, START, START)
+    assert answer({"in_flow": "welcome"}, runs=[run]) == (True, None)
+    program, condition = compiled({"in_flow": "welcome"})
+    own = Person(ProfileRow(id="i1", runs=[run]), program, None, run)
+    assert condition.ask(own, START) == (False, None)
+
+
+def test_received_is_the_event_that_the_provider_reports() -> None:
+    program, condition = compiled({"received": "sms", "in_last": "7d"})
+    row = ProfileRow(id="i1")
+    note(program, row, event("e1", START, metric="Received SMS"))
+    assert condition.ask(Person(row, program), START + DAY) == (True, START + 7 * DAY)
+
+
+LEAVES: list[tuple[dict[str, Any], str]] = [
+    ({"did": "A"}, "did A"),
+    ({"did_not": "A", "in_last": "60d"}, "did_not A in_last 60d"),
+    ({"did": "A", "times": ">= 2", "ago": ["1d", "2d"]}, "did A >= 2 ago 1d..2d"),
+    ({"did": "A", "times": "2..5", "at_least_ago": "36h"}, "did A 2..5 at_least_ago 36h"),
+    ({"did": "A", "before": "2026-01-01"}, "did A before 2026-01-01T00:00:00.000Z"),
+    ({"did": "A", "after": "2026-01-01"}, "did A after 2026-01-01T00:00:00.000Z"),
+    (
+        {"did": "A", "between": ["2026-01-01", "2026-01-02"]},
+        "did A between 2026-01-01T00:00:00.000Z and 2026-01-02T00:00:00.000Z",
+    ),
+    ({"did": "A", "since": "flow_start"}, "did A since flow_start"),
+    ({"did": "A", "average": {"is": "> 5"}}, "did A average of value > 5"),
+    (
+        {"did": "A", "where": {"size": ["S", "M"], "price": {"is": "> 5", "is_not": 7}}},
+        "did A where size is S, M and price > 5 and is_not 7",
+    ),
+    ({"trait": "t", "contains": "x", "starts_with": "y"}, "trait t contains x and starts_with y"),
+    ({"trait": "t", "ends_with": "x", "matches": "y"}, "trait t ends_with x and matches y"),
+    ({"trait": "t", "is_set": True, "length": 2}, "trait t is_set and length = 2"),
+    ({"trait": "t", "is_set": False, "is": True}, "trait t is not set and is true"),
+    ({"trait": "t", "held": False, "for": "90m"}, "trait t held false for 90m"),
+    ({"can_receive": "sms", "list": "newsletter"}, "can_receive sms list newsletter"),
+    (
+        {"consent": "sms", "is": "denied", "method": "sms", "in_last": "7d"},
+        "consent sms is denied method sms in_last 7d",
+    ),
+    ({"in_list": "newsletter", "joined_in_last": "45s"}, "in_list newsletter joined_in_last 45s"),
+    ({"in_segment": "vip", "for": "8w"}, "in_segment vip for 8w"),
+    ({"country": ["DE", "AT"]}, "country DE, AT"),
+    ({"region": "eu"}, "region eu"),
+    ({"sample": "0.5%", "seed": "x"}, "sample 0.5% seed x"),
+    ({"trigger": {"id": {"trigger": "order_id"}}}, "trigger id is the trigger's order_id"),
+    ({"in_flow": "welcome"}, "in_flow welcome"),
+]
+
+
+@pytest.mark.parametrize(("where", "text"), LEAVES)
+def test_evidence_says_the_leaf_as_it_is_written(where: dict[str, Any], text: str) -> None:
+    program, condition = compiled(where)
+    (found,) = condition.explain(Person(ProfileRow(id="i1"), program), START)
+    assert found.leaf == text
+    assert found.holds is condition.holds(Person(ProfileRow(id="i1"), program), START)
+
+
+def found(where: dict[str, Any], now: int, *amounts: int) -> Evidence:
+    """Evidence after one order an hour with these amounts."""
+    program, condition = compiled(where)
+    row = ProfileRow(id="i1", traits={"t": Trait(["a"], START, START)})
+    for i, amount in enumerate(amounts):
+        note(program, row, event(f"e{i}", START + i * HOUR, value=amount * 1_000_000))
+    (evidence,) = condition.explain(Person(row, program), now)
+    return evidence
+
+
+def test_evidence_holds_value_events_and_next_flip() -> None:
+    now = START + 5 * HOUR
+    many = found({"did": "Placed Order", "times": ">= 2", "in_last": "1d"}, now, 1, 2, 3)
+    assert (many.value, many.events) == ("2+", ("e2", "e1"))
+    assert many.next_flip == to_timestamp(START + HOUR + DAY)
+    assert found({"did": "Placed Order"}, now, 1, 2, 3).value == "3"
+    total = {"did": "Placed Order", "total": {"is": "> 5"}}
+    assert found(total, now, 1, 2, 3).value == "6.00"
+    assert found({**total, "in_last": "4h"}, now, 1, 2, 3).value == "3.00"
+    assert found({"did": "Placed Order", "average": {"is": 2}}, now, 1, 3).value == "2.00"
+    assert found({"did": "Placed Order", "max": {"is": 2}}, now, 1, 3).value == "3.00"
+    assert found({"did": "Placed Order", "min": {"is": 2}, "in_last": "1h"}, now, 1).value == "none"
+    assert found({"did": "Placed Order", "average": {"is": 2}, "in_last": "1h"}, now, 1).value == (
+        "none"
+    )
+    assert found({"did": "Placed Order", "max": {"is": 2}}, now).value == "none"
+    assert found({"trait": "t", "contains": "a"}, now).value == "['a']"
