@@ -26,10 +26,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", type=Path, metavar="FILE", help="store events, one JSON a line")
     parser.add_argument("--until", metavar="T", help="the last instant (default: the last arrival)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the files are written")
+    parser.add_argument(
+        "--log",
+        metavar="NAMESPACE",
+        help="replay a recorded store-events instead, and compare every public topic",
+    )
     json_argument(parser)
 
 
-def run(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG001
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    given = (options.definitions, options.events, options.out, options.until)
+    if options.log is None:
+        return _replay_file(options)
+    if any(one is not None for one in given):
+        raise CommandFailed("replay --log takes its events and definitions from the log alone")
+    from agents.cli import replay_log
+
+    return replay_log.run(options, settings)
+
+
+def _replay_file(options: argparse.Namespace) -> int:
     named = {"--definitions": options.definitions, "--events": options.events, "--out": options.out}
     missing = [name for name, value in named.items() if value is None]
     if missing:

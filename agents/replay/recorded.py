@@ -1,0 +1,253 @@
+"""A recorded `store-events` -> what the path says now, compared with what it said then.
+
+In: the topics of a namespace, read with read_committed. Both sides go side by side in pieces, so
+memory holds the rows and what is under way, not the log.
+"""
+
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from agents.replay.comparison import PUBLIC, Compared, Comparison
+from agents.settings import Settings
+from agents.topics import timestamp_types, topic_name
+from schemas.records import Clock
+from schemas.topics import IDENTITY_REQUESTS, STORE_EVENTS
+from schemas.values import Instant
+from streams.identity.step import IdentityCore
+from streams.ids import Ids
+from streams.ingest.read import EventReader
+from streams.ingest.settings import IngestSettings
+from streams.intake import LogRecord
+from streams.profile.step import ProfileCore
+from streams.replay import Replay
+from streams.rounds import RawLate, RawPassed
+
+PIECE = 4_000
+"""Records of `store-events` between two runs."""
+
+POLL_MS = 100
+SILENT_POLLS_MAX = 300
+IDLE_MS = 20
+
+
+_read_envelope = msgspec.msgpack.Decoder(RawPassed | RawLate | Clock).decode
+
+
+class NothingRecorded(Exception):
+    """There is no such log, or not all of it any more; the message says which."""
+
+
+class Compare(NamedTuple):
+    """The outcome. records: of `store-events`, ticks and definitions among them."""
+
+    compared: list[Compared]
+    records: int
+    partitions: int
+    seconds: float
+
+    @property
+    def equal(self) -> bool:
+        return all(one.difference is None for one in self.compared)
+
+
+async def compare(settings: Settings, *, progress: Callable[[int, int], None]) -> Compare:
+    """Replay the log of `settings.namespace` and compare every public topic.
+
+    progress: told how many records of how many are done.
+
+    Raises: NothingRecorded.
+    """
+    started = time.monotonic()
+    source = AIOKafkaConsumer(**_reading(settings))
+    public = AIOKafkaConsumer(**_reading(settings))
+    await source.start()
+    await public.start()
+    try:
+        partitions = await _partitions(settings, source)
+        replay = await _replay(settings, partitions)
+        log = Places(source, [(topic_name(settings, STORE_EVENTS.name), partitions)])
+        await log.start(whole=True)
+        said = Places(public, [(topic_name(settings, topic.name), partitions) for topic in PUBLIC])
+        await said.start()
+        comparison = Comparison(partitions)
+        declared = {topic_name(settings, topic.name): topic.name for topic in PUBLIC}
+        records = 0
+        async for number, record in _by_time(log):
+            replay.append(
+                number,
+                record.value,
+                record.timestamp,
+                offset=record.offset,
+                key=record.key,
+                headers=tuple(record.headers),
+            )
+            records += 1
+            if records % PIECE == 0:
+                await _piece(replay, comparison, said, declared)
+                progress(records, log.total)
+        await _piece(replay, comparison, said, declared)
+        await _rest(comparison, said, declared)
+        progress(records, log.total)
+    finally:
+        await source.stop()
+        await public.stop()
+    return Compare(comparison.end(), records, partitions, time.monotonic() - started)
+
+
+class Places:
+    """Partitions of topics, read from their beginning to where they end now."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, topics: list[tuple[str, int]]) -> None:
+        self.consumer = consumer
+        self.all = [TopicPartition(name, p) for name, count in topics for p in range(count)]
+        self.total = 0
+        self._ends: dict[TopicPartition, int] = {}
+
+    async def start(self, *, whole: bool = False) -> None:
+        """Go to the beginning.
+
+        whole: the first record must still be there.
+        """
+        self.consumer.assign(self.all)
+        begins = await self.consumer.beginning_offsets(self.all)
+        self._ends = await self.consumer.end_offsets(self.all)
+        for place in self.all:
+            if whole and begins[place] > 0:
+                raise NothingRecorded(
+                    f"{place.topic}, partition {place.partition} begins at {begins[place]:,}: "
+                    "what was before has been deleted, so it cannot be replayed from the start"
+                )
+            self.consumer.seek(place, begins[place])
+        self.total = sum(self._ends[place] - begins[place] for place in self.all)
+
+    async def is_over(self, place: TopicPartition) -> bool:
+        """Whether a partition has been read to its end."""
+        position: int = await self.consumer.position(place)
+        return self._ends[place] <= position
+
+    async def read(self, places: list[TopicPartition]) -> dict[TopicPartition, list[Any]]:
+        """Read more of these partitions; of those that are over nothing comes."""
+        open_ones = [place for place in places if not await self.is_over(place)]
+        for _ in range(SILENT_POLLS_MAX):
+            if not open_ones:
+                return {}
+            found = await self.consumer.getmany(*open_ones, timeout_ms=POLL_MS)
+            if found:
+                return dict(found)
+            open_ones = [place for place in open_ones if not await self.is_over(place)]
+        raise NothingRecorded(f"the broker gives no more of {open_ones[0].topic}")
+
+
+async def _by_time(log: Places) -> AsyncIterator[tuple[int, LogRecord]]:
+    """(partition, record), the least timestamp first: so no partition runs ahead of the others."""
+    waiting: dict[TopicPartition, deque[Any]] = {place: deque() for place in log.all}
+    while waiting:
+        empty = [place for place, records in waiting.items() if not records]
+        if empty:
+            for place, records in (await log.read(empty)).items():
+                waiting[place].extend(records)
+            for place in empty:
+                if not waiting[place] and await log.is_over(place):
+                    del waiting[place]
+            continue
+        place = min(waiting, key=lambda place: (waiting[place][0].timestamp, place.partition))
+        yield place.partition, waiting[place].popleft()
+
+
+async def _piece(
+    replay: Replay, comparison: Comparison, said: Places, declared: dict[str, str]
+) -> None:
+    """Run what may run, and read what was said then until nothing new waits for it."""
+    comparison.hear(replay.run())
+    while True:
+        behind = [p for p in said.all if comparison.waits_for(declared[p.topic], p.partition)]
+        found = await said.read(behind)
+        if not found:
+            return
+        for place, records in found.items():
+            comparison.read(declared[place.topic], place.partition, records)
+
+
+async def _rest(comparison: Comparison, said: Places, declared: dict[str, str]) -> None:
+    """Read all that was said then and is not said now."""
+    while found := await said.read(said.all):
+        for place, records in found.items():
+            comparison.read(declared[place.topic], place.partition, records)
+
+
+async def _partitions(settings: Settings, consumer: AIOKafkaConsumer) -> int:
+    """How many partitions the log has.
+
+    Raises: NothingRecorded.
+    """
+    name = topic_name(settings, STORE_EVENTS.name)
+    if name not in await consumer.topics():
+        raise NothingRecorded(f"there is no topic {name} on {', '.join(settings.kafka or ())}")
+    return len(consumer.partitions_for_topic(name) or ())
+
+
+async def _replay(settings: Settings, partitions: int) -> Replay:
+    """The path in memory as that deployment runs it."""
+    ids = Ids(settings.secret_bytes)
+    region = IngestSettings(default_region=settings.default_region or None)
+    believed = None if await _is_simulated(settings) else await _believed(settings)
+    return Replay(
+        partitions,
+        reader=lambda: EventReader(ids, region),
+        identity=IdentityCore(ids),
+        profile=ProfileCore(ids),
+        believes=lambda tick_at: believed is None or tick_at - 1 in believed,
+    )
+
+
+async def _is_simulated(settings: Settings) -> bool:
+    """Whether a feeder gave the log its time; then ingest believed every tick."""
+    name = topic_name(settings, STORE_EVENTS.name)
+    admin = AIOKafkaAdminClient(**settings.kafka_clients())
+    await admin.start()
+    try:
+        return (await timestamp_types(admin, [name]))[name] == "CreateTime"
+    finally:
+        await admin.close()
+
+
+async def _believed(settings: Settings) -> set[Instant]:
+    """The ticks that ingest of partition 0, which makes the boundaries, believed: its clocks.
+
+    Raises: NothingRecorded.
+    """
+    name = topic_name(settings, IDENTITY_REQUESTS.name)
+    consumer = AIOKafkaConsumer(**_reading(settings))
+    await consumer.start()
+    try:
+        requests = Places(consumer, [(name, 1)])
+        await requests.start(whole=True)
+        found: set[Instant] = set()
+        while batch := await requests.read(requests.all):
+            for records in batch.values():
+                for record in records:
+                    said = _read_envelope(record.value)
+                    if isinstance(said, Clock) and (said.stage, said.partition) == ("ingest", 0):
+                        found.add(said.at)
+        return found
+    finally:
+        await consumer.stop()
+
+
+def _reading(settings: Settings) -> dict[str, Any]:
+    """How a plain reader reads: what was committed, from the beginning, in no group."""
+    return {
+        **settings.kafka_clients(),
+        "isolation_level": "read_committed",
+        "auto_offset_reset": "earliest",
+        "enable_auto_commit": False,
+        "fetch_max_wait_ms": IDLE_MS,
+        "fetch_max_bytes": 16 << 20,
+        "max_partition_fetch_bytes": 8 << 20,
+    }
