@@ -109,8 +109,10 @@ class BatchConsumer(driver.Consumer):
             for tp in inputs:
                 self.station.check_log(tp.partition, first[tp], end[tp])
                 low = self.station.needed_from(tp.partition)
-                await self._go_to(tp, first[tp] if low is None else low)
+                start = first[tp] if low is None else low
+                await self._go_to(tp, start)
                 self._committed_offset[tp] = low
+                self.station.enter(tp.partition, start)
         super().resume_partitions(inputs)
 
     async def _go_to(self, tp: TP, offset: int) -> None:
@@ -132,7 +134,7 @@ class BatchConsumer(driver.Consumer):
 
     # --- reading -------------------------------------------------------------------------------
 
-    async def _wait_next_records(self, timeout: float) -> Any:
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's shape
         if self.flow_active and not self._get_active_partitions():
             await asyncio.sleep(0.002)  # stock Faust would sleep for a second
             return {}, set()

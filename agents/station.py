@@ -41,6 +41,7 @@ class Seat:
     """One partition of a stage.
 
     low: the lowest offset still needed, once a transaction has said so.
+    follows: where reading begins; a batch that does not continue from what was read is dropped.
     seek: asks for the log to be read again from an offset.
     """
 
@@ -51,6 +52,7 @@ class Seat:
         rows: MutableMapping[bytes, bytes],
         transactions: Transactions,
         *,
+        follows: int | None = None,
         seek: Callable[[int], None],
         metrics: Metrics,
     ) -> None:
@@ -58,7 +60,7 @@ class Seat:
         self._rows, self._transactions, self._seek = rows, transactions, seek
         self._metrics = metrics
         self._queue: asyncio.Queue[Read | None] = asyncio.Queue(QUEUED_BATCHES_MAX)
-        self._awaited: int | None = None
+        self._awaited = follows
         self._stopping = False
         self._failures = 0
 
@@ -74,8 +76,8 @@ class Seat:
     async def handle(self, read: Read) -> None:
         """Take a batch and do all that may be done now."""
         if self._awaited is not None and read.follows != self._awaited:
-            return  # was under way when the log had to be read again
-        self._awaited = None
+            return  # was under way when the log had to be read again, or the partition was left
+        self._awaited = read.records[-1].offset + 1
         self.intake.read(read.records)
         await self._work()
         again = self.intake.read_again_from()
@@ -124,6 +126,7 @@ class Station:
         self.transactions, self._seek, self._metrics = transactions, seek, metrics
         self._seats: dict[int, Seat] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._starts: dict[int, int] = {}
 
     def needed_from(self, partition: int) -> int | None:
         """Where a partition's log has to be read from, by its recovered rows; None: anywhere."""
@@ -149,10 +152,20 @@ class Station:
         if low < first:
             raise Refused(f"{where}, but it begins at {first}: retention was too short")
 
+    def enter(self, partition: int, start: int) -> None:
+        """A partition is ours and read from `start` on: what does not begin there is dropped."""
+        self._starts[partition] = start
+
     async def take(self, partition: int, read: Read) -> None:
-        """Queue what was read from a partition; the seat is made with the first batch."""
+        """Queue what was read from a partition; the seat is made with the first batch.
+
+        While the partition is being left, batches still come: a seat made of one would begin in
+        the middle of the log.
+        """
         seat = self._seats.get(partition)
         if seat is None:
+            if partition not in self._starts:
+                return
             seat = self._sit(partition)
         await seat.put(read)
 
@@ -164,6 +177,7 @@ class Station:
             self._make_intake(partition, position, rows),
             rows,
             self.transactions,
+            follows=self._starts[partition],
             seek=lambda offset: self._seek(partition, offset),
             metrics=self._metrics,
         )
@@ -182,8 +196,9 @@ class Station:
 
     async def leave(self, partitions: Iterable[int] | None = None) -> None:
         """Stop working on partitions (None: all): running transactions end, the rest is dropped."""
-        leaving = list(self._seats) if partitions is None else list(partitions)
+        leaving = list(self._starts) if partitions is None else list(partitions)
         for partition in leaving:
+            self._starts.pop(partition, None)
             if partition in self._seats:
                 self._seats.pop(partition).stop()
         tasks = [self._tasks.pop(partition) for partition in leaving if partition in self._tasks]

@@ -250,9 +250,9 @@ class Nowhere:
 async def test_dead_letters_in_a_row_stop_the_station() -> None:
     seat = Seat(0, Failing(), {}, Nowhere(), seek=lambda _: None, metrics=Metrics("test"))
     records = [MemoryRecord(n, 0, b"", b"") for n in range(FAILURES_IN_A_ROW_MAX)]
-    await seat.handle(Read(0, records[1:]))
+    await seat.handle(Read(0, records[:-1]))
     with pytest.raises(TooManyFailures):
-        await seat.handle(Read(0, records[:1]))
+        await seat.handle(Read(len(records) - 1, records[-1:]))
 
 
 def station_with(position: bytes) -> Station:
