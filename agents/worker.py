@@ -1,21 +1,25 @@
-"""A worker process: the three stages under one Faust worker. `python -m agents.worker`
+"""A worker process: the three stages under one Faust worker, and a ticker unless time is simulated.
 
-It ends by SIGTERM or SIGINT, after its running transactions; a failed or fenced station ends it at
-once with an exit code of its own (agents/station.py, agents/transactions.py).
+`python -m agents.worker`. It ends by SIGTERM or SIGINT, after its running transactions; a failed or
+fenced station ends it at once with an exit code of its own (agents/station.py,
+agents/transactions.py).
 """
 
 import argparse
 import asyncio
 import os
 import sys
+from typing import NoReturn
 
 import faust
+import mode
 
 from agents.identity import identity_app
 from agents.ingest import ingest_app
 from agents.logs import configure
 from agents.profile import profile_app
 from agents.settings import Settings, SettingsError
+from agents.ticker import Ticker, expect_live
 from streams.ids import Ids
 
 
@@ -24,8 +28,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--simulated", action="store_true", help="time comes from a feeder")
 
 
-def run(settings: Settings, *, simulated: bool) -> int:
-    """Work until told to stop. Returns: the exit code.
+class _Ticking(mode.Service):
+    """The ticker among the services of a worker."""
+
+    def __init__(self, ticker: Ticker) -> None:
+        super().__init__()
+        self._ticker = ticker
+
+    async def on_start(self) -> None:
+        self.add_future(self._ticker.run())
+
+    async def on_stop(self) -> None:
+        await self._ticker.stop()
+
+
+def run(settings: Settings, *, simulated: bool) -> NoReturn:
+    """Work until told to stop, then exit.
 
     Raises: SettingsError.
     """
@@ -35,15 +53,17 @@ def run(settings: Settings, *, simulated: bool) -> int:
     ids = Ids(settings.secret_bytes)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    services = [] if simulated else [_Ticking(Ticker(settings))]
+    if not simulated:
+        loop.run_until_complete(expect_live(settings))
     stages = [
         ingest_app(settings, ids, simulated=simulated),
         identity_app(settings, ids),
         profile_app(settings, ids),
     ]
     apps = [stage.app for stage in stages]
-    worker = faust.Worker(*apps, loop=loop, loglevel="warn", override_logging=False)
+    worker = faust.Worker(*apps, *services, loop=loop, loglevel="warn", override_logging=False)
     worker.execute_from_commandline()
-    return 0
 
 
 def main() -> int:
@@ -52,7 +72,7 @@ def main() -> int:
     arguments(parser)
     options = parser.parse_args()
     try:
-        return run(Settings.from_environ(os.environ), simulated=options.simulated)
+        run(Settings.from_environ(os.environ), simulated=options.simulated)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -1,0 +1,103 @@
+"""The ticker: tells every partition of `store-events` that time has passed; the broker says how far.
+
+Comes in: nothing. Goes out: a tick each `TILLSTREAM_TICK_MS`. More than one ticker does no harm: a
+tick only permits what the broker's timestamp allows, and a round may be as short as it likes. In a
+namespace of simulated time a feeder writes the ticks; a ticker there would mix today into the past.
+"""
+
+import asyncio
+import contextlib
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from agents.logs import log
+from agents.settings import Settings, SettingsError
+from agents.topics import timestamp_types, topic_name
+from schemas.topics import STORE_EVENTS
+from streams.ingest.control import tick
+
+RETRY_SECONDS = 1.0
+REQUEST_TIMEOUT_MS = 10_000
+
+
+class SimulatedNamespace(SettingsError):
+    """A feeder makes the time of this namespace; the message says what to do."""
+
+
+async def expect_live(settings: Settings) -> None:
+    """Check that the broker stamps what is appended to `store-events`.
+
+    Raises: SimulatedNamespace.
+    """
+    name = topic_name(settings, STORE_EVENTS.name)
+    admin = AIOKafkaAdminClient(**settings.kafka_clients())
+    await admin.start()
+    try:
+        stamp = (await timestamp_types(admin, [name]))[name]
+    finally:
+        await admin.close()
+    if stamp != "LogAppendTime":
+        raise SimulatedNamespace(
+            f"topic {name} has message.timestamp.type={stamp}: its time is simulated and comes "
+            "from a feeder. Start workers there with --simulated, or take another "
+            "TILLSTREAM_NAMESPACE for live events"
+        )
+
+
+class Ticker:
+    """Appends ticks until stopped. A broker that is away is waited for: time stands still then."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._topic = topic_name(settings, STORE_EVENTS.name)
+        self._stopped = asyncio.Event()
+
+    async def run(self) -> None:
+        """Tick until stopped.
+
+        Raises: SimulatedNamespace.
+        """
+        checked = False
+        while not self._stopped.is_set():
+            try:
+                if not checked:
+                    await expect_live(self._settings)
+                    checked = True
+                await self._tick_on()
+            except (KafkaError, OSError) as error:
+                log.warning("ticks are held up", error=repr(error))
+                await self._pause(RETRY_SECONDS)
+
+    async def stop(self) -> None:
+        """Let `run` end after the tick under way."""
+        self._stopped.set()
+
+    async def _tick_on(self) -> None:
+        producer = AIOKafkaProducer(
+            **self._settings.kafka_clients(), linger_ms=0, request_timeout_ms=REQUEST_TIMEOUT_MS
+        )
+        await producer.start()
+        try:
+            loop = asyncio.get_running_loop()
+            due = loop.time()
+            while not self._stopped.is_set():
+                await self._tick(producer)
+                due = max(due + self._settings.tick_ms / 1000, loop.time())
+                await self._pause(due - loop.time())
+        finally:
+            await producer.stop()
+
+    async def _tick(self, producer: AIOKafkaProducer) -> None:
+        value, headers = tick()
+        appended = [
+            await producer.send(self._topic, value, partition=partition, headers=headers)
+            for partition in range(self._settings.partitions)
+        ]
+        for future in appended:
+            await future
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), seconds)
