@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from agents.replay.comparison import PUBLIC, Compared, Comparison
 from agents.settings import Settings
-from agents.topics import timestamp_types, topic_name
+from agents.topics import partition_counts, timestamp_types, topic_name
 from schemas.records import Clock
 from schemas.topics import IDENTITY_REQUESTS, STORE_EVENTS
 from schemas.values import Instant
@@ -64,13 +64,13 @@ async def compare(settings: Settings, *, progress: Callable[[int, int], None]) -
     Raises: NothingRecorded.
     """
     started = time.monotonic()
+    kind = await _kind(settings)
+    partitions, replay = kind.partitions, await _replay(settings, kind)
     source = AIOKafkaConsumer(**_reading(settings))
     public = AIOKafkaConsumer(**_reading(settings))
     await source.start()
     await public.start()
     try:
-        partitions = await _partitions(settings, source)
-        replay = await _replay(settings, partitions)
         log = Places(source, [(topic_name(settings, STORE_EVENTS.name), partitions)])
         await log.start(whole=True)
         said = Places(public, [(topic_name(settings, topic.name), partitions) for topic in PUBLIC])
@@ -181,40 +181,43 @@ async def _rest(comparison: Comparison, said: Places, declared: dict[str, str]) 
             comparison.read(declared[place.topic], place.partition, records)
 
 
-async def _partitions(settings: Settings, consumer: AIOKafkaConsumer) -> int:
-    """How many partitions the log has.
+class _Kind(NamedTuple):
+    """simulated: a feeder gave the log its time; then ingest believed every tick."""
+
+    partitions: int
+    simulated: bool
+
+
+async def _kind(settings: Settings) -> _Kind:
+    """What kind of log it is.
 
     Raises: NothingRecorded.
     """
     name = topic_name(settings, STORE_EVENTS.name)
-    if name not in await consumer.topics():
-        raise NothingRecorded(f"there is no topic {name} on {', '.join(settings.kafka or ())}")
-    return len(consumer.partitions_for_topic(name) or ())
+    admin = AIOKafkaAdminClient(**settings.kafka_clients())
+    await admin.start()
+    try:
+        if name not in await admin.list_topics():
+            raise NothingRecorded(f"there is no topic {name} on {', '.join(settings.kafka or ())}")
+        counts = await partition_counts(admin, [name])
+        stamps = await timestamp_types(admin, [name])
+    finally:
+        await admin.close()
+    return _Kind(counts[name], stamps[name] == "CreateTime")
 
 
-async def _replay(settings: Settings, partitions: int) -> Replay:
+async def _replay(settings: Settings, kind: _Kind) -> Replay:
     """The path in memory as that deployment runs it."""
     ids = Ids(settings.secret_bytes)
     region = IngestSettings(default_region=settings.default_region or None)
-    believed = None if await _is_simulated(settings) else await _believed(settings)
+    believed = None if kind.simulated else await _believed(settings)
     return Replay(
-        partitions,
+        kind.partitions,
         reader=lambda: EventReader(ids, region),
         identity=IdentityCore(ids),
         profile=ProfileCore(ids),
         believes=lambda tick_at: believed is None or tick_at - 1 in believed,
     )
-
-
-async def _is_simulated(settings: Settings) -> bool:
-    """Whether a feeder gave the log its time; then ingest believed every tick."""
-    name = topic_name(settings, STORE_EVENTS.name)
-    admin = AIOKafkaAdminClient(**settings.kafka_clients())
-    await admin.start()
-    try:
-        return (await timestamp_types(admin, [name]))[name] == "CreateTime"
-    finally:
-        await admin.close()
 
 
 async def _believed(settings: Settings) -> set[Instant]:
