@@ -1,4 +1,4 @@
-"""The ticker: tells every partition of `store-events` that time has passed; the broker says how far.
+"""The ticker: tells every partition of `store-events` that time passes; the broker says how far.
 
 Comes in: nothing. Goes out: a tick each `TILLSTREAM_TICK_MS`. More than one ticker does no harm: a
 tick only permits what the broker's timestamp allows, and a round may be as short as it likes. In a
