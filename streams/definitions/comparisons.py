@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 from schemas.conditions import Compare, Comparison, Operator, Range, Scalar
 
@@ -47,7 +47,8 @@ def to_comparison(found: Any) -> Comparison | None:
         return None if least is None or most is None or least > most else Range(least, most)
     compared = _COMPARED.fullmatch(text)
     number = to_number(compared[2].strip()) if compared else None
-    return None if compared is None or number is None else Compare(compared[1], number)  # type: ignore[arg-type]
+    operator = next((o for o in get_args(Operator) if compared and o == compared[1]), None)
+    return None if operator is None or number is None else Compare(operator, number)
 
 
 def split_operator(text: str) -> tuple[str, str] | None:

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any, get_args
 
 from schemas import conditions as c
-from streams.definitions.problems import Path
+from streams.definitions.problems import Path, show
 from streams.definitions.readers import (
     CHANNELS,
     Choice,
@@ -264,7 +264,7 @@ class Distance:
         for unit, meters in (("km", 1000), ("m", 1)):
             if text.removesuffix(unit).isdecimal() and text.endswith(unit):
                 return int(text.removesuffix(unit)) * meters
-        return reading.refuse(at, f"'{found}' is not a distance such as 50km")
+        return reading.refuse(at, f"{show(found)} is not a distance such as 50km")
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "pattern": "^[0-9]+(km|m)$"}

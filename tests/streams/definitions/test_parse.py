@@ -6,6 +6,7 @@ import pytest
 
 from schemas import conditions as c
 from schemas import definitions as d
+from schemas.rows import Trigger
 from streams.definitions.parse import parse
 from streams.definitions.problems import DefinitionsError, show_path
 from streams.definitions.program import compile_program
@@ -219,3 +220,157 @@ def test_the_whole_flow_of_the_manual_is_read() -> None:
         "Split",
     ]
     assert (read.holdout, read.re_entry) == (50_000, d.ReEntry("after", 7 * 86_400_000))
+
+
+REFUSED: list[dict[str, Any]] = [
+    {"sequence": [{"did": "A"}, {"did_not": "B", "within": "4h"}], "in_last": "30d"},
+    {"of_newest": {"count": 10, "did": "A"}, "did": "B", "times": ">= 5"},
+    {"of_newest": {"count": 1, "did": "A"}, "where": {"category": "shoes"}},
+    {"trait": "birthday", "anniversary": {"in_next": "7d"}},
+    {"trait": "birthday", "in_next": "7d"},
+    {"trait": "birthday", "before": "2000-01-01"},
+    {"near": {"postal_code": "10001", "country": "US"}, "within": "50km"},
+    {"near": {"lat": 52.5, "lon": "13.4"}, "within": "800m"},
+    {"top": "10%", "by": {"did": "A", "total": "value", "in_last": "365d"}},
+    {"bottom": "10%", "by": {"did": "A"}},
+    {"predicted": "churn_probability", "is": "> 0.7"},
+    {"rfm": ["champions", "loyal"]},
+    {"affinity": {"category": "shoes"}},
+]
+
+
+@pytest.mark.parametrize("where", REFUSED)
+def test_what_is_not_run_yet_is_understood_and_refused(where: dict[str, Any]) -> None:
+    (problem,) = said(segment(where))
+    assert problem.startswith("where: ")
+    assert problem.endswith(" is not supported yet")
+
+
+TRIGGERS: list[dict[str, Any]] = [
+    {"date": "birthday", "before": "3d", "at": "10:00", "every": "year"},
+    {"price_drop": {"of": "Viewed Product", "by": "10%", "in_last": "30d"}},
+    {"low_stock": {"below": 5, "of": "Added to Cart"}},
+    {"back_in_stock": {}},
+    {"predicted": "expected_next_order", "before": "3d"},
+]
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_triggers_that_do_not_run_yet_are_understood_and_refused(trigger: dict[str, Any]) -> None:
+    (problem,) = said({"flow": "f", "trigger": trigger, "steps": []})
+    assert problem.endswith("is not supported yet")
+
+
+def test_campaigns_are_understood_and_refused() -> None:
+    campaign = {
+        "campaign": "black-friday",
+        "to": {"any": [{"did": "A"}]},
+        "not_to": {"did": "B"},
+        "at": "2026-11-27T09:00",
+        "zone": "profile",
+        "spread": {"share": "20%", "every": "1h"},
+        "sends": {"channel": "email", "template": "bf", "variants": {"a": {}}},
+    }
+    assert said(campaign) == [": a campaign is not supported yet"]
+
+
+MORE_WRONG: list[tuple[dict[str, Any], str]] = [
+    (segment({"near": {"lat": "x"}, "within": "50 miles"}), "where.near.lat: 'x' is not a number"),
+    (segment({"near": {}, "within": 50}), "where.within: 50 is not a distance such as 50km"),
+    (segment({"affinity": ["shoes"]}), "where.affinity: a list is not a map"),
+    (segment({"did": "A", "where": {"x": {}}}), "where.where.x: an empty map tests nothing"),
+    (segment({"did": "A", "where": {}}), "where.where: a map is not a map of properties"),
+    (segment({"did": "A", "where": {"x": {"iz": 1}}}), "where.where.x.iz: 'iz' is not one of is"),
+    (segment({"did": "A", "where": {"x": None}}), "where.where.x: nothing is not a text, a number"),
+    (segment({"did": "A", "where": {"[]": 1}}), "where.where.[]: '[]' is not the name of a prop"),
+    (segment({"trait": "x", "contains": [1]}), "where.contains: a list is not a text, a number"),
+    (segment({"trait": "x", "is_set": "yes"}), "where.is_set: 'yes' is neither true nor false"),
+    (segment({"trait": "x", "matches": 5}), "where.matches: 5 is not a regular expression"),
+    (segment({"did": "A", "in_last": "99999w"}), "where.in_last: '99999w' is not a duration"),
+    (segment({"did": "A", "times": "5..2"}), "where.times: '5..2' is not a comparison"),
+    (segment({"did": "A", "after": 2026}), "where.after: 2026 is not a date"),
+    (segment({"did": "A", "after": "20260101"}), "where.after: '20260101' is not a date"),
+    (segment({"country": []}), "where.country: a list is not a list of 1 to 1000"),
+    (segment({"did": True}), "where.did: true is not the name of a metric"),
+    (segment({"sample": "101%"}), "where.sample: '101%' is not a share"),
+    (segment({}), "where: nothing is not a condition; one is told by affinity"),
+    (flow({"wait": {"until": "24:00"}}), "steps[0].wait.until: '24:00' is no time to wait for"),
+    (flow({"wait": {"until": "24:01"}}), "steps[0].wait.until: '24:01' is not a time of day"),
+    (
+        flow({"wait": {"until": "9:00", "weekdays": ["monday"]}}),
+        "steps[0].wait.weekdays: a list is not a list of weekdays: mon, tue",
+    ),
+    (
+        flow({**SEND, "window": {"from": "09:00", "until": "09:00"}}),
+        "steps[0].window: `from` and `until` are the same",
+    ),
+    (
+        flow({**SEND, "variants": {"a": {"weight": 0}}}),
+        "steps[0].variants: at least one variant needs a weight above 0",
+    ),
+    (
+        flow({**SEND, "winner": {"by": "Clicked Email", "at_least": 500, "probability": 0.9}}),
+        "steps[0].winner: a rule for the winner is not supported yet",
+    ),
+    (
+        flow({**SEND, "winner": {"by": "Clicked Email", "at_least": 0.5, "probability": 2}}),
+        "steps[0].winner.probability: 2 is not a probability such as 0.9",
+    ),
+    (
+        flow({"split": {"random": {"a": 0}, "a": []}}),
+        "steps[0].split.random: at least one branch needs a weight above 0",
+    ),
+    (flow("stop"), "steps[0]: 'stop' is not a step: a map was expected"),
+    (flow(filter={"did": "A", "where": "x"}), "filter.where: 'x' is not a map of properties"),
+    ({"store": "main", "zone": "../etc"}, "zone: '../etc' is not a time zone such as Europe"),
+    ({"store": "main", "zone": "Europe"}, "zone: 'Europe' is not a time zone such as Europe"),
+    ({"store": "main", "zone": "zone.tab"}, "zone: 'zone.tab' is not a time zone"),
+    ({"store": "main", "zone": "tzdata"}, "zone: 'tzdata' is not a time zone"),
+    ({"store": "main", "smart_sending": "1h"}, "smart_sending: '1h' is not windows of smart"),
+    ({"store": "main", "identifiers": {"kinds": []}}, "identifiers.kinds: a list is not a map"),
+]
+
+
+@pytest.mark.parametrize(("document", "message"), MORE_WRONG, ids=[m for _, m in MORE_WRONG])
+def test_every_reader_says_what_it_expected(document: dict[str, Any], message: str) -> None:
+    problems = said(document)
+    assert [one for one in problems if one.startswith(message)], problems
+
+
+def test_what_is_no_map_or_is_there_twice_is_said() -> None:
+    assert said(["x"]) == [": a list is no definition: a map was expected"]
+    once = segment({"did": "A"})
+    assert said(once, once) == ["segment: there is a segment 's' already"]
+    stores = [{"store": "main"}, {"store": "other"}]
+    assert said(*stores) == ["store: there are settings of a store already"]
+
+
+def test_conditions_nest_to_a_limit() -> None:
+    where: dict[str, Any] = {"did": "A"}
+    for _ in range(60):
+        where = {"all": [where]}
+    (problem,) = said(segment(where))
+    assert problem.endswith("this is nested deeper than 100 levels")
+
+
+def test_a_program_knows_its_tests_and_what_each_event_starts() -> None:
+    steps: list[Any] = [
+        {"wait_for": {"did": "Opened Email", "where": {"message": "m"}}, "at_most": "24h"},
+        {"split": {"trigger": {"value": "> 100"}, "then": [], "else": []}},
+        {"split": {"where": {"did": "A"}, "then": [], "else": []}},
+        {**SEND, "filter": {"did": "B"}},
+    ]
+    program = compile_program([flow(*steps)], version="v1")
+    (found,) = program.flows_by_metric["Started Checkout"]
+    wait, on_trigger, on_profile, send = found.steps
+    assert isinstance(wait, d.WaitFor)
+    assert isinstance(on_trigger, d.SplitTrigger)
+    assert isinstance(on_profile, d.Split)
+    assert isinstance(send, d.Send)
+    assert send.filter is not None
+    assert {f.content.event.metric for f in program.features.values()} == {"A", "B"}
+    assert program.condition(on_profile.where).needs != program.condition(send.filter).needs
+    opened = Trigger("event", "e", "Opened Email", 0, 150_000_000, "EUR", {"message": "m"})
+    assert program.event_test(wait.event)(opened, None)
+    assert not program.event_test(wait.event)(Trigger("event", "e", "Other"), None)
+    assert program.trigger_test(on_trigger.where)(opened, opened)
