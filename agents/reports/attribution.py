@@ -40,6 +40,10 @@ LATEST_COUNTS = ("argMax", "at, strength, send_id")
 EARLIEST_COUNTS = ("argMin", "at, -strength, send_id DESC")
 
 
+FROM_RECEIPT = "least(if(r.at = 0, toUnixTimestamp64Milli(s.decided_at), r.at), at)"
+"""Where the window begins with `starts: receipt`; no touch counts longer for a late receipt."""
+
+
 class Message(NamedTuple):
     """One message of a flow or campaign on one channel; '' means none."""
 
@@ -99,8 +103,9 @@ touches AS
         s.flow AS flow, s.campaign AS campaign, s.message AS message
     FROM united_events AS e
     INNER JOIN united_sends AS s ON s.store = e.store AND s.id = e.send_id
-    LEFT JOIN receipts AS r ON r.send_id = e.send_id
+    {receipts}
     WHERE e.store = {{store:String}} AND e.metric IN {{metrics:Array(String)}}
+        AND e.profile_id IN (SELECT profile_id FROM conversions)
         AND transform(e.metric, {{metrics:Array(String)}}, {{channels:Array(String)}}, '') = channel
 ),
 counting AS
@@ -166,10 +171,10 @@ SELECT
 FROM united_sends AS s
 LEFT JOIN
 (
-    SELECT DISTINCT
+    SELECT DISTINCT -- so rows that are there twice do no harm
         send_id, transform(metric, {all_metrics:Array(String)}, {kinds:Array(String)}, '') AS kind
-    FROM united_events
-    WHERE store = {store:String} AND metric IN {all_metrics:Array(String)}
+    FROM events
+    WHERE store = {store:String} AND metric IN {all_metrics:Array(String)} AND send_id != ''
 ) AS o ON o.send_id = s.id
 WHERE s.store = {store:String}
     AND s.decided_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')
@@ -192,9 +197,10 @@ def split_of(amount: str) -> str:
 def credits_query(model: Model, rules: CreditRules) -> str:
     """The query for the credits of one model."""
     counts, order = EARLIEST_COUNTS if model == "first" else LATEST_COUNTS
-    received = "if(r.at = 0, toUnixTimestamp64Milli(s.decided_at), r.at)"
+    from_touch = rules.starts == "touch"
     return CREDITS.format(
-        starts="at" if rules.starts == "touch" else f"least({received}, at)",
+        starts="at" if from_touch else FROM_RECEIPT,
+        receipts="" if from_touch else "LEFT JOIN receipts AS r ON r.send_id = e.send_id",
         counts=counts,
         sign="-" if model == "first" else "",
         order=order,
