@@ -13,14 +13,17 @@ from hypothesis import strategies as st
 from schemas.events import Event
 from schemas.rows import ListMembership, ProfileRow, Trait, Trigger
 from streams.definitions.program import compile_program
+from streams.ids import REPLAY_SECRET, Ids
 from streams.instants import HOUR
 from streams.segments.features import note
+from streams.segments.membership import evaluate, next_flip
 from streams.segments.person import Person
 from tests.streams.segments import brute
 
 BASE = 1_767_225_600_000
 """2026-01-01T00:00Z."""
 
+IDS = Ids(REPLAY_SECRET)
 METRICS = st.sampled_from(["A", "A", "B"])
 HOURS = st.integers(1, 6).map(lambda hours: f"{hours}h")
 DATES = st.integers(0, 23).map(lambda hour: f"2026-01-01T{hour:02}:00")
@@ -275,3 +278,38 @@ def test_brute_force_agrees_at_length(
     condition: dict[str, Any], history: list[Event], row: ProfileRow, trigger: Trigger | None
 ) -> None:
     differ(condition, history, row, trigger)
+
+
+IN_SEGMENTS = CONDITIONS.filter(lambda where: "flow_start" not in str(where)).filter(
+    lambda where: "trigger" not in str(where)
+)
+
+
+@SETTINGS
+@given(st.lists(IN_SEGMENTS, min_size=1, max_size=3), histories(), PEOPLE)
+def test_memberships_equal_brute_force_at_every_instant(
+    conditions: list[dict[str, Any]], history: list[Event], row: ProfileRow
+) -> None:
+    """Played as the profile step does: flips at their instants, then events, each asked once."""
+    documents = [{"segment": f"s{i}", "where": where} for i, where in enumerate(conditions)]
+    program = compile_program([*documents, {"list": "news"}], version="v1")
+    row.store = "main"
+    came: list[Event] = []
+    evaluate(row, program, (), BASE, due=None, ids=IDS)
+    history = sorted(history, key=lambda event: event.received_at)
+    for now in range(BASE, BASE + 32 * HOUR, HOUR // 2):
+        while (due := next_flip(row)) is not None and due <= now:
+            for change in evaluate(row, program, (), due, due=due, ids=IDS):
+                where = conditions[int(change.segment[1:])]
+                before = brute.holds(where, came, due - 1, row=row, trigger=None)
+                assert before is not change.entered, "time alone changed it at this very instant"
+                assert change.at == due
+        while history and history[0].received_at <= now:
+            came.append(history.pop(0))
+            touched = note(program, row, came[-1])
+            asked = program.segments_for(features=touched)
+            evaluate(row, program, asked, now, due=None, ids=IDS)
+        for i, where in enumerate(conditions):
+            membership = row.segments.get(f"s{i}")
+            inside = membership is not None and membership.since is not None
+            assert inside is brute.holds(where, came, now, row=row, trigger=None), (i, now - BASE)

@@ -157,3 +157,29 @@ def test_totals_count_the_stores_currency_and_say_what_was_left_out() -> None:
     assert (leaf.value, leaf.note) == ("60.00", "1 in other currencies left out")
     assert leaf.events == ("e3", "e1")
     assert said(pass_time(row, loaded, START + 30 * DAY)) == [("big", "exited", 10.0)]
+
+
+def test_without_adopting_first_only_what_is_new_or_edited_is_by_definition() -> None:
+    plain = {"segment": "a", "where": {"did": "Placed Order", "in_last": "9d"}}
+    edited = {"segment": "b", "where": {"did": "Placed Order", "in_last": "9d"}}
+    follower = {"segment": "c", "where": {"in_segment": "b"}}
+    old, row = program(plain, edited, follower), ProfileRow(id="i1", store="main")
+    receive(row, old, event("e1", START))
+    edited = {"segment": "b", "where": {"did_not": "Placed Order", "in_last": "9d"}}
+    new = program(plain, edited, follower, version="v2")
+    changes = evaluate(row, new, (), START + 9 * DAY, due=START + 9 * DAY, ids=IDS)
+    assert [(c.segment, c.entered, c.by_definition) for c in changes] == [("a", False, False)]
+    assert row.definitions == "v2"
+    row.definitions = "v1"
+    row.segments["b"].version = "other.1"
+    row.segments["b"].since = None
+    changes = evaluate(row, new, (), START + 9 * DAY, due=None, ids=IDS)
+    assert [(c.segment, c.by_definition) for c in changes] == [("b", True)]
+
+
+def test_a_new_row_has_nothing_to_adopt_and_an_unknown_segment_is_no_question() -> None:
+    loaded, row = program(WINBACK), ProfileRow(id="i1", store="main")
+    assert adopt(row, loaded, START, ids=IDS) == []
+    row.definitions = "v1"
+    assert adopt(row, loaded, START, ids=IDS) == []
+    assert evaluate(row, loaded, ["gone"], START, due=None, ids=IDS) == []
