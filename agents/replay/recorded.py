@@ -4,6 +4,7 @@ In: the topics of a namespace, read with read_committed. Both sides go side by s
 memory holds the rows and what is under way, not the log.
 """
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -163,8 +164,11 @@ async def _by_time(log: Places) -> AsyncIterator[tuple[int, LogRecord]]:
 async def _piece(
     replay: Replay, comparison: Comparison, said: Places, declared: dict[str, str]
 ) -> None:
-    """Run what may run, and read what was said then until nothing new waits for it."""
-    comparison.hear(replay.run())
+    """Run what may run, and read what was said then until nothing new waits for it.
+
+    Beside it, in a thread, so that the broker's next records come in meanwhile.
+    """
+    comparison.hear(await asyncio.to_thread(replay.run))
     while True:
         behind = [p for p in said.all if comparison.waits_for(declared[p.topic], p.partition)]
         found = await said.read(behind)
