@@ -14,7 +14,7 @@ from agents.consumer import BatchConsumer, BatchSchema, transport_for
 from agents.metrics import Metrics
 from agents.rows import StateTable
 from agents.settings import Settings
-from agents.station import Station
+from agents.station import Station, give_up
 from agents.topics import topic_name
 from agents.transactions import KafkaTransactions
 from schemas.rows import Position
@@ -69,11 +69,17 @@ class StageApp:
         consumer.seek_again(partition, offset)
 
     async def run(self, stream: Any) -> None:
-        """Hand every batch of the stream to the station."""
+        """Hand every batch of the stream to the station.
+
+        What fails here ends the process: Faust would go on with the next batch.
+        """
         stream.enable_acks = False
         async for event in stream.events():
             tp: TP = event.message.tp
-            await self.station.take(tp.partition, event.value)
+            try:
+                await self.station.take(tp.partition, event.value)
+            except Exception as error:  # noqa: BLE001 - whatever it is, nothing may go on
+                give_up(f"{self.stage}/{tp.partition}", error)
 
 
 def _faust_settings(settings: Settings) -> dict[str, Any]:

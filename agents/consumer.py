@@ -20,7 +20,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from agents.rows import StateTable
-from agents.station import Read, Station
+from agents.station import Read, Refused, Station, give_up
 
 FETCH_WAIT_MS_MAX = 20
 POLL_SECONDS = 0.05
@@ -107,13 +107,20 @@ class BatchConsumer(driver.Consumer):
             first = await self.earliest_offsets(*inputs)
             end = await self.highwaters(*inputs)
             for tp in inputs:
-                self.station.check_log(tp.partition, first[tp], end[tp])
+                self._check(tp, first[tp], end[tp])
                 low = self.station.needed_from(tp.partition)
                 start = first[tp] if low is None else low
                 await self._go_to(tp, start)
                 self._committed_offset[tp] = low
                 self.station.enter(tp.partition, start)
         super().resume_partitions(inputs)
+
+    def _check(self, tp: TP, first: int, end: int) -> None:
+        """Refuse to work on a log that does not fit the rows: Faust would only try again."""
+        try:
+            self.station.check_log(tp.partition, first, end)
+        except Refused as refused:
+            give_up(f"{self.station.name}/{tp.partition}", refused)
 
     async def _go_to(self, tp: TP, offset: int) -> None:
         await self._seek(tp, offset)

@@ -9,15 +9,21 @@ position, which came with it.
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
+
+from aiokafka.errors import KafkaError
 
 from agents.logs import log
 from agents.metrics import Metrics
 from agents.transactions import Transactions
 from schemas.rows import POSITION_KEY
+from streams.apply import where_raised
+from streams.core import NewerRow
 from streams.intake import Intake, LogRecord, load_position
+from streams.rounds import BrokenPromise
 
 EXIT_FAILED = 71
+EXIT_REFUSED = 72
 QUEUED_BATCHES_MAX = 16
 FAILURES_IN_A_ROW_MAX = 100
 
@@ -28,6 +34,17 @@ class Refused(Exception):
 
 class TooManyFailures(Exception):
     """One dead letter after another: something is wrong that is not the records' fault."""
+
+
+def give_up(seat: str, error: BaseException | None) -> NoReturn:
+    """End the process, for certain: an orderly way out can hang while the group rejoins."""
+    if isinstance(error, Refused | NewerRow):
+        log.error("refused", seat=seat, why=str(error))
+        os._exit(EXIT_REFUSED)
+    detail = str(error) if isinstance(error, KafkaError | BrokenPromise | TooManyFailures) else ""
+    kind = type(error).__name__
+    log.error("failed", seat=seat, error=kind, where=where_raised(error), detail=detail)
+    os._exit(EXIT_FAILED)
 
 
 class Read(NamedTuple):
@@ -190,9 +207,7 @@ class Station:
         """A seat that fails ends the process for certain: nothing may go on without it."""
         if task.cancelled() or task.exception() is None:
             return
-        error = task.exception()
-        log.error("a station failed", seat=task.get_name(), error=repr(error))
-        os._exit(EXIT_FAILED)
+        give_up(task.get_name(), task.exception())
 
     async def leave(self, partitions: Iterable[int] | None = None) -> None:
         """Stop working on partitions (None: all): running transactions end, the rest is dropped."""

@@ -259,8 +259,12 @@ def _say(
 
 def _reason(error: Exception) -> str:
     """The kind of error and where it was raised; never its text, which may hold personal data."""
-    place = error.__traceback__
+    return f"{type(error).__name__} in {where_raised(error)}"
+
+
+def where_raised(error: BaseException | None) -> str:
+    """`function:line` of the innermost frame."""
+    place = None if error is None else error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
-    where = "" if place is None else f" in {place.tb_frame.f_code.co_name}:{place.tb_lineno}"
-    return f"{type(error).__name__}{where}"
+    return "" if place is None else f"{place.tb_frame.f_code.co_name}:{place.tb_lineno}"

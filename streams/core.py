@@ -16,6 +16,11 @@ NEXT: Literal["next"] = "next"
 PEER: Literal["peer"] = "peer"
 BACK: Literal["back"] = "back"
 
+
+class NewerRow(Exception):
+    """A row was written by a newer version: this one could lose what it does not know."""
+
+
 RowT = TypeVar("RowT", bound=Row)
 
 
@@ -40,7 +45,12 @@ class Core(Protocol[RowT]):
 
     stage: Stage
 
-    def decode(self, blob: bytes) -> RowT: ...
+    def decode(self, blob: bytes) -> RowT:
+        """Read a row.
+
+        Raises: NewerRow.
+        """
+        ...
 
     def encode(self, row: RowT) -> bytes: ...
 

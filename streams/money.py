@@ -41,7 +41,7 @@ def to_micros(amount: Decimal | int | float) -> Micros:
 def _shifted(number: int, places: int) -> tuple[int, int]:
     """`number` times ten to the power of `places`, and what is left over."""
     if places >= 0:
-        return number * 10**places, 0
+        return number * int(10**places), 0
     if -places > number.bit_length():  # ten to that power is larger by far
         return 0, number
     return divmod(number, 10**-places)

@@ -24,7 +24,7 @@ from schemas.records import (
 from schemas.rows import IDENTITY_ROW_SCHEMA, IdentityRow
 from schemas.values import Identifier, Instant, Origin, Stage, StoreId
 from streams.consent.said import DEFAULT_RULES, ConsentRules, rules_of, said_by
-from streams.core import NEXT, PEER, Output, Stepped
+from streams.core import NEXT, PEER, NewerRow, Output, Stepped
 from streams.definitions.parse import parse
 from streams.identity.addresses import LINKED, hear, hold
 from streams.identity.keys import ADDRESS_KINDS, identifier_of, key_of
@@ -65,7 +65,10 @@ class IdentityCore:
 
     def decode(self, blob: bytes) -> IdentityRow:
         row = _decode(blob)
-        assert row.schema <= IDENTITY_ROW_SCHEMA, "a row of a newer version"
+        if row.schema > IDENTITY_ROW_SCHEMA:
+            raise NewerRow(
+                f"an identity row of schema {row.schema}; known is {IDENTITY_ROW_SCHEMA}"
+            )
         return row
 
     def encode(self, row: IdentityRow) -> bytes:

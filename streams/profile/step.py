@@ -18,7 +18,7 @@ from schemas.rows import PROFILE_ROW_SCHEMA, ProfileRow
 from schemas.topics import SEGMENT_CHANGES, TIMELINE
 from schemas.values import Identifier, Instant, Origin, Stage, StoreId
 from streams.consent.said import ConsentRules, rules_of
-from streams.core import Output, Stepped
+from streams.core import NewerRow, Output, Stepped
 from streams.definitions.program import Program, compile_program
 from streams.flows.entry import enter_by_event, enter_by_list, enter_by_segment
 from streams.flows.moment import Moment
@@ -78,7 +78,8 @@ class ProfileCore:
 
     def decode(self, blob: bytes) -> ProfileRow:
         row = _decode(blob)
-        assert row.schema <= PROFILE_ROW_SCHEMA, "a row of a newer version"
+        if row.schema > PROFILE_ROW_SCHEMA:
+            raise NewerRow(f"a profile row of schema {row.schema}; known is {PROFILE_ROW_SCHEMA}")
         return row
 
     def encode(self, row: ProfileRow) -> bytes:

@@ -10,8 +10,18 @@ import pytest
 from agents.metrics import Metrics
 from agents.station import FAILURES_IN_A_ROW_MAX, Read, Refused, Seat, Station, TooManyFailures
 from agents.transactions import KafkaTransactions
-from schemas.rows import POSITION_KEY, Position
+from schemas.rows import (
+    IDENTITY_ROW_SCHEMA,
+    POSITION_KEY,
+    PROFILE_ROW_SCHEMA,
+    IdentityRow,
+    Position,
+    ProfileRow,
+)
 from schemas.topics import FLOW_TRIGGERS, STORE_EVENTS, TOPICS
+from streams.core import NewerRow
+from streams.identity.step import IdentityCore
+from streams.ids import REPLAY_SECRET, Ids
 from streams.intake import (
     INPUTS,
     Intake,
@@ -21,6 +31,7 @@ from streams.intake import (
     is_row_of_a_key,
     load_position,
 )
+from streams.profile.step import ProfileCore
 from streams.replay import STAGES, MemoryRecord
 from tests.streams.test_rounds import replayed, world
 from tests.streams.toy import ToyIdentity, ToyProfile, ToyReader
@@ -274,6 +285,15 @@ def test_a_log_that_was_made_anew_or_cut_is_refused() -> None:
         station.check_log(0, first=0, end=99)
     with pytest.raises(Refused, match="begins at 101"):
         station.check_log(0, first=101, end=200)
+
+
+def test_a_row_of_a_newer_version_is_refused() -> None:
+    newer = msgspec.msgpack.encode(ProfileRow(schema=PROFILE_ROW_SCHEMA + 1))
+    with pytest.raises(NewerRow, match="schema 2"):
+        ProfileCore(Ids(REPLAY_SECRET)).decode(newer)
+    newer = msgspec.msgpack.encode(IdentityRow(schema=IDENTITY_ROW_SCHEMA + 1))
+    with pytest.raises(NewerRow, match="schema 2"):
+        IdentityCore(Ids(REPLAY_SECRET)).decode(newer)
 
 
 def test_a_changed_number_of_partitions_and_a_newer_schema_are_refused() -> None:
