@@ -120,7 +120,7 @@ def arrival_of(line: bytes) -> Instant | None:
         try:
             return _instant(times.received_at)
         except ValueError as error:
-            raise Refused(BAD_RECEIVED_AT, str(error), "$.received_at") from error
+            raise Refused(BAD_RECEIVED_AT, f"`received_at` {error}", "$.received_at") from error
     if not _is_said(times.time):
         raise Refused(NO_ARRIVAL, "has neither `received_at` nor `time`", None)
     try:
