@@ -13,6 +13,7 @@ mistake insert twice; the rows are replaced by id.
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from math import inf
 from zlib import crc32
 
 import pyarrow as pa
@@ -37,6 +38,8 @@ ROWS_MAX = 50_000
 BYTES_MAX = 64 << 20
 WAIT_SECONDS_MAX = 1.0
 POLL_MS = 100
+FETCH_MS_MAX = 20
+"""An idle partition's long poll holds up the busy ones: one request is under way at a time."""
 RECORDS_PER_POLL_MAX = 2_000
 BACKOFF_SECONDS_MAX = 15.0
 LOST_FOR_NOW = frozenset({159, 164, 198, 202, 203, 209, 210, 236, 241, 242, 252, 319, 394, 439})
@@ -57,12 +60,6 @@ class Waiting:
         self.offsets: list[int] = []
         self.bytes = 0
         self.checksum = 0
-
-    def add(self, line: Line, offset: int, value: bytes) -> None:
-        self.lines.append(line)
-        self.offsets.append(offset)
-        self.bytes += len(value)
-        self.checksum = crc32(value, self.checksum)
 
 
 class TimelineSink:
@@ -111,18 +108,20 @@ class TimelineSink:
             group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            fetch_max_wait_ms=FETCH_MS_MAX,
             isolation_level="read_committed",
             **self._settings.kafka_clients(),
         )
         self._consumer.assign(list(self._shapes))
         try:
             await self._consumer.start()
-            await self._begin()
+            begun = await self._begin()
             while not self._stopping.is_set():
                 await self._poll()
                 if self._due():
                     await self._flush()
-            await self._flush()
+            if begun:
+                await self._flush()
         except BaseException as error:
             self._failure = error
             raise
@@ -163,8 +162,12 @@ class TimelineSink:
     def _has_all(self, ends: Mapping[TopicPartition, int]) -> bool:
         return all(self.stored.get(tp, -1) >= end for tp, end in ends.items())
 
-    async def _begin(self) -> None:
-        """Start where the committed offsets say; do again what was being inserted."""
+    async def _begin(self) -> bool:
+        """Start where the committed offsets say; do again what was being inserted.
+
+        Returns: False where `stop` came before a range had been read again: nothing may be
+                 inserted or committed then, or the range would be cut in two.
+        """
         partitions = list(self._shapes)
         committed = await self._committed()
         first = await self._consumer.beginning_offsets(partitions)
@@ -173,20 +176,22 @@ class TimelineSink:
         for tp in partitions:
             offset, metadata = committed.get(tp, (-1, ""))
             start = max(offset, first[tp])
-            if start > last[tp]:
-                raise LogRegressed(
-                    f"{tp.topic}/{tp.partition} ends at {last[tp]}, but was read up to {start}: it "
-                    "was made anew or lost records. Take another TILLSTREAM_NAMESPACE"
-                )
             if metadata.startswith(INSERTING):
                 limits[tp] = int(metadata.removeprefix(INSERTING))
+            known = max(start, limits.get(tp, start))
+            if known > last[tp]:
+                raise LogRegressed(
+                    f"{tp.topic}/{tp.partition} ends at {last[tp]}, but was read up to {known}: it "
+                    "was made anew or lost records. Take another TILLSTREAM_NAMESPACE"
+                )
             self._consumer.seek(tp, start)
             self._waiting[tp] = Waiting(start)
-        if limits:
-            await self._redo(limits)
+        if limits and not await self._redo(limits):
+            return False
         async with self._moved:
             self.stored |= {tp: waiting.start for tp, waiting in self._waiting.items()}
             self._moved.notify_all()
+        return True
 
     async def _committed(self) -> dict[TopicPartition, OffsetAndMetadata]:
         """Ask for the committed offsets with their metadata, which the consumer does not tell."""
@@ -199,24 +204,26 @@ class TimelineSink:
             await admin.close()
         return dict(found)
 
-    async def _redo(self, limits: dict[TopicPartition, int]) -> None:
+    async def _redo(self, limits: Mapping[TopicPartition, int]) -> bool:
         """Insert exactly the ranges again that may or may not have come in before the end."""
         log.info("inserting again what was under way", ranges=len(limits))
         others = [tp for tp in self._shapes if tp not in limits]
         self._consumer.pause(*others)
-        open_limits = dict(limits)
-        while open_limits and not self._stopping.is_set():
-            found = await self._consumer.getmany(*open_limits, timeout_ms=POLL_MS)
+        unread = set(limits)
+        while unread:
+            if self._stopping.is_set():
+                return False
+            found = await self._consumer.getmany(*unread, timeout_ms=POLL_MS)
             for tp, records in found.items():
                 self._take(tp, (one for one in records if one.offset < limits[tp]))
-            for tp, limit in list(open_limits.items()):
-                if await self._consumer.position(tp) >= limit:
-                    self._consumer.seek(tp, limit)
-                    self._waiting[tp].end = limit
-                    del open_limits[tp]
-        if not open_limits:
-            await self._flush()
+            for tp in list(unread):
+                if await self._consumer.position(tp) >= limits[tp]:
+                    self._consumer.seek(tp, limits[tp])
+                    self._waiting[tp].end = limits[tp]
+                    unread.remove(tp)
+        await self._flush()
         self._consumer.resume(*others)
+        return True
 
     async def _poll(self) -> None:
         """Read once; what is no row is done with at once."""
@@ -237,14 +244,16 @@ class TimelineSink:
         if moved:
             async with self._moved:
                 self._moved.notify_all()
-        if self._drains and not found:
-            self._waits_since = 0.0
+        if self._drains and not found and self._waits_since is not None:
+            self._waits_since = -inf  # somebody waits, and nothing more is on its way
 
     def _take(self, tp: TopicPartition, records: Iterable[ConsumerRecord]) -> None:
-        shape, waiting = self._shapes[tp], self._waiting[tp]
+        decode, waiting = self._shapes[tp].decode, self._waiting[tp]
+        lines, offsets = waiting.lines, waiting.offsets
         for record in records:
+            value = record.value or b""
             try:
-                line = shape.decode(record.value or b"")
+                line = decode(value)
             except UnreadableRecord as error:
                 raise UnreadableRecord(
                     f"{tp.topic}/{tp.partition} offset {record.offset}: {error}"
@@ -252,8 +261,11 @@ class TimelineSink:
             if isinstance(line, ClockLine):
                 self._clocks[tp] = to_instant(line.at)
             else:
-                waiting.add(line, record.offset, record.value)
-        if waiting.lines and self._waits_since is None:
+                lines.append(line)
+                offsets.append(record.offset)
+                waiting.bytes += len(value)
+                waiting.checksum = crc32(value, waiting.checksum)
+        if lines and self._waits_since is None:
             self._waits_since = asyncio.get_running_loop().time()
 
     def _due(self) -> bool:

@@ -270,6 +270,8 @@ async def test_a_sink_can_be_stopped_while_the_database_is_away(
     await asyncio.wait_for(away.failed_twice.wait(), 30)
     await asyncio.wait_for(sink.stop(), 10)
     await task
+    hasty = TimelineSink(shop, client)
+    await asyncio.gather(hasty.run(), hasty.stop())
     assert client.query(TOTALS).first_row == (0, 0, None)
     again = TimelineSink(shop, client)
     async with running(again):
