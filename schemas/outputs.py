@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from schemas.records import AddressState
 from schemas.values import (
     Channel,
     EventId,
@@ -149,6 +148,20 @@ class TimelineEntry(Record, frozen=True, kw_only=True, tag="timeline-entry"):
     currency: str | None
 
 
+class ConsentDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When an address was granted, denied or asked (double opt-in) on a channel, and how.
+
+    granted_at, denied_at: when it happened, as the newest word of its kind says.
+    """
+
+    granted_at: Timestamp | None = None
+    denied_at: Timestamp | None = None
+    pending_at: Timestamp | None = None
+    method: str | None = None
+    source: str | None = None
+    soft_bounces: int = 0
+
+
 class ConsentStated(Record, frozen=True, kw_only=True, tag="consent-stated"):
     """What an address may receive on each channel: the newest word (topic `consent`, compacted).
 
@@ -160,7 +173,7 @@ class ConsentStated(Record, frozen=True, kw_only=True, tag="consent-stated"):
     address: str
     channels: dict[str, Literal["granted", "denied", "pending", "never"]]
     suppressed: dict[str, tuple[str, ...]]
-    details: dict[str, AddressState]
+    details: dict[str, ConsentDetail]
     decided_at: Timestamp
     cause: str
 

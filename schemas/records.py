@@ -1,7 +1,7 @@
 """What the inner topics carry. Every record is one of `Passed`, `Late`, `Clock` around a body.
 
-identity-requests (key: identifier)  <- ingest (Passed), identity (Late, lag 1), profile (Late, lag 2)
-profile-updates   (key: profile id)  <- identity (Passed), profile (Late, lag 1)
+identity-requests, key: identifier   <- ingest (Passed), identity (Late, lag 1), profile (lag 2)
+profile-updates, key: profile id     <- identity (Passed), profile (Late, lag 1)
 """
 
 from typing import Any, TypeAlias
@@ -208,7 +208,7 @@ class Passed(Inner, frozen=True, tag="passed"):
 
 
 class Late(Inner, frozen=True, tag="late"):
-    """To the same stage (lag 1) or the stage before (lag 2), sent in the round that ended at `after`.
+    """To the same stage (lag 1) or the stage before (lag 2), from the round that ended at `after`.
 
     Applied first in the round `lag` boundaries later, whenever it arrives.
     """

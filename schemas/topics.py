@@ -39,7 +39,7 @@ STORE_EVENTS = Topic(
     name="store-events",
     key="any",
     value="store event (JSON), tick, definitions",
-    writers=("store", "collector", "ticker", "definitions"),
+    writers=("store", "senders", "ticker", "definitions"),
     readers=("ingest",),
     public=True,
     timestamp="log-append",
@@ -47,7 +47,10 @@ STORE_EVENTS = Topic(
 STORE_EVENTS_REJECTED = Topic(
     name="store-events-rejected",
     key="as it came",
-    value="the original bytes; reason, field, topic, partition, offset in the headers",
+    value=(
+        "the original bytes; reason, detail, field, position, topic, partition, offset in the "
+        "headers"
+    ),
     writers=("ingest",),
     readers=("store", "operations"),
     public=True,
@@ -138,7 +141,7 @@ TIMELINE = Topic(
 DEAD_LETTERS = Topic(
     name="dead-letters",
     key="as it came",
-    value="the original bytes; reason, station, topic, partition, offset in the headers",
+    value="the whole record; reason, station, topic, partition, offset in the headers",
     writers=("identity", "profile"),
     readers=("operations",),
     public=True,

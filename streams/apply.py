@@ -49,13 +49,13 @@ class Said(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """A record whose step raised, set aside; or (`body` None) a timer that raised."""
+    """A record whose step raised, set aside; or (`value` None) a timer that raised."""
 
     offset: int | None
     key: str
     turn: Turn
     reason: str
-    body: bytes | None
+    value: bytes | None
 
 
 class Slice(NamedTuple):
@@ -232,7 +232,7 @@ def _wake(
 def _step(
     kept: _Kept[RowT], rounds: Rounds, timers: Timers, said: list[Said], failed: list[Failed]
 ) -> DefinitionsPublished | None:
-    (instant, kind, origin), offset, key, raw = rounds.pop()
+    (instant, kind, origin), offset, key, raw, value = rounds.pop()
     body = _decode_body(raw)
     if isinstance(body, DefinitionsPublished):
         return body
@@ -243,7 +243,7 @@ def _step(
             raise
         kept.undo(key)
         turn = (instant, kind, origin)
-        failed.append(Failed(offset, key, turn, _reason(error), bytes(raw)))
+        failed.append(Failed(offset, key, turn, _reason(error), value))
     else:
         _say(said, outputs, instant, kind, origin)
     timers.set(key, kept.wake_at(key))

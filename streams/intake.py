@@ -375,7 +375,7 @@ class RoundIntake(Generic[RowT]):
         return clocks
 
     def _dead_letter(self, failed: Failed) -> Write:
-        """The body whose step raised (nothing, where a timer did) and why, in the headers."""
+        """The record whose step raised (nothing, where a timer did) and why, in the headers."""
         headers = (
             ("station", self.core.stage.encode()),
             ("reason", failed.reason.encode()),
@@ -387,7 +387,7 @@ class RoundIntake(Generic[RowT]):
             DEAD_LETTERS.name,
             self._partition,
             failed.key.encode(),
-            failed.body or b"",
+            failed.value or b"",
             failed.turn[0],
             headers,
         )

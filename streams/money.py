@@ -44,7 +44,7 @@ def _shifted(number: int, places: int) -> tuple[int, int]:
         return number * int(10**places), 0
     if -places > number.bit_length():  # ten to that power is larger by far
         return 0, number
-    return divmod(number, 10**-places)
+    return divmod(number, int(10**-places))
 
 
 def to_money(micros: Micros) -> Money:

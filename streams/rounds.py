@@ -43,12 +43,13 @@ class BrokenPromise(Exception):
 
 
 class WaitingRecord(NamedTuple):
-    """A record that waits for its turn. `body` is decoded when its turn has come."""
+    """A record that waits for its turn; `body`, a part of `value`, is decoded only then."""
 
     turn: Turn
     offset: int
     key: str
-    body: bytes | memoryview
+    body: memoryview
+    value: bytes
 
 
 class _LateMessage(NamedTuple):
@@ -57,7 +58,8 @@ class _LateMessage(NamedTuple):
     origin: Origin
     offset: int
     key: str
-    body: bytes | memoryview
+    body: memoryview
+    value: bytes
 
 
 class Round(NamedTuple):
@@ -91,7 +93,8 @@ class Rounds:
 
     position: as loaded with the rows; what it covers is skipped when it is read again.
     waiting_max, bytes_max, bounds_max: bounds on memory; over one of them the largest turns are
-    forgotten, only smaller ones are applied, and the log is read again from `position.low`.
+    forgotten, only smaller ones are applied, and the log is read again from `position.low`. Late
+    messages need none of their own: who sends them is at most two rounds ahead.
     """
 
     def __init__(
@@ -146,14 +149,14 @@ class Rounds:
         self._next = offset + 1
         self._front = max(self._front, self._next)
         if type(record) is RawPassed:
-            self._read_passed(offset, key, record)
+            self._read_passed(offset, key, record, value)
         elif type(record) is Clock:
             self._read_clock(offset, record)
         else:
             assert type(record) is RawLate
-            self._read_late(offset, key, record)
+            self._read_late(offset, key, record, value)
 
-    def _read_passed(self, offset: int, key: str, record: RawPassed) -> None:
+    def _read_passed(self, offset: int, key: str, record: RawPassed, value: bytes) -> None:
         turn = (record.instant, record.kind, record.origin)
         if turn <= self._turn:
             if offset >= self._known:
@@ -162,20 +165,20 @@ class Rounds:
         if turn >= self._horizon:
             self._forget(offset)
             return
-        body = record.body
-        heapq.heappush(self.waiting, WaitingRecord(turn, offset, key, memoryview(body)))
-        self._bytes += len(memoryview(body))
+        waiting = WaitingRecord(turn, offset, key, memoryview(record.body), value)
+        heapq.heappush(self.waiting, waiting)
+        self._bytes += len(value)
         self._keep(offset)
         if len(self.waiting) > self._waiting_max or self._bytes > self._bytes_max:
             self._forget_largest()
 
-    def _read_late(self, offset: int, key: str, record: RawLate) -> None:
+    def _read_late(self, offset: int, key: str, record: RawLate, value: bytes) -> None:
         after, lag = record.after, record.lag
         place = (self._done[-1], LATE, record.origin)
         if after <= self._done[-lag - 1] or (after <= self._done[-lag] and place <= self._turn):
             return  # applied before
         self._late.append(
-            _LateMessage(after, lag, record.origin, offset, key, memoryview(record.body))
+            _LateMessage(after, lag, record.origin, offset, key, memoryview(record.body), value)
         )
         self._keep(offset)
 
@@ -213,7 +216,7 @@ class Rounds:
             self._forget(record.offset)
         self._horizon = self.waiting[half].turn
         del self.waiting[half:]
-        self._bytes = sum(len(record.body) for record in self.waiting)
+        self._bytes = sum(len(record.value) for record in self.waiting)
 
     # --- running -------------------------------------------------------------------------------
 
@@ -239,9 +242,9 @@ class Rounds:
                 staying.append(message)
                 continue
             turn = (done[-1], LATE, message.origin)
-            item = WaitingRecord(turn, message.offset, message.key, message.body)
+            item = WaitingRecord(turn, message.offset, message.key, message.body, message.value)
             heapq.heappush(self.waiting, item)
-            self._bytes += len(message.body)
+            self._bytes += len(message.value)
         self._late = staying
 
     @property
@@ -258,7 +261,7 @@ class Rounds:
         """Take the record with the smallest turn."""
         record = heapq.heappop(self.waiting)
         self._open.discard(record.offset)
-        self._bytes -= len(record.body)
+        self._bytes -= len(record.value)
         return record
 
     def applied(self, turn: Turn, finished: Instant | None, received_at: Instant = 0) -> Position:

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Final
 
-from schemas.outputs import ConsentStated
+from schemas.outputs import ConsentDetail, ConsentStated
 from schemas.records import AddressState, ConsentChanged
 from schemas.rows import IdentityRow
 from schemas.topics import CONSENT
-from schemas.values import Channel, Identifier, Instant, ProfileId
+from schemas.values import Channel, Identifier, Instant, ProfileId, Timestamp
 from streams.consent.state import NEVER, adds, state_of
 from streams.core import NEXT, Output
 from streams.identity.keys import ADDRESS_KINDS, key_of
@@ -78,7 +78,23 @@ def _stated(row: IdentityRow, cause: str, now: Instant) -> ConsentStated:
         suppressed={
             channel: state.suppressed for channel, state in states.items() if state.suppressed
         },
-        details=states,
+        details={channel: _detail(state) for channel, state in states.items()},
         decided_at=to_timestamp(now),
         cause=cause,
     )
+
+
+def _detail(state: AddressState) -> ConsentDetail:
+    return ConsentDetail(
+        granted_at=_shown(state.granted_occurred_at),
+        denied_at=_shown(state.denied_occurred_at),
+        pending_at=_shown(state.pending_at),
+        method=state.method,
+        source=state.source,
+        soft_bounces=state.soft_bounces,
+    )
+
+
+def _shown(instant: Instant) -> Timestamp | None:
+    """Zero is never."""
+    return to_timestamp(instant) if instant else None

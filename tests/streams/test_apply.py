@@ -164,7 +164,7 @@ def test_a_step_that_raises_leaves_no_trace_but_a_dead_letter() -> None:
     assert headers["reason"].startswith(b"RuntimeError in step:")
     assert (headers["station"], headers["partition"], headers["offset"]) == (b"profile", b"0", b"1")
     assert letter.key == b"i1"
-    assert msgspec.msgpack.decode(letter.value, type=Body).event.metric == "boom"
+    assert msgspec.msgpack.decode(letter.value, type=Passed).body.event.metric == "boom"
     assert not any(b"personal data" in value for value in headers.values())
 
 
