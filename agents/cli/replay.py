@@ -80,12 +80,14 @@ def _until(text: str | None) -> Instant | None:
 
 
 def _complain(outcome: Outcome) -> None:
-    """Say on stderr which lines did not arrive."""
+    """Say on stderr which lines did not arrive, and what failed."""
     for line in outcome.refused[:REFUSED_SHOWN_MAX]:
         sys.stderr.write(f"tillstream: line {line.line}: {line.detail}; it is in rejected.jsonl\n")
     more = len(outcome.refused) - REFUSED_SHOWN_MAX
     if more > 0:
         sys.stderr.write(f"tillstream: and {more:,} lines more\n")
+    if aside := outcome.counts["dead-letters.jsonl"]:
+        sys.stderr.write(f"tillstream: {aside:,} records failed: see dead-letters.jsonl\n")
 
 
 def _show(printer: Printer, outcome: Outcome) -> None:
