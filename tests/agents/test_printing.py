@@ -45,7 +45,8 @@ def test_json_is_one_document_and_nothing_else() -> None:
 
 
 def test_numbers_as_people_read_them() -> None:
-    assert [shown(value) for value in (None, True, 1_000, 0.5, "x")] == ["", "yes", "1,000", "0.50", "x"]  # fmt: skip
+    texts = [shown(value) for value in (None, True, 1_000, 0.5, "x")]
+    assert texts == ["", "yes", "1,000", "0.50", "x"]
 
 
 def test_a_bar_is_never_longer_than_its_width_and_never_nothing() -> None:
