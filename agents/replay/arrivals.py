@@ -25,11 +25,27 @@ NO_ARRIVAL = "no-arrival"
 BAD_RECEIVED_AT = "bad-received-at"
 
 
-class _Times(msgspec.Struct):
-    """What a line says about its arrival; all else is ingest's business."""
+_ABSENT: Final = msgspec.Raw()
 
-    time: msgspec.Raw = msgspec.Raw()
-    received_at: msgspec.Raw = msgspec.Raw()
+
+class _Times(msgspec.Struct):
+    """What a line says about its arrival, whatever its shape; all else is ingest's business."""
+
+    received_at: msgspec.Raw = _ABSENT
+    time: msgspec.Raw = _ABSENT
+    timestamp: msgspec.Raw = _ABSENT
+    original_timestamp: msgspec.Raw = msgspec.field(default=_ABSENT, name="originalTimestamp")
+    data: msgspec.Raw = _ABSENT
+
+
+class _Attributes(msgspec.Struct):
+    time: msgspec.Raw = _ABSENT
+
+
+class _Data(msgspec.Struct):
+    """The body of Klaviyo's Events API keeps its time further down."""
+
+    attributes: _Attributes
 
 
 class Refused(Exception):
@@ -121,12 +137,25 @@ def arrival_of(line: bytes) -> Instant | None:
             return _instant(times.received_at)
         except ValueError as error:
             raise Refused(BAD_RECEIVED_AT, f"`received_at` {error}", "$.received_at") from error
-    if not _is_said(times.time):
+    time = _time_in(times)
+    if time is None:
         raise Refused(NO_ARRIVAL, "has neither `received_at` nor `time`", None)
     try:
-        return _instant(times.time)
+        return _instant(time)
     except ValueError:
         return None
+
+
+def _time_in(times: _Times) -> msgspec.Raw | None:
+    """The time of an event in the store's own shape, in Segment's or in Klaviyo's."""
+    for said in (times.time, times.timestamp, times.original_timestamp):
+        if _is_said(said):
+            return said
+    try:
+        said = _read_data(times.data).attributes.time
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return said if _is_said(said) else None
 
 
 def instant_said(claimed: str | float) -> Instant:
@@ -159,4 +188,5 @@ def _instant(raw: msgspec.Raw) -> Instant:
 
 
 _read_times = msgspec.json.Decoder(_Times).decode
+_read_data = msgspec.json.Decoder(_Data).decode
 _read_claim = msgspec.json.Decoder(str | int | float).decode

@@ -5,6 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agents.replay.arrivals import arrival_of
+from streams.instants import to_instant
 from tests.agents.replay.doing import DEFINITIONS, SUBSCRIBED, Door, definitions_in, event
 
 CART = event("Started Checkout", "2026-03-01T10:00:00.500Z", id="c-1")
@@ -78,6 +80,21 @@ def test_a_line_that_does_not_say_when_it_arrives_is_refused_and_said(door: Door
     assert (refused["line"], refused["reason"]) == (1, "no-arrival")
     assert "line 1: has neither `received_at` nor `time`" in door.complained
     assert files["profiles"][0]["events"] == ["c-1"], "nothing else is lost"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"time": "2026-03-01T10:00:00Z", "received_at": null}',
+        b'{"type": "track", "timestamp": "2026-03-01T10:00:00Z"}',
+        b'{"type": "track", "originalTimestamp": "2026-03-01T10:00:00Z"}',
+        b'{"data": {"type": "event", "attributes": {"time": "2026-03-01T10:00:00Z"}}}',
+        b'{"time": "2026-03-04T10:00:00Z", "received_at": 1772359200}',
+        b'{"time": 1772359200000}',
+    ],
+)
+def test_every_shape_says_when_it_happened(line: bytes) -> None:
+    assert arrival_of(line) == to_instant("2026-03-01T10:00:00Z")
 
 
 def test_a_line_that_is_no_event_arrives_with_the_line_before_or_the_first(door: Door) -> None:
