@@ -15,8 +15,9 @@ from streams.ingest import fields
 from streams.ingest.control import HEADER, read_control
 from streams.ingest.identifiers import KINDS, Refusal, normalised, strength_order
 from streams.ingest.rejection import Reason, Rejection
+from streams.ingest.sent import UNKNOWN, Sent, SentProfile, kept_unknown, place_of
 from streams.ingest.settings import IngestSettings, settings_of
-from streams.ingest.store_json import UNKNOWN, Sent, SentProfile, decode, kept_unknown
+from streams.ingest.shapes import decode
 from streams.ingest.trouble import fields_out_of_range, number_out_of_range, utf8_checked
 from streams.intake import LogRecord, Tick
 
@@ -90,6 +91,19 @@ def read_event(
         detail = f"has {len(value):,} bytes, at most {EVENT_BYTES_MAX:,}"
         raise Rejection(Reason.TOO_LARGE, detail, position=EVENT_BYTES_MAX)
     sent = decode(value)
+    try:
+        return _checked(sent, value, received_at, settings, ids)
+    except Rejection as rejection:
+        raise rejection.at(lambda field: place_of(field, sent.places())) from None
+
+
+def _checked(
+    sent: Sent, value: bytes, received_at: Instant, settings: IngestSettings, ids: Ids
+) -> Event:
+    """The event that was sent, field by field checked and normalised.
+
+    Raises: Rejection, with the field as it is called in our own shape.
+    """
     event, profile = sent.event, sent.event.profile
     store = fields.store_of(event.store, settings.bound_store)
     metric = fields.metric_of(event.metric)

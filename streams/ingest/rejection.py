@@ -1,6 +1,10 @@
 """Why a record of `store-events` is no event. docs/bad-input.md shows an input for every reason."""
 
+from collections.abc import Callable
 from enum import Enum, unique
+from typing import Self
+
+import msgspec
 
 from schemas.events import RejectedEvent
 
@@ -45,3 +49,9 @@ class Rejection(Exception):
         self.record = RejectedEvent(
             reason=reason.value, detail=detail, field=field, position=position
         )
+
+    def at(self, place: Callable[[str], str]) -> Self:
+        """The same, with the field named as it is where it was sent."""
+        if self.record.field is not None:
+            self.record = msgspec.structs.replace(self.record, field=place(self.record.field))
+        return self
