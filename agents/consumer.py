@@ -66,6 +66,7 @@ class BatchConsumer(driver.Consumer):
     def _reset_state(self) -> None:
         super()._reset_state()
         self._sought: dict[int, int] = {}
+        self._fetching = asyncio.Lock()
 
     def _new_consumer_thread(self) -> Any:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
@@ -77,6 +78,7 @@ class BatchConsumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         await self.station.leave()
+        self._sought.clear()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
@@ -84,7 +86,12 @@ class BatchConsumer(driver.Consumer):
 
         A partition that stays keeps its producer and rows: had another worker had it meanwhile,
         the next transaction is fenced.
+
+        A fetch that the rebalance overtook ends first: its records are dropped, and recovery seeks
+        afterwards. Were it to end after recovery's seek, rows would be missing.
         """
+        async with self._fetching:
+            pass
         ours = self._inputs(assigned)
         gone = self.table.rows.partitions.keys() - ours
         await self.station.transactions.release(gone)
@@ -154,14 +161,15 @@ class BatchConsumer(driver.Consumer):
                 while self._sought:
                     partition, offset = self._sought.popitem()
                     await self._go_to(TP(self.input_topic, partition), offset)
-                generation = self.app.consumer_generation_id
-                records, active = await self._wait_next_records(POLL_SECONDS)
-                if records is None or self.should_stop:
-                    continue
                 if not self.flow_active:
-                    if records:
-                        await self.perform_seek()
-                    continue
+                    await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
+                async with self._fetching:
+                    if not self.flow_active:
+                        continue
+                    generation = self.app.consumer_generation_id
+                    records, active = await self._wait_next_records(POLL_SECONDS)
+                if records is None or self.should_stop or not self.flow_active:
+                    continue  # what a rebalance overtook is read again: recovery seeks all anew
                 await self._deliver(records, active, generation)
                 await self._end_recovery()
         except self.consumer_stopped_errors:
