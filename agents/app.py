@@ -68,6 +68,12 @@ class StageApp:
         assert isinstance(consumer, BatchConsumer)
         consumer.seek_again(partition, offset)
 
+    @property
+    def is_ready(self) -> bool:
+        """Its partitions are assigned and recovered."""
+        tables: Any = self.app.tables
+        return bool(tables.recovery.completed.is_set() and not self.app.rebalancing)
+
     async def run(self, stream: Any) -> None:
         """Hand every batch of the stream to the station.
 

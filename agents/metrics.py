@@ -36,6 +36,24 @@ CLOCK = Gauge(
     ["station", "partition"],
     registry=REGISTRY,
 )
+FRESHNESS = Gauge(
+    "tillstream_station_freshness_seconds",
+    "Wall clock minus clock, by partition: how far time in the log lags behind (live namespaces).",
+    ["station", "partition"],
+    registry=REGISTRY,
+)
+WAITING = Gauge(
+    "tillstream_station_waiting_records",
+    "Records that are read and wait for their turn, by partition.",
+    ["station", "partition"],
+    registry=REGISTRY,
+)
+DISBELIEVED = Gauge(
+    "tillstream_station_disbelieved_ticks",
+    "Ticks too far from the worker's watch: somebody's clock was set, and time is held.",
+    ["station", "partition"],
+    registry=REGISTRY,
+)
 
 
 class Metrics:

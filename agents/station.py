@@ -57,7 +57,7 @@ class Read(NamedTuple):
 class Seat:
     """One partition of a stage.
 
-    low: the lowest offset still needed, once a transaction has said so.
+    low: the lowest offset still needed, once a transaction has said so. steps: applied since here.
     follows: where reading begins; a batch that does not continue from what was read is dropped.
     seek: asks for the log to be read again from an offset.
     """
@@ -73,7 +73,7 @@ class Seat:
         seek: Callable[[int], None],
         metrics: Metrics,
     ) -> None:
-        self.partition, self.intake, self.low = partition, intake, 0
+        self.partition, self.intake, self.low, self.steps = partition, intake, 0, 0
         self._rows, self._transactions, self._seek = rows, transactions, seek
         self._metrics = metrics
         self._queue: asyncio.Queue[Read | None] = asyncio.Queue(QUEUED_BATCHES_MAX)
@@ -107,6 +107,7 @@ class Seat:
             await self._transactions.write(self.partition, work)
             self._rows.update(work.rows)
             self.low = work.low
+            self.steps += work.steps
             self._metrics.worked(self.partition, work)
             self._failures = self._failures + work.failures if work.failures else 0
             if self._failures >= FAILURES_IN_A_ROW_MAX:
@@ -223,6 +224,6 @@ class Station:
         """partition -> what may be acknowledged: the lowest offset still needed."""
         return {partition: seat.low for partition, seat in self._seats.items() if seat.low}
 
-    def intakes(self) -> Mapping[int, Intake]:
-        """partition -> its intake, for figures."""
-        return {partition: seat.intake for partition, seat in self._seats.items()}
+    def seats(self) -> Mapping[int, Seat]:
+        """partition -> its seat, for figures."""
+        return self._seats

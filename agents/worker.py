@@ -1,4 +1,4 @@
-"""A worker process: the three stages under one Faust worker, and a ticker unless time is simulated.
+"""A worker process: the three stages under one Faust worker, its health, and a ticker if live.
 
 `python -m agents.worker`. It ends by SIGTERM or SIGINT, after its running transactions; a failed or
 fenced station ends it at once with an exit code of its own (agents/station.py,
@@ -14,6 +14,7 @@ from typing import NoReturn
 import faust
 import mode
 
+from agents.health import Health
 from agents.identity import identity_app
 from agents.ingest import ingest_app
 from agents.logs import configure
@@ -53,7 +54,7 @@ def run(settings: Settings, *, simulated: bool) -> NoReturn:
     ids = Ids(settings.secret_bytes)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    services = [] if simulated else [_Ticking(Ticker(settings))]
+    services: list[mode.Service] = [] if simulated else [_Ticking(Ticker(settings))]
     if not simulated:
         loop.run_until_complete(expect_live(settings))
     stages = [
@@ -62,6 +63,7 @@ def run(settings: Settings, *, simulated: bool) -> NoReturn:
         profile_app(settings, ids),
     ]
     apps = [stage.app for stage in stages]
+    services.append(Health(settings, stages, simulated=simulated))
     worker = faust.Worker(*apps, *services, loop=loop, loglevel="warn", override_logging=False)
     worker.execute_from_commandline()
 

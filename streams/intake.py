@@ -172,6 +172,7 @@ class PassIntake:
         self._partitions = position.partitions
         self._received_at, self._next = position.received_at, position.offset
         self._read: deque[LogRecord] = deque()
+        self.clock: Instant = 0
         self.disbelieved = 0
 
     def read(self, records: Iterable[LogRecord]) -> None:
@@ -195,7 +196,7 @@ class PassIntake:
                 writes.append(self._pass_on(key, EventArrived(event), origin, None))
             elif isinstance(said, Tick):
                 if self._believes(at):
-                    clock = at - 1
+                    clock = self.clock = at - 1
                     writes.extend(self._clocks(clock))
                 else:
                     self.disbelieved += 1

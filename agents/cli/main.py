@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "profile": "show one person: traits, consent, segments, timeline",
     "explain": "why a send was made, or not",
     "report": "attribution, funnels, totals",
+    "status": "how the path stands: rates, lag, clocks and who holds them back",
     "worker": "run a worker process",
 }
 """command -> what it does. Its module is agents/cli/<command>.py."""

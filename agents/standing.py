@@ -1,0 +1,141 @@
+"""How the path stands: what its workers say of themselves, what the broker knows of its topics."""
+
+import asyncio
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from agents.embedded.process import ProcessId
+from agents.health import WorkerAddress, WorkerStatus, run_folder
+from agents.settings import Settings
+from agents.topics import topic_name
+from schemas.topics import DEAD_LETTERS, STORE_EVENTS_REJECTED
+from schemas.values import Instant, Stage
+from streams.intake import INPUTS
+
+ANSWER_SECONDS_MAX = 2.0
+SAMPLE_SECONDS = 1.0
+_addresses = msgspec.json.Decoder(WorkerAddress)
+_statuses = msgspec.json.Decoder(WorkerStatus)
+
+
+class StageStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage over all workers.
+
+    lag: records after what was acknowledged (transaction markers and clocks count).
+    clock: the least of its partitions, None before the first round; held_back_by: by whom.
+    """
+
+    stage: Stage
+    partitions: int
+    steps_per_second: float
+    lag: int
+    clock: Instant | None
+    held_back_by: str | None
+    waiting: int
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole path. set_aside: topic -> records that were rejected or failed."""
+
+    workers: list[WorkerStatus]
+    stages: list[StageStanding]
+    set_aside: dict[str, int]
+
+
+def workers_here(settings: Settings) -> list[WorkerStatus]:
+    """What the workers of this machine say now; one that does not answer is left out."""
+    found = []
+    for file in sorted(run_folder(settings).glob("worker-*.json")):
+        address = _addresses.decode(file.read_bytes())
+        if ProcessId.of(address.pid) is None:
+            continue
+        url = f"http://127.0.0.1:{address.port}/status"
+        try:
+            with urllib.request.urlopen(url, timeout=ANSWER_SECONDS_MAX) as answer:
+                found.append(_statuses.decode(answer.read()))
+        except OSError:
+            continue
+    return found
+
+
+async def standing(settings: Settings) -> Standing:
+    """Look twice, `SAMPLE_SECONDS` apart, so that there are rates."""
+    before = workers_here(settings)
+    began = time.monotonic()
+    lags, set_aside = await _from_the_broker(settings)
+    await asyncio.sleep(max(0.0, SAMPLE_SECONDS - (time.monotonic() - began)))
+    took = time.monotonic() - began
+    after = workers_here(settings)
+    stages = [stage_standing(stage, before, after, took, lags[stage]) for stage in INPUTS]
+    return Standing(workers=after, stages=stages, set_aside=set_aside)
+
+
+def stage_standing(
+    stage: Stage,
+    before: Sequence[WorkerStatus],
+    after: Sequence[WorkerStatus],
+    seconds: float,
+    lag: int,
+) -> StageStanding:
+    """Put the partitions of one stage together."""
+    mine = [one for worker in after for one in worker.partitions if one.stage == stage]
+    steps = {
+        (worker.pid, one.partition): one.steps
+        for worker in before
+        for one in worker.partitions
+        if one.stage == stage
+    }
+    done = sum(
+        one.steps - steps.get((worker.pid, one.partition), 0)
+        for worker in after
+        for one in worker.partitions
+        if one.stage == stage
+    )
+    last = min(mine, key=lambda one: one.clock, default=None)
+    return StageStanding(
+        stage=stage,
+        partitions=len(mine),
+        steps_per_second=round(done / seconds, 1),
+        lag=lag,
+        clock=None if last is None or not last.clock else last.clock,
+        held_back_by=None if last is None else last.held_back_by,
+        waiting=sum(one.waiting for one in mine),
+    )
+
+
+async def _from_the_broker(settings: Settings) -> tuple[Mapping[Stage, int], dict[str, int]]:
+    """(stage -> lag, topic -> how many records were set aside)."""
+    reader = AIOKafkaConsumer(**settings.kafka_clients())
+    admin = AIOKafkaAdminClient(**settings.kafka_clients())
+    await reader.start()
+    await admin.start()
+    try:
+        lags: dict[Stage, int] = {}
+        for stage, topic in INPUTS.items():
+            places = _places(settings, topic.name)
+            ends = await reader.end_offsets(places)
+            done = await admin.list_consumer_group_offsets(topic_name(settings, stage))
+            lags[stage] = sum(
+                end - max(0, done[place].offset if place in done else 0)
+                for place, end in ends.items()
+            )
+        set_aside = {}
+        for topic in (STORE_EVENTS_REJECTED, DEAD_LETTERS):
+            places = _places(settings, topic.name)
+            first = await reader.beginning_offsets(places)
+            ends = await reader.end_offsets(places)
+            set_aside[topic.name] = sum(ends[place] - first[place] for place in places)
+    finally:
+        await admin.close()
+        await reader.stop()
+    return lags, set_aside
+
+
+def _places(settings: Settings, topic: str) -> list[TopicPartition]:
+    name = topic_name(settings, topic)
+    return [TopicPartition(name, partition) for partition in range(settings.partitions)]

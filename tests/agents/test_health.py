@@ -1,0 +1,106 @@
+"""What a worker says of itself, and how the answers of several are put together."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from agents.health import Health, PartitionStatus, WorkerAddress, WorkerStatus, run_folder
+from agents.settings import Settings
+from agents.standing import stage_standing, workers_here
+from schemas.rows import Position
+from streams.intake import PassIntake, RoundIntake
+from tests.streams.toy import ToyProfile, ToyReader
+
+
+class Stage:
+    """As much of a stage as its health asks for."""
+
+    def __init__(self, stage: str, intake: Any, *, is_ready: bool = True) -> None:
+        self.stage, self.is_ready = stage, is_ready
+        seat = SimpleNamespace(intake=intake, steps=7)
+        self.station = SimpleNamespace(seats=lambda: {1: seat})
+
+
+def profile_intake(clock: int) -> Any:
+    position = Position(done=(0, 0, clock), partitions=2)
+    return RoundIntake(ToyProfile(), 1, position, {}.get)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def answering(tmp_path: Path) -> AsyncIterator[tuple[Settings, list[Stage], Health]]:
+    settings = Settings(data=tmp_path)
+    stages = [Stage("ingest", PassIntake(ToyReader(), 1, Position(partitions=2)))]
+    health = Health(settings, stages, simulated=False)  # type: ignore[arg-type]
+    await health.on_start()
+    yield settings, stages, health
+    await health.on_stop()
+
+
+async def ask(settings: Settings, path: str) -> tuple[int, str]:
+    (file,) = run_folder(settings).glob("*.json")
+    address = msgspec.json.decode(file.read_bytes(), type=WorkerAddress)
+    assert address.pid == os.getpid()
+    url = f"http://127.0.0.1:{address.port}{path}"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_a_worker_answers_probes_and_prometheus(answering: Any) -> None:
+    settings, stages, _ = answering
+    assert await ask(settings, "/healthz") == (200, "ok\n")
+    assert await ask(settings, "/readyz") == (200, "ready\n")
+    code, text = await ask(settings, "/metrics")
+    assert code == 200
+    assert 'tillstream_station_waiting_records{partition="1",station="ingest"} 0.0' in text
+    stages[0].is_ready = False
+    assert await ask(settings, "/readyz") == (503, "ingest recovers\n")
+
+
+async def test_a_clock_that_stands_still_is_not_silent(answering: Any) -> None:
+    settings, stages, _ = answering
+    stages.append(Stage("profile", profile_intake(clock=1_000)))
+    code, text = await ask(settings, "/readyz")
+    assert code == 503
+    assert text == "profile/1 stands still, held back by identity/0\n"
+    _, text = await ask(settings, "/metrics")
+    assert 'tillstream_station_freshness_seconds{partition="1",station="profile"}' in text
+
+
+async def test_a_worker_that_is_gone_is_not_counted(answering: Any) -> None:
+    settings, *_ = answering
+    gone = WorkerAddress(pid=2**22 + 1, port=1)
+    (run_folder(settings) / "worker-gone.json").write_bytes(msgspec.json.encode(gone))
+    files = sorted(file.name for file in run_folder(settings).iterdir())
+    assert files == sorted([f"worker-{os.getpid()}.json", "worker-gone.json"])
+
+
+def test_without_workers_nobody_answers(tmp_path: Path) -> None:
+    assert workers_here(Settings(data=tmp_path)) == []
+
+
+def status(pid: int, partition: int, *, clock: int, steps: int) -> WorkerStatus:
+    one = PartitionStatus(
+        stage="profile",
+        partition=partition,
+        clock=clock,
+        held_back_by="identity/1",
+        waiting=3,
+        disbelieved=0,
+        steps=steps,
+    )
+    return WorkerStatus(pid=pid, now=0, ready=True, why_not=[], partitions=[one])
+
+
+def test_a_stage_has_the_least_clock_and_all_the_work_of_its_workers() -> None:
+    before = [status(1, 0, clock=50, steps=100)]
+    after = [status(1, 0, clock=90, steps=150), status(2, 1, clock=70, steps=30)]
+    found = stage_standing("profile", before, after, 2.0, lag=11)
+    assert (found.partitions, found.clock, found.waiting, found.lag) == (2, 70, 6, 11)
+    assert found.held_back_by == "identity/1"
+    assert found.steps_per_second == 40.0
