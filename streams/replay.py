@@ -24,6 +24,7 @@ from streams.intake import (
     Write,
     is_row_of_a_key,
 )
+from streams.rounds import WAITING_MAX
 
 STAGES: tuple[Stage, ...] = ("ingest", "identity", "profile")
 _INNER = {IDENTITY_REQUESTS.name, PROFILE_UPDATES.name}
@@ -97,6 +98,7 @@ class Replay:
     reader:     makes the reader of a partition of `store-events`.
     identity, profile: the cores, with no definitions adopted.
     believes:   whether ingest of partition 0, which makes the boundaries, believed a tick.
+    waiting_max: records that a partition keeps waiting; over that it reads the log again.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Replay:
         identity: Core[Any],
         profile: Core[Any],
         believes: Callable[[Instant], bool] = _always,
+        waiting_max: int = WAITING_MAX,
     ) -> None:
         self.partitions = partitions
         self._logs: dict[tuple[str, int], _Log] = defaultdict(_Log)
@@ -122,7 +125,9 @@ class Replay:
                     intake = PassIntake(reader(), partition, position, believes=ticks)
                 else:
                     core = identity if stage == "identity" else profile
-                    intake = RoundIntake(core, partition, position, rows.get)
+                    intake = RoundIntake(
+                        core, partition, position, rows.get, waiting_max=waiting_max
+                    )
                 log = self._logs[INPUTS[stage].name, partition]
                 self._seats[stage, partition] = _Seat(intake, log, rows)
 
