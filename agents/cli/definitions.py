@@ -1,17 +1,142 @@
-"""`tillstream definitions check DIR`: every error at once, with file and line."""
+"""`tillstream definitions check|apply DIR`: every error at once; published, where there is none."""
 
 import argparse
+import asyncio
+import getpass
+import sys
 from pathlib import Path
 
-from agents.definitions import check
+import msgspec
+
+from agents.cli.failures import CommandFailed
+from agents.cli.printing import Printer, json_argument, printer_for
+from agents.definitions import check, load
+from agents.definitions_log import (
+    DefinitionsRefused,
+    Place,
+    Prepared,
+    counting_from_now,
+    had_events,
+    in_force,
+    prepare,
+    publish,
+)
+from agents.live.asking import NotReached, reached
 from agents.settings import Settings
+from schemas.topics import INGEST_ROWS, STORE_EVENTS, TIMELINE
+from schemas.values import StoreId
+
+AUTHOR_CHARACTERS_MAX = 100
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What `apply` did. not_filled: segments that know nothing of the events before."""
+
+    store: StoreId
+    version: str
+    author: str
+    was: str | None
+    published: bool
+    definitions: dict[str, int]
+    places: list[tuple[int, int]]
+    not_filled: list[str]
+    warnings: list[str]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     checking = actions.add_parser("check", help="print every error of a folder")
     checking.add_argument("folder", type=Path, metavar="DIR")
+    json_argument(checking)
+    applying = actions.add_parser("apply", help="check a folder, then put it in force")
+    applying.add_argument("folder", type=Path, metavar="DIR")
+    applying.add_argument("--author", metavar="NAME", help="who says so (default: your login)")
+    applying.add_argument(
+        "--again", action="store_true", help="publish also what is in force already"
+    )
+    json_argument(applying)
 
 
-def run(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG001
-    return check(options.folder)
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Returns: 1 where the definitions have errors."""
+    printer = printer_for(options)
+    if options.action == "check":
+        return _check(options.folder, printer)
+    try:
+        prepared = prepare(options.folder, _author(options.author))
+    except DefinitionsRefused as refused:
+        printer.data({"published": False, "errors": [str(one) for one in refused.problems]})
+        sys.stderr.write(f"tillstream: {refused}\n")
+        return 1
+    try:
+        applied = asyncio.run(_apply(settings, prepared, again=options.again))
+    except NotReached as error:
+        raise CommandFailed(str(error)) from error
+    printer.data(applied)
+    _show(printer, applied)
+    return 0
+
+
+def _check(folder: Path, printer: Printer) -> int:
+    if not printer.as_json:
+        return check(folder)
+    loaded = load(folder)
+    printer.data({"definitions": len(loaded.documents), "problems": list(loaded.problems)})
+    return 1 if loaded.errors else 0
+
+
+def _author(asked: str | None) -> str:
+    """Who publishes: as it was said, else the login."""
+    if asked is not None:
+        return asked.strip()[:AUTHOR_CHARACTERS_MAX]
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+async def _apply(settings: Settings, prepared: Prepared, *, again: bool) -> Applied:
+    published = prepared.published
+    async with reached(settings, STORE_EVENTS, INGEST_ROWS, TIMELINE) as there:
+        before = (await in_force(there)).get(published.store)
+        same = before is not None and before.version == published.version
+        places: list[Place] = []
+        if again or not same:
+            places = await publish(there, published)
+        unfilled: list[str] = []
+        if not same and await had_events(there):
+            unfilled = counting_from_now(before, prepared.program)
+    return Applied(
+        store=published.store,
+        version=published.version,
+        author=published.author,
+        was=None if before is None else before.version,
+        published=bool(places),
+        definitions=prepared.counts,
+        places=[(place.partition, place.offset) for place in places],
+        not_filled=unfilled,
+        warnings=[str(warning) for warning in prepared.warnings],
+    )
+
+
+def _show(printer: Printer, applied: Applied) -> None:
+    for warning in applied.warnings:
+        printer.line(warning)
+    counts = ", ".join(f"{count} {kind}" for kind, count in applied.definitions.items())
+    if not applied.published:
+        printer.line(
+            f"version {applied.version} of store {applied.store} is in force already ({counts}); "
+            "nothing was published"
+        )
+        return
+    was = f", in the place of {applied.was}" if applied.was else ""
+    printer.line(f"store {applied.store}: version {applied.version}{was} ({counts})")
+    printer.line(
+        f"published into all {len(applied.places)} partitions of store-events at once; it holds "
+        "for what is received from now on"
+    )
+    if applied.not_filled:
+        printer.line(
+            f"count from now on: {', '.join(applied.not_filled)}. What happened before is not "
+            "filled in yet (back-fill is not there yet), and who does nothing enters no new segment"
+        )

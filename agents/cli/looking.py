@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
 from clickhouse_connect.driver.client import Client
 
@@ -17,6 +18,7 @@ from agents.cli.failures import CommandFailed
 from agents.clickhouse import ClickHouseFailed, open_client
 from agents.demo.place import demo_settings
 from agents.embedded.kafka import EmbeddedKafka
+from agents.live.place import database_address
 from agents.settings import PREFIX, Settings
 
 DATABASE_FOLDER = "clickhouse"
@@ -43,14 +45,15 @@ def looked_at(options: argparse.Namespace, settings: Settings) -> Settings:
 
 @contextmanager
 def database(settings: Settings) -> Iterator[Client]:
-    """The timeline.
+    """The timeline; while `up` runs, through the gateway of the process that owns it.
 
     Raises: CommandFailed.
     """
+    settings = replace(settings, clickhouse=database_address(settings) or settings.clickhouse)
     if settings.clickhouse is None and not (settings.data / DATABASE_FOLDER).exists():
         raise CommandFailed(
-            f"there is no timeline below {settings.data} yet: run `tillstream demo`, or name a "
-            f"server with {PREFIX}CLICKHOUSE"
+            f"there is no timeline below {settings.data} yet: run `tillstream up` or `tillstream "
+            f"demo`, or name a server with {PREFIX}CLICKHOUSE"
         )
     try:
         client = open_client(settings)

@@ -16,6 +16,9 @@ from agents.logs import configure
 from agents.settings import Settings, SettingsError
 
 COMMANDS: Mapping[str, str] = {
+    "up": "the live pipeline: broker, database, workers, timeline",
+    "events": "push events; tail a topic; find what became of an event",
+    "reset": "delete what the namespace holds",
     "demo": "a year of a real shop's orders through the whole path",
     "replay": "the whole path in memory: events in, files out; or a recorded log, compared",
     "definitions": "check definitions; publish them",

@@ -1,0 +1,160 @@
+"""Definitions of a folder -> `store-events`: in force from one place in the order of time.
+
+In: a folder, checked as `definitions check` does. Out: one record in every partition, in one
+transaction, so that no partition ever has another version than the others.
+"""
+
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from agents.changelog import read_rows
+from agents.definitions import Loaded, Problem, load
+from agents.settings import Settings
+from agents.topics import topic_name
+from schemas.records import DefinitionsPublished
+from schemas.topics import INGEST_ROWS, STORE_EVENTS, TIMELINE
+from schemas.values import StoreId
+from streams.attribution.rules import UnknownModel, rules_of
+from streams.definitions.parse import kind_of, parse
+from streams.definitions.problems import DefinitionsError
+from streams.definitions.program import Program, compile_program
+from streams.ingest.control import definitions
+from streams.ingest.read import EVENT_BYTES_MAX
+from streams.intake import adopted_in
+
+TRANSACTIONAL_ID = "definitions"
+TRANSACTION_TIMEOUT_MS = 10_000
+REQUEST_BYTES_MAX = 8 << 20
+
+
+class DefinitionsRefused(Exception):
+    """Definitions that must not be published. problems: every reason, a line each."""
+
+    def __init__(self, folder: Path, problems: list[Problem]) -> None:
+        self.problems = problems
+        count = len(problems)
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(
+            f"the definitions in {folder} have {count} error{'s' * (count > 1)}; nothing was "
+            f"published:\n{lines}"
+        )
+
+
+class Prepared(NamedTuple):
+    """What is to be published. counts: definitions by kind."""
+
+    published: DefinitionsPublished
+    program: Program
+    counts: dict[str, int]
+    warnings: list[Problem]
+
+
+class Place(NamedTuple):
+    """Where a copy stands."""
+
+    partition: int
+    offset: int
+
+
+def version_of(documents: tuple[dict[str, object], ...]) -> str:
+    """The version of definitions: a short hash of what they say, as `replay` has it."""
+    content = msgspec.json.encode(documents, order="deterministic")
+    return blake2b(content, digest_size=6).hexdigest()
+
+
+def prepare(folder: Path, author: str) -> Prepared:
+    """Read a folder and check it.
+
+    Raises: DefinitionsRefused, with everything that is wrong.
+    """
+    loaded = load(folder)
+    problems = loaded.errors or _further(folder, loaded)
+    if problems:
+        raise DefinitionsRefused(folder, problems)
+    documents = tuple(loaded.documents)
+    version = version_of(documents)
+    try:
+        program = compile_program(documents, version=version)
+    except DefinitionsError as error:
+        raise DefinitionsRefused(folder, [Problem(str(folder), 0, "", str(error))]) from error
+    published = DefinitionsPublished(program.settings.store, version, author, documents)
+    kinds = [kind_of(document) or "" for document in documents]
+    counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+    return Prepared(published, program, counts, loaded.problems)
+
+
+def _further(folder: Path, loaded: Loaded) -> list[Problem]:
+    """What only shows when definitions that read well are to be used."""
+    if not loaded.documents:
+        return [Problem(str(folder), 0, "", "holds no definitions (*.yaml)")]
+    try:
+        rules_of(parse(loaded.documents).settings)
+    except UnknownModel as error:
+        return [Problem(str(folder), 0, "attribution.models", str(error))]
+    size = len(msgspec.json.encode(loaded.documents))
+    if size > EVENT_BYTES_MAX:
+        return [Problem(str(folder), 0, "", f"{size:,} bytes; at most {EVENT_BYTES_MAX:,}")]
+    return []
+
+
+async def publish(settings: Settings, published: DefinitionsPublished) -> list[Place]:
+    """Append a copy to every partition, all or none. Returns: where they stand."""
+    value, headers = definitions(published, settings.secret_bytes)
+    topic = topic_name(settings, STORE_EVENTS.name)
+    producer = AIOKafkaProducer(
+        **settings.kafka_clients(),
+        acks="all",
+        max_request_size=REQUEST_BYTES_MAX,
+        transactional_id=topic_name(settings, TRANSACTIONAL_ID),
+        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+    )
+    await producer.start()
+    try:
+        async with producer.transaction():
+            sent = [
+                await producer.send(topic, value, partition=partition, headers=list(headers))
+                for partition in range(settings.partitions)
+            ]
+            places = [await future for future in sent]
+    finally:
+        await producer.stop()
+    return [Place(place.partition, place.offset) for place in places]
+
+
+async def in_force(settings: Settings) -> dict[StoreId, DefinitionsPublished]:
+    """The definitions that ingest has taken up, by store."""
+    rows = await read_rows(settings, INGEST_ROWS, 0)
+    return {published.store: published for published in adopted_in(rows.items())}
+
+
+async def had_events(settings: Settings) -> bool:
+    """Whether any event has come to a profile yet."""
+    topic = topic_name(settings, TIMELINE.name)
+    places = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
+    reader = AIOKafkaConsumer(**settings.kafka_clients())
+    await reader.start()
+    try:
+        ends = await reader.end_offsets(places)
+    finally:
+        await reader.stop()
+    return any(end > 0 for end in ends.values())
+
+
+def counting_from_now(before: DefinitionsPublished | None, after: Program) -> list[str]:
+    """What will not know of the events before the switch: segments, and `(flows)` for the rest.
+
+    A feature that was there before keeps what it has counted.
+    """
+    known = set()
+    if before is not None:
+        known = set(compile_program(before.documents, version=before.version).features)
+    fresh = set(after.features) - known
+    segments = [
+        name for name, one in after.segments.items() if fresh.intersection(one.condition.needs[0])
+    ]
+    in_segments = {key for one in after.segments.values() for key in one.condition.needs[0]}
+    return [*segments, *(["(conditions of flows)"] if fresh - in_segments else [])]

@@ -1,0 +1,222 @@
+"""Events of a file -> `store-events`: checked by the reader of ingest first, then appended.
+
+In: JSON lines, one JSON document, or an array of them; `-` is standard input. Out: what is wrong,
+by line; or each event with the partition and offset at which the broker has it. The bytes go as
+they were written: money stays as exact as it was.
+"""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Literal
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from agents.settings import Settings
+from agents.topics import topic_name
+from schemas.events import RejectedEvent
+from schemas.records import DefinitionsPublished
+from schemas.topics import STORE_EVENTS
+from schemas.values import EventId, Instant
+from streams.identity.keys import key_of
+from streams.ids import Ids
+from streams.ingest.read import EventReader, read
+from streams.ingest.settings import IngestSettings
+from streams.intake import Tick, partition_of
+
+UNDER_WAY_MAX = 1_000
+CONFIRM_SECONDS_MAX = 60.0
+REQUEST_BYTES_MAX = 8 << 20
+SPOOLED_BYTES_MAX = 16 << 20
+
+_one_document = msgspec.json.Decoder(msgspec.Raw).decode
+_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class Good(msgspec.Struct, frozen=True):
+    """An event that ingest will accept. number: of its line, or of its place in the array."""
+
+    number: int
+    value: bytes
+    key: str
+    id: EventId
+    metric: str
+
+
+class Bad(msgspec.Struct, frozen=True):
+    """What ingest would reject, and why. field: a path; position: the byte, from zero."""
+
+    number: int
+    reason: str
+    detail: str
+    field: str | None = None
+    position: int | None = None
+
+
+class Pushed(msgspec.Struct, frozen=True):
+    """An event that the broker has, and where."""
+
+    number: int
+    id: EventId
+    metric: str
+    partition: int
+    offset: int
+
+
+class PushFailed(Exception):
+    """Not all events were confirmed; the message says up to where they were."""
+
+
+class Source:
+    """The documents of a file, as often as they are asked for. counted: in `line`s or `event`s."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.counted: Literal["line", "event"] = "line"
+        self._whole: list[bytes] | None = None
+        first = next((line for line in file if line.strip()), b"")
+        if first.lstrip().startswith(b"[") or not _is_whole(first):
+            self._whole = self._documents()
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        """Yield each document with its number, from 1; empty lines are counted and left out."""
+        if self._whole is not None:
+            yield from enumerate(self._whole, 1)
+            return
+        self._file.seek(0)
+        for number, line in enumerate(self._file, 1):
+            if document := line.strip():
+                yield number, document
+
+    def _documents(self) -> list[bytes] | None:
+        """The elements of an array, or one document over several lines; None: neither."""
+        self._file.seek(0)
+        content = self._file.read()
+        try:
+            found = (
+                [bytes(one) for one in _array(content)]
+                if content.lstrip().startswith(b"[")
+                else [bytes(_one_document(content))]
+            )
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        self.counted = "event"
+        return found
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        _one_document(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def open_source(name: str) -> Source:
+    """Open a file, or standard input (`-`), which is kept aside: it is read twice.
+
+    Raises: OSError.
+    """
+    if name != "-":
+        return Source(Path(name).open("rb"))
+    kept: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOLED_BYTES_MAX)  # noqa: SIM115 - as long as we
+    shutil.copyfileobj(sys.stdin.buffer, kept)
+    kept.seek(0)
+    return Source(kept)
+
+
+class Checker:
+    """Says of a document what ingest will say of it.
+
+    in_force: the definitions by which ingest reads now; a store's own identifiers come from there.
+    """
+
+    def __init__(self, settings: Settings, in_force: Iterable[DefinitionsPublished]) -> None:
+        self._ids = Ids(settings.secret_bytes)
+        region = IngestSettings(default_region=settings.default_region or None)
+        reader = EventReader(self._ids, region)
+        for published in in_force:
+            reader.adopt(published)
+        self._settings = reader.settings
+        self._now: Instant = time.time_ns() // 1_000_000
+
+    def __call__(self, number: int, value: bytes) -> Good | Bad:
+        said = read(value, (), received_at=self._now, settings=self._settings, ids=self._ids)
+        if isinstance(said, RejectedEvent):
+            return Bad(number, said.reason, said.detail, said.field, said.position)
+        assert not isinstance(said, Tick | DefinitionsPublished), "those have a header"
+        key = key_of(said.store, said.identifiers[0])
+        return Good(number, value, key, said.id, said.metric)
+
+
+async def push(
+    settings: Settings, events: Iterable[Good], *, noted: Callable[[Pushed], None]
+) -> int:
+    """Append events, those of one person to one partition in their order.
+
+    noted: told of each as the broker confirms it. Returns: how many there were.
+
+    Raises: PushFailed.
+    """
+    topic = topic_name(settings, STORE_EVENTS.name)
+    producer = AIOKafkaProducer(
+        **settings.kafka_clients(),
+        enable_idempotence=True,
+        compression_type="zstd",
+        max_request_size=REQUEST_BYTES_MAX,
+    )
+    await producer.start()
+    under_way: deque[tuple[Good, asyncio.Future[object]]] = deque()
+    done = 0
+    try:
+        for event in events:
+            partition = partition_of(event.key, settings.partitions)
+            future = await producer.send(
+                topic, event.value, key=event.key.encode(), partition=partition
+            )
+            under_way.append((event, future))
+            while len(under_way) >= UNDER_WAY_MAX:
+                await _confirmed(*under_way[0], noted)
+                under_way.popleft()
+                done += 1
+        while under_way:
+            await _confirmed(*under_way[0], noted)
+            under_way.popleft()
+            done += 1
+    except (KafkaError, TimeoutError) as error:
+        at = under_way[0][0].number if under_way else 1
+        raise PushFailed(
+            f"the broker confirmed {done:,} events and then no more ({type(error).__name__}); from "
+            f"number {at} on nothing is certain. Push those again: an event with an id, or with a "
+            "time, is recognised and counted once"
+        ) from error
+    finally:
+        await _stopped(producer, certain=not under_way)
+    return done
+
+
+async def _confirmed(
+    event: Good, future: "asyncio.Future[object]", noted: Callable[[Pushed], None]
+) -> None:
+    place = await asyncio.wait_for(future, CONFIRM_SECONDS_MAX)
+    offset: int = getattr(place, "offset")  # noqa: B009 - the client carries no types
+    partition: int = getattr(place, "partition")  # noqa: B009
+    noted(Pushed(event.number, event.id, event.metric, partition, offset))
+
+
+async def _stopped(producer: AIOKafkaProducer, *, certain: bool) -> None:
+    """End the producer; what is not certain would be tried for ever."""
+    if certain:
+        await producer.stop()
+        return
+    try:
+        await asyncio.wait_for(producer.stop(), 1.0)
+    except (TimeoutError, KafkaError):
+        return

@@ -1,0 +1,105 @@
+"""The timeline sink under care: one that fails is started again, later each time it fails at once.
+
+Nothing is lost meanwhile: it reads on from where the database has all.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from agents.clickhouse import open_client
+from agents.migrations import migrate
+from agents.settings import Settings
+from agents.timeline import TimelineSink
+from schemas.values import Instant
+
+BACKOFF_SECONDS = 1.0
+BACKOFF_SECONDS_MAX = 30.0
+SECONDS_UNTIL_SOUND = 60.0
+STOP_SECONDS_MAX = 20.0
+
+Say = Callable[[str], None]
+
+
+class Timeline:
+    """`keep` it running until `stop`. settings: with the addresses of broker and database."""
+
+    def __init__(self, settings: Settings, say: Say) -> None:
+        self._settings, self._say = settings, say
+        self._sink: TimelineSink | None = None
+        self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    async def keep(self) -> None:
+        """Sink until `stop`, whatever happens."""
+        backoff = BACKOFF_SECONDS
+        try:
+            while not self._stopping.is_set():
+                began = time.monotonic()
+                try:
+                    await self._run()
+                except Exception as error:  # noqa: BLE001 - the path goes on without its timeline
+                    if self._stopping.is_set():
+                        return
+                    if time.monotonic() - began > SECONDS_UNTIL_SOUND:
+                        backoff = BACKOFF_SECONDS
+                    said = f"{type(error).__name__}: {error}".splitlines()[0]
+                    self._say(f"the timeline stopped ({said}); again in {backoff:.0f} s")
+                    await self._pause(backoff)
+                    backoff = min(2 * backoff, BACKOFF_SECONDS_MAX)
+        finally:
+            self._ended.set()
+
+    def clock(self) -> Instant | None:
+        """Up to when all partitions of `send-commands` that strike a clock have been read."""
+        clocks = {} if self._sink is None else self._sink.clocks()
+        return min(clocks.values(), default=None)
+
+    async def drain(self, seconds_max: float) -> bool:
+        """Wait until all that has been said is in the database; say whether it is."""
+        sink = self._sink
+        if sink is None or not sink.stored:
+            return False
+        with contextlib.suppress(TimeoutError, KafkaError, OSError, RuntimeError):
+            async with asyncio.timeout(seconds_max):
+                await sink.drained(await self._ends(sink))
+                return True
+        return False
+
+    async def stop(self) -> None:
+        """Insert what was read, if the database can be reached, and end `keep`."""
+        self._stopping.set()
+        if self._sink is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._sink.stop(), STOP_SECONDS_MAX)
+
+    async def _run(self) -> None:
+        client = await asyncio.to_thread(open_client, self._settings)
+        try:
+            await asyncio.to_thread(migrate, client)
+            if self._stopping.is_set():
+                return
+            self._sink = TimelineSink(self._settings, client)
+            await self._sink.run()
+        finally:
+            self._sink = None
+            client.close()
+
+    async def _ends(self, sink: TimelineSink) -> dict[object, int]:
+        reader = AIOKafkaConsumer(
+            **self._settings.kafka_clients(), isolation_level="read_committed"
+        )
+        await reader.start()
+        try:
+            ends: dict[object, int] = await reader.end_offsets(list(sink.stored))
+        finally:
+            await reader.stop()
+        return ends
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)

@@ -1,0 +1,107 @@
+"""The records of a public topic as they come, read_committed; clocks left out unless asked for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from agents.settings import Settings
+from agents.topics import topic_name
+from schemas.topics import Topic
+from schemas.values import Instant, Timestamp
+from streams.ingest.control import HEADER, MAC_HEADER, TICK
+from streams.instants import to_timestamp
+
+POLL_MS = 200
+FETCH_WAIT_MS_MAX = 50
+CLOCK_KEY = b"clock/"
+HIDDEN_HEADERS = frozenset({MAC_HEADER})
+"""Headers that are nobody's business."""
+
+
+class Tailed(msgspec.Struct, frozen=True, kw_only=True):
+    """A record. value: what its JSON says; bytes that are no JSON, as text. at: Kafka's time."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: Timestamp
+    key: str | None
+    headers: dict[str, str]
+    value: Any
+
+
+class Tail:
+    """`async for record in Tail(...).records(stopping)`."""
+
+    def __init__(
+        self, settings: Settings, topic: Topic, *, from_beginning: bool, clocks: bool
+    ) -> None:
+        self._topic, self._from_beginning, self._clocks = topic, from_beginning, clocks
+        name = topic_name(settings, topic.name)
+        self._places = [TopicPartition(name, number) for number in range(settings.partitions)]
+        self._reader = AIOKafkaConsumer(
+            **settings.kafka_clients(),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=FETCH_WAIT_MS_MAX,
+        )
+
+    async def records(self, stopping: asyncio.Event) -> AsyncIterator[Tailed]:
+        """Yield until told to stop."""
+        await self._reader.start()
+        try:
+            self._reader.assign(self._places)
+            if self._from_beginning:
+                await self._reader.seek_to_beginning(*self._places)
+            else:
+                await self._reader.seek_to_end(*self._places)
+            while not stopping.is_set():
+                found = await self._reader.getmany(timeout_ms=POLL_MS)
+                for batch in found.values():
+                    for record in batch:
+                        if self._clocks or not is_clock(record):
+                            yield tailed(self._topic, record)
+        finally:
+            await self._reader.stop()
+
+
+def is_clock(record: Any) -> bool:
+    """Whether a record only says that time has passed."""
+    if record.key is not None and record.key.startswith(CLOCK_KEY):
+        return True
+    return (HEADER, TICK) in record.headers
+
+
+def tailed(topic: Topic, record: Any) -> Tailed:
+    """A record as it is shown."""
+    instant: Instant = record.timestamp
+    return Tailed(
+        topic=topic.name,
+        partition=record.partition,
+        offset=record.offset,
+        at=to_timestamp(instant),
+        key=None if record.key is None else text_of(record.key),
+        headers={
+            name: text_of(value) for name, value in record.headers if name not in HIDDEN_HEADERS
+        },
+        value=value_of(record.value),
+    )
+
+
+def value_of(value: bytes | None) -> Any:
+    """What the JSON says, else the text of the bytes."""
+    if value is None:
+        return None
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return text_of(value)
+
+
+def text_of(value: bytes | None) -> str:
+    """Bytes as text, whatever they are."""
+    return (value or b"").decode(errors="backslashreplace")
