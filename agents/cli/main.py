@@ -25,10 +25,16 @@ COMMANDS: Mapping[str, str] = {
     "profile": "show one person: traits, consent, segments, timeline",
     "explain": "why a send was made, or not",
     "report": "attribution, funnels, totals",
+    "dead-letters": "what was set aside and why; push it again",
     "status": "how the path stands: rates, lag, clocks and who holds them back",
     "worker": "run a worker process",
 }
 """command -> what it does. Its module is agents/cli/<command>.py."""
+
+
+def module_of(command: str) -> str:
+    """Where a command is written."""
+    return f"agents.cli.{command.replace('-', '_')}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,10 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, meaning in COMMANDS.items():
         command = commands.add_parser(name, help=meaning, description=meaning)
         if name == asked:  # only this one is imported: the others cost seconds
-            module = importlib.import_module(f"agents.cli.{name}")
+            module = importlib.import_module(module_of(name))
             module.arguments(command)
     options = parser.parse_args(words)
-    module = importlib.import_module(f"agents.cli.{options.command}")
+    module = importlib.import_module(module_of(options.command))
     configure("warning", libraries=False)
     try:
         return int(module.run(options, Settings.from_environ(os.environ)))

@@ -1,0 +1,89 @@
+"""`tillstream dead-letters list|show|redrive`: what was set aside, why, and pushing it again."""
+
+import argparse
+import asyncio
+
+from agents.cli.looking import cluster, looked_at, looking_arguments
+from agents.cli.printing import Printer, json_argument, printer_for
+from agents.dead_letters import Found, redrive, set_aside, shown
+from agents.settings import Settings
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    told = {
+        "list": "every record that was set aside, with its reason",
+        "show": "one record, whole",
+        "redrive": "push records again: rejected events as they came, failed ones as new arrivals",
+    }
+    for name, meaning in told.items():
+        action = actions.add_parser(name, help=meaning, description=meaning)
+        if name == "show":
+            action.add_argument("id", metavar="ID", help="as in the list: topic/partition/offset")
+        if name == "redrive":
+            action.add_argument("ids", metavar="ID", nargs="*", help="as in the list")
+            action.add_argument("--all", action="store_true", help="everything that was set aside")
+        looking_arguments(action)
+        json_argument(action)
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    looked = looked_at(options, settings)
+    printer = printer_for(options)
+    match options.action:
+        case "list":
+            return _list(printer, looked)
+        case "show":
+            return _show(printer, looked, options.id)
+        case _:
+            return _redrive(printer, looked, None if options.all else list(options.ids))
+
+
+async def _find(settings: Settings, only: list[str] | None) -> list[Found]:
+    async with cluster(settings) as there:
+        if only is None:
+            return [found async for found in set_aside(there)]
+        return [found for one in only async for found in set_aside(there, one)]
+
+
+def _list(printer: Printer, settings: Settings) -> int:
+    records = [found.record for found in asyncio.run(_find(settings, None))]
+    printer.data(records)
+    printer.table(
+        ("id", "set aside at", "reason", "field", "detail"),
+        [
+            (one.id, one.at, one.why.get("reason"), one.why.get("field"), one.why.get("detail"))
+            for one in records
+        ],
+    )
+    if not records:
+        printer.line("Nothing was set aside.")
+    return 0
+
+
+def _show(printer: Printer, settings: Settings, asked: str) -> int:
+    found = asyncio.run(_find(settings, [asked]))
+    if not found:
+        printer.line(f"there is no {asked}")
+        printer.data(None)
+        return 1
+    printer.data({"record": found[0].record, "value": shown(found[0])})
+    printer.table(("header", "value"), list(found[0].record.why.items()))
+    printer.line()
+    printer.line(shown(found[0]))
+    return 0
+
+
+def _redrive(printer: Printer, settings: Settings, only: list[str] | None) -> int:
+    """Returns: 1 where an id is not there or a record cannot be pushed again."""
+    told = asyncio.run(_push_again(settings, only))
+    for missing in set(only or ()) - told.keys():
+        told[missing] = "there is no such record"
+    printer.data(told)
+    printer.table(("id", "what became of it"), list(told.items()))
+    return 0 if all(said == "pushed" for said in told.values()) else 1
+
+
+async def _push_again(settings: Settings, only: list[str] | None) -> dict[str, str]:
+    async with cluster(settings) as there:
+        return await redrive(there, await _find(there, only))

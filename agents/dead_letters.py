@@ -1,0 +1,160 @@
+"""What was set aside: rejected store events and records whose step raised; and pushing them again.
+
+A rejected event is pushed again as it came. A record of an inner topic cannot be put back: its turn
+is over, and the clocks have said so. Its event is pushed again instead, as a new arrival: under its
+own id, so it counts once, with its own time.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from agents.settings import Settings
+from agents.topics import topic_name
+from schemas.events import Event
+from schemas.records import ConsentClaimed, Envelope, EventArrived, EventResolved, Late, Passed
+from schemas.topics import DEAD_LETTERS, STORE_EVENTS, STORE_EVENTS_REJECTED
+from streams.instants import to_timestamp
+from streams.money import to_money
+
+POLL_MS = 200
+TOPICS = {topic.name: topic for topic in (STORE_EVENTS_REJECTED, DEAD_LETTERS)}
+_envelope = msgspec.msgpack.Decoder(Envelope)
+
+
+class SetAside(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that was set aside. id: `<topic>/<partition>/<offset>`. why: its headers."""
+
+    id: str
+    at: str
+    key: str
+    why: dict[str, str]
+    bytes: int
+
+
+class CannotRedrive(Exception):
+    """This record cannot be pushed again; the message says why."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A record that was set aside, and its bytes."""
+
+    record: SetAside
+    value: bytes
+
+
+async def set_aside(settings: Settings, only: str | None = None) -> AsyncIterator[Found]:
+    """What was set aside, oldest first by partition.
+
+    only: the id of one record.
+    """
+    reader = AIOKafkaConsumer(
+        **settings.kafka_clients(),
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    await reader.start()
+    try:
+        for topic in TOPICS:
+            for partition in range(settings.partitions):
+                if only is not None and not only.startswith(f"{topic}/{partition}/"):
+                    continue
+                async for found in _partition(reader, settings, topic, partition):
+                    if only is None or found.record.id == only:
+                        yield found
+    finally:
+        await reader.stop()
+
+
+async def _partition(
+    reader: AIOKafkaConsumer, settings: Settings, topic: str, partition: int
+) -> AsyncIterator[Found]:
+    place = TopicPartition(topic_name(settings, topic), partition)
+    reader.assign([place])
+    await reader.seek_to_beginning(place)
+    end = (await reader.end_offsets([place]))[place]
+    while await reader.position(place) < end:
+        for record in (await reader.getmany(place, timeout_ms=POLL_MS)).get(place, ()):
+            yield _found(topic, record)
+
+
+def _found(topic: str, record: Any) -> Found:
+    value = record.value or b""
+    return Found(
+        SetAside(
+            id=f"{topic}/{record.partition}/{record.offset}",
+            at=to_timestamp(record.timestamp),
+            key=(record.key or b"").decode(errors="backslashreplace"),
+            why={name: said.decode(errors="backslashreplace") for name, said in record.headers},
+            bytes=len(value),
+        ),
+        value,
+    )
+
+
+def shown(found: Found) -> str:
+    """The bytes as people read them: JSON as it came, inner records as JSON."""
+    if found.record.id.startswith(STORE_EVENTS_REJECTED.name) or not found.value:
+        return found.value.decode(errors="backslashreplace")
+    return msgspec.json.encode(_envelope.decode(found.value)).decode()
+
+
+def store_event_of(found: Found) -> bytes:
+    """The bytes to push again.
+
+    Raises: CannotRedrive.
+    """
+    if found.record.id.startswith(STORE_EVENTS_REJECTED.name):
+        return found.value
+    if not found.value:
+        raise CannotRedrive("a timer raised here; the row's next record sets it again")
+    envelope = _envelope.decode(found.value)
+    body = envelope.body if isinstance(envelope, Passed | Late) else None
+    if not isinstance(body, EventArrived | EventResolved | ConsentClaimed):
+        raise CannotRedrive(f"it holds no event but {type(body).__name__}")
+    return msgspec.json.encode(as_sent(body.event))
+
+
+def as_sent(event: Event) -> dict[str, Any]:
+    """A normalised event in the shape in which stores send events."""
+    profile: dict[str, Any] = dict(event.identifiers)
+    profile |= {"traits": event.traits, "traits_once": event.traits_once}
+    sent: dict[str, Any] = {
+        "id": event.id,
+        "metric": event.metric,
+        "time": to_timestamp(event.occurred_at),
+        "store": event.store,
+        "profile": profile,
+        "trust": event.trust,
+        "properties": event.properties,
+        "source": event.source,
+        "backfill": event.backfill,
+    }
+    if event.value is not None:
+        sent["value"] = to_money(event.value)
+    if event.currency is not None:
+        sent["currency"] = event.currency
+    return sent
+
+
+async def redrive(settings: Settings, found: Iterable[Found]) -> dict[str, str]:
+    """Push records again; returns id -> what became of it (`pushed`, or why not)."""
+    told: dict[str, str] = {}
+    producer = AIOKafkaProducer(**settings.kafka_clients(), enable_idempotence=True)
+    await producer.start()
+    try:
+        for one in found:
+            try:
+                value = store_event_of(one)
+            except CannotRedrive as why:
+                told[one.record.id] = str(why)
+                continue
+            key = one.record.key.encode()
+            await producer.send_and_wait(topic_name(settings, STORE_EVENTS.name), value, key=key)
+            told[one.record.id] = "pushed"
+    finally:
+        await producer.stop()
+    return told
