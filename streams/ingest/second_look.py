@@ -111,10 +111,11 @@ def _folded(key: str) -> str:
 
 
 def _plain(properties: Properties, path: str) -> Properties:
-    """The same as if it had been decoded without care for exact numbers."""
-    if not properties:
-        return properties
-    try:
-        return msgspec.json.decode(_again(properties), type=dict[str, Any])
-    except msgspec.ValidationError as error:
-        raise number_out_of_range(next(fields_out_of_range(properties, path), path)) from error
+    """The same as if it had been decoded without care for exact numbers.
+
+    Raises: Rejection where a number cannot be kept.
+    """
+    field = next(fields_out_of_range(properties, path), None)
+    if field is not None:
+        raise number_out_of_range(field)
+    return msgspec.json.decode(_again(properties), type=dict[str, Any]) if properties else {}

@@ -7,7 +7,7 @@ calls, e-commerce version 2).
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 import msgspec
 
@@ -211,13 +211,10 @@ def _metric_and_properties(call: Call) -> tuple[str, Properties]:
             return "Identify", properties
         case Alias(previous_id=previous):
             return "Alias", {**properties, "previous": _previous(previous, call.anonymous_id)}
-        case Page(name=name, category=category):
-            for key, said in (("name", name), ("category", category)):
-                if said is not None:
-                    properties.setdefault(key, said)
-            return "Viewed Page", properties
-        case _:
-            assert_never(call)
+    for key, said in (("name", call.name), ("category", call.category)):
+        if said is not None:
+            properties.setdefault(key, said)
+    return "Viewed Page", properties
 
 
 def _previous(previous: Name, anonymous: Name | None) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """Reads records of `store-events` as the tests of this station want them."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from schemas.events import Event, RejectedEvent
@@ -37,3 +39,29 @@ def with_(part: str, profile: str = '"email":"ann@example.com"') -> bytes:
     """A good event with `part` added: text that may be any bytes, by surrogate escapes."""
     text = f'{{"metric":"Placed Order","profile":{{{profile}}},{part}}}'
     return text.encode(errors="surrogateescape")
+
+
+PAYLOADS = Path(__file__).with_name("payloads")
+
+
+def payload(name: str) -> dict[str, Any]:
+    """A payload as its author published it (payloads/SOURCES.md)."""
+    document: dict[str, Any] = json.loads((PAYLOADS / f"{name}.json").read_bytes())
+    return document
+
+
+def changed(document: dict[str, Any], path: str, to: Any) -> dict[str, Any]:
+    """The document with what is at `path` (`data.attributes.time`) replaced, or removed (`...`)."""
+    copy: dict[str, Any] = json.loads(json.dumps(document))
+    *parents, last = path.split(".")
+    level = copy
+    for key in parents:
+        level = level.setdefault(key, {})
+    level[last] = to
+    if to is ...:
+        del level[last]
+    return copy
+
+
+def written(document: dict[str, Any]) -> bytes:
+    return json.dumps(document).encode()
