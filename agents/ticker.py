@@ -92,7 +92,7 @@ class Ticker:
     async def _tick(self, producer: AIOKafkaProducer) -> None:
         value, headers = tick()
         appended = [
-            await producer.send(self._topic, value, partition=partition, headers=headers)
+            await producer.send(self._topic, value, partition=partition, headers=list(headers))
             for partition in range(self._settings.partitions)
         ]
         for future in appended:
