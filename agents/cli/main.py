@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "report": "attribution, funnels, totals",
     "dead-letters": "what was set aside and why; push it again",
     "status": "how the path stands: rates, lag, clocks and who holds them back",
+    "schemas": "JSON Schemas of every public topic",
     "worker": "run a worker process",
 }
 """command -> what it does. Its module is agents/cli/<command>.py."""
