@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.events import Event, RejectedEvent
 from streams.ingest.rejection import Reason
+from streams.instants import to_instant
 from tests.streams.ingest.reading import PAYLOADS, RECEIVED_AT, accepted, payload, take, written
 from tests.streams.ingest.test_read import JSON
 
@@ -19,10 +21,13 @@ GOOD = [
     document if document.get("userId") or "data" in document else document | {"userId": "c-17"}
     for document in (payload(path.stem) for path in sorted(PAYLOADS.glob("*.json")))
 ]
-Path = tuple[str | int, ...]
+EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples"
+OTHERS = sorted([*EXAMPLES.glob("klaviyo-*.json"), *EXAMPLES.glob("segment-call-*.json")])
+NOON = to_instant("2026-11-22T12:00:00Z")
+Place = tuple[str | int, ...]
 
 
-def paths(level: Any, path: Path = ()) -> Iterator[Path]:
+def paths(level: Any, path: Place = ()) -> Iterator[Place]:
     """Every place in a document, the outermost first."""
     inner: Any = ()
     if isinstance(level, dict):
@@ -113,3 +118,33 @@ def test_a_closer_look_finds_the_same_and_keeps_what_made_it_necessary(
     assert closely.properties == at_once.properties | {"$unknown": unknown}
     same = ("metric", "occurred_at", "trust", "identifiers", "traits", "value", "currency")
     assert [getattr(closely, name) for name in same] == [getattr(at_once, name) for name in same]
+
+
+# --- golden examples -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.name)
+def test_each_example_of_another_shape_is_accepted(path: Path) -> None:
+    accepted(path.read_bytes(), received_at=NOON)
+
+
+def test_an_order_is_the_same_event_in_every_shape() -> None:
+    names = ("store-event", "klaviyo-event", "segment-call-track")
+    ours, klaviyos, segments = (
+        accepted((EXAMPLES / f"{name}.1.json").read_bytes(), received_at=NOON) for name in names
+    )
+    for other in (klaviyos, segments):
+        for field in ("id", "metric", "occurred_at", "store", "trust", "value", "currency"):
+            assert getattr(other, field) == getattr(ours, field)
+        assert other.identifiers == ours.identifiers[:4]
+        assert other.properties["items"] == ours.properties["items"]
+        assert (
+            other.traits.items()
+            >= {
+                "first_name": "Ann",
+                "plan": "gold",
+                "city": "Berlin",
+                "country": "Germany",
+                "postal_code": "10115",
+            }.items()
+        )
