@@ -61,6 +61,10 @@ class Worker:
         """Its exit code, None while it runs."""
         return self._child.wait(0)
 
+    def wait(self) -> int | None:
+        """Its exit code when it has ended; None when it did not by the deadline."""
+        return self._child.wait(DEADLINE_S)
+
     def end_for_certain(self) -> None:
         """Whatever state it is in, also frozen."""
         if self.ended() is None:

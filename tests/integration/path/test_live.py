@@ -1,0 +1,140 @@
+"""A live namespace: the broker stamps, a worker's ticker makes the time, an event comes through."""
+
+import asyncio
+import time
+from dataclasses import replace
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from agents.settings import Settings
+from agents.ticker import SimulatedNamespace, Ticker
+from agents.topics import ensure_topics, topic_name
+from schemas.outputs import SegmentChanged, TimelineEntry
+from schemas.topics import SEGMENT_CHANGES, STORE_EVENTS, TIMELINE
+from tests.integration.path.reading import places_of, reader_of, values_of
+from tests.integration.path.running import DEADLINE_S, Deployment, deployed
+from tests.integration.path.shop import the_definitions
+
+pytestmark = pytest.mark.integration
+
+TIMES = 8
+
+
+class Store:
+    """A store that pushes orders by a plain producer and watches what comes of them."""
+
+    def __init__(self, path: Deployment, producer: AIOKafkaProducer) -> None:
+        self.path, self._producer = path, producer
+        self._topic = topic_name(path.settings, STORE_EVENTS.name)
+        self._reader = reader_of(path.settings)
+        self.seen: set[str] = set()
+
+    async def publish(self) -> None:
+        record = the_definitions(self.path.settings.secret_bytes, 0)
+        for partition in range(self.path.settings.partitions):
+            await self._producer.send_and_wait(
+                self._topic, record.value, partition=partition, headers=list(record.headers)
+            )
+
+    async def push(self, name: str) -> float:
+        """Push an order; returns the seconds until timeline and segment have it."""
+        value = b'{"id":"%s","metric":"Placed Order","value":"12.50","currency":"EUR"' % (
+            name.encode()
+        )
+        value += b',"profile":{"email":"%s@example.com"}}' % name.encode()
+        began = time.monotonic()
+        await self._producer.send_and_wait(self._topic, value, key=name.encode())
+        async with asyncio.timeout(DEADLINE_S):
+            while not {f"event {name}", f"first-order {name}"} <= self.seen:
+                await self._look()
+        return time.monotonic() - began
+
+    async def watch(self) -> None:
+        await self._reader.start()
+        places = places_of(self.path.settings, [TIMELINE, SEGMENT_CHANGES])
+        self._places = places
+        self._who: dict[str, str] = {}
+        self._reader.assign(list(places))
+
+    async def _look(self) -> None:
+        for place, records in (await self._reader.getmany(timeout_ms=50)).items():
+            said = {self._places[place]: [(record.key, record.value) for record in records]}
+            for entry in values_of(said, TIMELINE, TimelineEntry):
+                self._who[entry.profile_id] = entry.event_id
+                self.seen.add(f"event {entry.event_id}")
+            for change in values_of(said, SEGMENT_CHANGES, SegmentChanged):
+                self.seen.add(f"{change.segment} {change.profile_id}")
+        self.seen |= {
+            f"first-order {name}"
+            for who, name in self._who.items()
+            if f"first-order {who}" in self.seen
+        }
+
+    async def stop(self) -> None:
+        await self._reader.stop()
+
+
+async def test_an_event_comes_through_by_the_ticks_of_one_ticker_or_two(
+    small: Settings,
+) -> None:
+    async with (
+        deployed(small, simulated=False) as path,
+        AIOKafkaProducer(**small.kafka_clients()) as producer,
+    ):
+        path.start_worker()
+        store = Store(path, producer)
+        await store.watch()
+        try:
+            await store.publish()
+            print(f"with the start of a worker: {await store.push('zero'):.2f} s")
+            for number in range(TIMES):
+                print(f"from push to timeline and segment: {await store.push(f'n{number}'):.3f} s")
+            second = Ticker(path.settings)
+            running = asyncio.create_task(second.run())
+            await store.push("twice")
+            await second.stop()
+            await running
+        finally:
+            await store.stop()
+
+
+async def test_a_ticker_refuses_a_namespace_of_simulated_time(path: Deployment) -> None:
+    with pytest.raises(SimulatedNamespace, match=r"store-events has .*=CreateTime.*--simulated"):
+        await Ticker(path.settings).run()
+
+
+async def test_a_worker_for_live_events_refuses_a_namespace_of_simulated_time(
+    small: Settings,
+) -> None:
+    await ensure_topics(small, simulated=True)
+    live = Deployment(small, simulated=False)
+    worker = live.start_worker()
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            code = await asyncio.to_thread(worker.wait)
+    finally:
+        worker.end_for_certain()
+    assert code == 2
+    assert "--simulated" in worker.log.read_text()
+
+
+async def test_a_ticker_stops_when_told(small: Settings) -> None:
+    await ensure_topics(small)
+    ticker = Ticker(replace(small, tick_ms=50))
+    running = asyncio.create_task(ticker.run())
+    reader = reader_of(small)
+    await reader.start()
+    try:
+        reader.assign(list(places_of(small, [STORE_EVENTS])))
+        heard: set[int] = set()
+        async with asyncio.timeout(DEADLINE_S):
+            while heard != {0, 1}:
+                assert not running.done(), running.exception()
+                found = await reader.getmany(timeout_ms=50)
+                heard |= {place.partition for place in found}
+        await ticker.stop()
+        await running
+    finally:
+        running.cancel()
+        await reader.stop()
