@@ -14,7 +14,7 @@ PROJECT := .venv/.project
 BROKER := .venv/.broker
 CODE := agents streams schemas tests
 
-.PHONY: help demo test prove bench check lint format lock up down clean
+.PHONY: help demo test prove bench check lint format lock up servers down clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -50,11 +50,15 @@ lock: $(PACKAGES) ## write requirements/lock.txt anew (UPGRADE=1: with newer ver
 	    --no-emit-trusted-host --no-emit-find-links \
 	    --output-file requirements/lock.txt pyproject.toml
 
-up: ## the real servers, in containers
-	@command -v docker >/dev/null || { echo 'make up needs Docker; make demo and make test do not'; exit 1; }
+up: $(PROJECT) $(BROKER) ## the live pipeline, until Ctrl-C (WORKERS=n, DEFINITIONS=folder)
+	@$(BIN)/tillstream up $(if $(WORKERS),--workers $(WORKERS)) \
+	    $(if $(DEFINITIONS),--definitions $(DEFINITIONS))
+
+servers: ## the real servers, in containers (needs Docker)
+	@command -v docker >/dev/null || { echo 'make servers needs Docker; make up, demo and test do not'; exit 1; }
 	docker compose --profile observability up --detach --wait
 
-down: ## stop them; their data stay
+down: ## stop the containers; their data stay
 	docker compose --profile observability down
 
 clean: ## forget what was built (not the demo's data, not the fetched jars)
