@@ -60,6 +60,11 @@ def database(settings: Settings) -> Iterator[Client]:
     except ClickHouseFailed as failure:
         raise CommandFailed(str(failure)) from failure
     try:
+        if not client.command("EXISTS TABLE migrations"):
+            raise CommandFailed(
+                f"the database of the namespace '{settings.namespace}' holds no timeline yet: "
+                "`tillstream up` makes it"
+            )
         yield client
     finally:
         client.close()

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from clickhouse_connect.driver.client import Client
 
 from agents.changelog import read_row
+from agents.definitions_log import in_force
 from agents.live.tailing import is_clock, text_of
 from agents.reports.stories import StoryRow, story_row
 from agents.settings import Settings
@@ -22,10 +23,10 @@ from schemas.rows import POSITION_KEY
 from schemas.topics import DEAD_LETTERS, INGEST_ROWS, STORE_EVENTS, STORE_EVENTS_REJECTED, Topic
 from schemas.values import EventId, Instant, Millis, ProfileId, StoreId, Timestamp
 from streams.ids import Ids
-from streams.ingest.read import read
+from streams.ingest.read import EventReader
 from streams.ingest.settings import IngestSettings
 from streams.instants import to_timestamp
-from streams.intake import load_position
+from streams.intake import Tick, load_position
 
 POLL_MS = 500
 SILENT_POLLS_MAX = 20
@@ -151,7 +152,8 @@ class Topics:
 
     def __init__(self, settings: Settings, *, within: Millis) -> None:
         self._settings = settings
-        self._ids = Ids(settings.secret_bytes)
+        region = IngestSettings(default_region=settings.default_region or None)
+        self._read_event = EventReader(Ids(settings.secret_bytes), region)
         self._since: Instant = time.time_ns() // 1_000_000 - within
         self._reader = AIOKafkaConsumer(
             **settings.kafka_clients(),
@@ -163,6 +165,8 @@ class Topics:
 
     async def find(self, what: Asked) -> list[Found]:
         """Every record that is meant, oldest first in each partition."""
+        for published in (await in_force(self._settings)).values():
+            self._read_event.adopt(published)
         await self._reader.start()
         try:
             if what.place is not None:
@@ -178,21 +182,15 @@ class Topics:
     def _is(self, record: Any, event_id: EventId) -> bool:
         if is_clock(record) or not record.value:
             return False
-        if event_id.encode() in record.value and _own_id(record.value) in (event_id, None):
-            return True
+        if event_id.encode() in record.value:
+            said = self._read(record).id or _own_id(record.value)
+            return said in (event_id, None)
         return event_id.startswith("e") and self._read(record).id == event_id
 
     def _read(self, record: Any) -> Event:
         """The event that a record is; one without an id where it is none."""
-        region = IngestSettings(default_region=self._settings.default_region or None)
-        said = read(
-            record.value,
-            record.headers,
-            received_at=record.timestamp,
-            settings=region,
-            ids=self._ids,
-        )
-        return said if isinstance(said, Event) else _NO_EVENT
+        said = self._read_event(record, record.timestamp)
+        return said[1] if isinstance(said, tuple) and not isinstance(said, Tick) else _NO_EVENT
 
     async def _judged(
         self, record: Any, rejected: dict[tuple[int, int], Any], aside: list[Any]

@@ -25,6 +25,7 @@ from agents.clickhouse import (
     database_of,
     reason,
 )
+from agents.health import run_folder
 from agents.live.place import live_folder
 from agents.sender.reference import GROUP as SENDER_GROUP
 from agents.settings import Settings
@@ -36,7 +37,9 @@ GONE_SECONDS_MAX = 30
 REQUEST_MS_MAX = 30_000
 ASK_SECONDS = 0.1
 STAGES = ("ingest", "identity", "profile")
-KEPT = frozenset({"up.lock"})
+LOCK = "up.lock"
+NO_GROUP = "Dead"
+"""The state of a group that is not there, in the broker's words."""
 
 
 class InUse(Exception):
@@ -89,9 +92,7 @@ async def held(settings: Settings) -> Held:
     await admin.start()
     try:
         there = set(await admin.list_topics())
-        groups = {name for name, *_ in await admin.list_consumer_groups()}
-        ours = [name for name in _groups_of(settings) if name in groups]
-        await _expect_nobody(admin, ours)
+        ours = [name for name in _groups_of(settings) if await _has_group(admin, name)]
     finally:
         await admin.close()
     return Held(
@@ -143,16 +144,26 @@ async def _delete_group(admin: AIOKafkaAdminClient, group: str) -> None:
             raise for_code(code)(f"consumer group {name} could not be deleted")
 
 
-async def _expect_nobody(admin: AIOKafkaAdminClient, groups: list[str]) -> None:
-    if not groups:
-        return
-    for answer in await admin.describe_consumer_groups(groups):
-        for _code, group, state, _kind, _protocol, members, *_ in answer.groups:
-            if members:
-                raise InUse(
-                    f"consumer group {group} is {state.lower()} with {len(members)} members: end "
-                    "the workers and senders of this namespace first"
-                )
+async def _has_group(admin: AIOKafkaAdminClient, group: str) -> bool:
+    """Whether there is such a group; a broker just started has to load them first.
+
+    Raises: InUse, where it has members.
+    """
+    async with asyncio.timeout(GONE_SECONDS_MAX):
+        while True:
+            (answer,) = await admin.describe_consumer_groups([group])
+            ((code, _, state, _kind, _protocol, members, *_),) = answer.groups
+            if code == 0:
+                break
+            if not for_code(code).retriable:
+                raise for_code(code)(f"consumer group {group} cannot be looked at")
+            await asyncio.sleep(ASK_SECONDS)
+    if members:
+        raise InUse(
+            f"consumer group {group} has {len(members)} members: end the workers and senders of "
+            "this namespace first"
+        )
+    return bool(state != NO_GROUP)
 
 
 def _topics_of(settings: Settings) -> list[str]:
@@ -181,6 +192,7 @@ def _local(settings: Settings) -> list[Path]:
     """What processes keep beside: local stores, logs, the reference sender's ledger."""
     places: Iterable[Path] = (
         settings.data / "faust",
+        run_folder(settings),
         live_folder(settings),
         *sorted(settings.data.glob("sends.sqlite*")),
     )
@@ -188,12 +200,12 @@ def _local(settings: Settings) -> list[Path]:
 
 
 def _remove(path: Path) -> None:
-    """Delete a file or a folder; the lock that is held stays."""
-    if not path.is_dir():
+    """Delete a file or a folder; the lock that is held stays, and with it its folder."""
+    if (path / LOCK).exists():
+        for one in path.iterdir():
+            if one.name != LOCK:
+                one.unlink()
+    elif path.is_dir():
+        shutil.rmtree(path)
+    else:
         path.unlink(missing_ok=True)
-        return
-    for one in path.iterdir():
-        if one.is_dir():
-            shutil.rmtree(one)
-        elif one.name not in KEPT:
-            one.unlink()

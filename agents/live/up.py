@@ -9,6 +9,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import msgspec
 
@@ -100,7 +101,7 @@ class Live:
         say(f"starting {self._count} worker{'s' * (self._count > 1)}")
         self._began = time.time_ns() // 1_000_000
         self._workers = [
-            Worker(number, servers.settings, self._folder, say)
+            Worker(number, _of_worker(servers.settings, number), self._folder, say)
             for number in range(1, self._count + 1)
         ]
         self._kept = [asyncio.create_task(worker.keep()) for worker in self._workers]
@@ -240,6 +241,12 @@ async def run(
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, live.stop)
         await live.run(ready)
+
+
+def _of_worker(settings: Settings, number: int) -> Settings:
+    """The settings of one worker: a fixed port of `/metrics` is the first one's, then the next."""
+    port = settings.metrics_port
+    return replace(settings, metrics_port=port + number - 1) if port else settings
 
 
 def _prepare_database(settings: Settings) -> None:
