@@ -24,7 +24,7 @@ def identity_app(settings: Settings, ids: Ids) -> StageApp:
         core: Core[IdentityRow] = IdentityCore(ids)
         for published in adopted_in(rows.items()):
             core = core.adopt(published)
-        return RoundIntake(core, partition, position, rows.get, rows.items())
+        return RoundIntake(core, partition, position, rows)
 
     stage = StageApp("identity", settings, rows_topic=IDENTITY_ROWS, make_intake=make_intake)
 

@@ -25,7 +25,7 @@ def profile_app(settings: Settings, ids: Ids) -> StageApp:
         core: Core[ProfileRow] = ProfileCore(ids)
         for published in adopted_in(rows.items()):
             core = core.adopt(published)
-        return RoundIntake(core, partition, position, rows.get, rows.items())
+        return RoundIntake(core, partition, position, rows)
 
     stage = StageApp("profile", settings, rows_topic=PROFILE_ROWS, make_intake=make_intake)
 

@@ -36,7 +36,7 @@ from schemas.topics import (
     Topic,
 )
 from schemas.values import LATE, RECORD, Instant, Stage
-from streams.apply import SLICE_MAX, Failed, ReadRow, Said, Slice, Timers, play
+from streams.apply import SLICE_MAX, Failed, Said, Slice, Timers, play
 from streams.core import BACK, NEXT, PEER, Core, RowT, definitions_row
 from streams.instants import to_timestamp
 from streams.rounds import BOUNDS_MAX, WAITING_MAX, Rounds
@@ -265,9 +265,9 @@ def _rejected(record: LogRecord, why: RejectedEvent, partition: int, at: Instant
 class RoundIntake(Generic[RowT]):
     """Identity and profile: what was read is applied round by round.
 
-    read_row: the bytes of a row of this partition, None where there is none. It must show what
-              was written with the work before.
-    rows:     all rows of this partition with their keys: the timers are made from them.
+    rows: of this partition, by key; they must show what was written with the work before. The
+          timers are made from them, at first and when definitions are adopted: a row under other
+          definitions is due at once.
     """
 
     def __init__(
@@ -275,14 +275,13 @@ class RoundIntake(Generic[RowT]):
         core: Core[RowT],
         partition: int,
         position: Position,
-        read_row: ReadRow,
-        rows: Iterable[tuple[bytes, bytes]] = (),
+        rows: Mapping[bytes, bytes],
         *,
         waiting_max: int = WAITING_MAX,
         bounds_max: int = BOUNDS_MAX,
         steps_max: int = SLICE_MAX,
     ) -> None:
-        self.core, self._partition, self._read_row = core, partition, read_row
+        self.core, self._partition, self._rows = core, partition, rows
         self._partitions, self._steps_max = position.partitions, steps_max
         self.rounds = Rounds(
             core.stage,
@@ -294,7 +293,12 @@ class RoundIntake(Generic[RowT]):
         self.timers = Timers()
         self.wakes_until: Instant | None = None
         self._again: int | None = None
-        for key, blob in rows:
+        self._adopting = False
+        self._set_timers()
+
+    def _set_timers(self) -> None:
+        core = self.core
+        for key, blob in self._rows.items():
             if is_row_of_a_key(key):
                 self.timers.set(key.decode(), core.wake_at(core.decode(blob)))
 
@@ -305,6 +309,9 @@ class RoundIntake(Generic[RowT]):
             read(record.offset, (record.key or b"").decode(), record.value)
 
     def next(self) -> Work | None:
+        if self._adopting:  # now that the rows show what was written before it
+            self._adopting = False
+            self._set_timers()
         window = self.rounds.ready()
         if window is None:
             if self.rounds.starving:
@@ -312,7 +319,7 @@ class RoundIntake(Generic[RowT]):
             return None
         piece = play(
             self.core,
-            self._read_row,
+            self._rows.get,
             self.rounds,
             self.timers,
             window,
@@ -327,6 +334,7 @@ class RoundIntake(Generic[RowT]):
         position = self.rounds.applied(piece.turn, finished)
         if piece.adopted is not None:
             self.core = self.core.adopt(piece.adopted)
+            self._adopting = True
         return self._work(piece, window.bound, finished, position)
 
     def read_again_from(self) -> int | None:

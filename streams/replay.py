@@ -125,9 +125,7 @@ class Replay:
                     intake = PassIntake(reader(), partition, position, believes=ticks)
                 else:
                     core = identity if stage == "identity" else profile
-                    intake = RoundIntake(
-                        core, partition, position, rows.get, waiting_max=waiting_max
-                    )
+                    intake = RoundIntake(core, partition, position, rows, waiting_max=waiting_max)
                 log = self._logs[INPUTS[stage].name, partition]
                 self._seats[stage, partition] = _Seat(intake, log, rows)
 

@@ -44,6 +44,9 @@ from streams.sends.outcome import OUTCOMES, SEND_EXPIRED, completed, send_of
 RECENT_MAX = 512
 """Hashes of events kept to recognise repeats."""
 
+AT_ONCE: Instant = 0
+"""Due before everything else; `now` is then the instant at which the definitions changed."""
+
 WAKES_MAX = 10_000
 """Instants that one wake works off; more is a loop, and an error."""
 
@@ -86,17 +89,21 @@ class ProfileCore:
         return _encode(row)
 
     def wake_at(self, row: ProfileRow) -> Instant | None:
-        return row.wake_at
+        """A row that is under other definitions is due at once."""
+        return AT_ONCE if row.definitions != self._version(row.store) else row.wake_at
+
+    def _version(self, store: StoreId) -> str:
+        return self._stores.get(store, self._nothing).program.version
 
     def asleep(self, row: ProfileRow) -> ProfileRow:
         """The row without its timer; its next record sets it again."""
-        row.wake_at = None
+        row.wake_at, row.definitions = None, self._version(row.store)
         return row
 
     def adopt(self, published: DefinitionsPublished) -> Self:
         """The core with these definitions in force for their store.
 
-        Rows take them over when they are next touched; flow runs go on where they are.
+        Every row takes them over at once, before the next record; flow runs go on where they are.
         """
         return type(self)(self._ids, {**self._stores, published.store: ready(published)})
 

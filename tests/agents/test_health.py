@@ -29,7 +29,7 @@ class Stage:
 
 def profile_intake(clock: int) -> Any:
     position = Position(done=(0, 0, clock), partitions=2)
-    return RoundIntake(ToyProfile(), 1, position, {}.get)  # type: ignore[arg-type]
+    return RoundIntake(ToyProfile(), 1, position, {})  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ class Worker:
             intake = PassIntake(ToyReader(), partition, position)
         else:
             core: Any = ToyIdentity() if stage == "identity" else ToyProfile()
-            intake = RoundIntake(core, partition, position, rows.get, list(rows.items()))
+            intake = RoundIntake(core, partition, position, rows)
         seat = Seat(
             partition,
             intake,

@@ -99,7 +99,7 @@ class Partition:
             DiaryCore(),  # type: ignore[arg-type]
             0,
             Position(partitions=1),
-            self.rows.get,
+            self.rows,
             steps_max=steps_max,
         )
         self.transactions = 0
@@ -253,8 +253,7 @@ def test_timers_are_made_again_from_the_rows() -> None:
         DiaryCore(),  # type: ignore[arg-type]
         0,
         position,
-        partition.rows.get,
-        list(partition.rows.items()),
+        dict(partition.rows),
     )
     assert again.timers.peek() == (1_500, "i1")
     assert again.rounds.clock == BOUND
