@@ -1,11 +1,19 @@
 """Segment calls: what they become, what is wrong with them and where."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schemas.events import Event, RejectedEvent
-from streams.ingest.segment import METRICS
+from streams.ingest.segment import (
+    ADDRESS,
+    AMOUNTS,
+    CLIENT_CHANNELS,
+    CLIENT_LIBRARIES,
+    METRICS,
+    TRAITS,
+)
 from streams.ingest.settings import IngestSettings
 from streams.instants import to_instant
 from tests.streams.ingest.reading import accepted, changed, payload, rejected, take, written
@@ -376,3 +384,12 @@ def test_no_detail_holds_an_identifier() -> None:
         said: Event | RejectedEvent = take(value)
         assert isinstance(said, RejectedEvent)
         assert "secret" not in f"{said.detail}{said.field}"
+
+
+def test_the_page_has_every_name_that_is_taken_as_another() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "event-shapes.md").read_text(encoding="utf-8")
+    for sent, ours in METRICS.items():
+        assert f"| `{sent}` | `{ours}` |" in page
+    named = {*CLIENT_CHANNELS, *CLIENT_LIBRARIES, *AMOUNTS, *TRAITS, *TRAITS.values()}
+    for word in named | {*ADDRESS, *ADDRESS.values()}:
+        assert f"`{word}`" in page
