@@ -183,7 +183,8 @@ def _event(call: Call, value: bytes, trust: Trust) -> SentEvent:
     currency = None
     if amount is not None:
         currency = _text(properties.get("currency"), "$.properties.currency")
-    if by_commerce and "products" in properties and "items" not in properties:
+    if by_commerce and _calls_items_products(properties):
+        properties = {**properties}
         properties["items"] = properties.pop("products")
     time = call.original_timestamp if call.timestamp is None else call.timestamp
     return SentEvent(
@@ -231,6 +232,10 @@ def _previous(previous: Name, anonymous: Name | None) -> dict[str, str]:
 def _is_commerce(call: Call) -> bool:
     """Whether the e-commerce spec says what the properties of the call mean."""
     return isinstance(call, Track) and call.event.strip() in METRICS
+
+
+def _calls_items_products(properties: Properties) -> bool:
+    return "products" in properties and "items" not in properties
 
 
 def _amount_named(properties: Properties, by_commerce: bool) -> str | None:
@@ -298,7 +303,7 @@ def _places(call: Call) -> Mapping[str, str]:
         "$.profile.external_id": "$.userId",
         "$.profile.anonymous_id": "$.anonymousId",
     }
-    if by_commerce:
+    if by_commerce and _calls_items_products(call.properties or {}):
         places["$.properties.items"] = "$.properties.products"
     return places | _trait_places(call)
 

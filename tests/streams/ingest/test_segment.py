@@ -316,6 +316,11 @@ WRONG: dict[str, tuple[bytes, str, str | int]] = {
         "number-out-of-range",
         "$.properties.products[0].quantity",
     ),
+    "a large number among the items": (
+        call(ORDER, properties={"items": [1 << 64], "products": []}),
+        "number-out-of-range",
+        "$.properties.items[0]",
+    ),
     "a large number in properties": (
         track(properties={"a": 1 << 64}),
         "number-out-of-range",
