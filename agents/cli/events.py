@@ -135,7 +135,8 @@ def _show(printer: Printer, outcome: Outcome) -> None:
         )
     if outcome.events:
         left = f", {len(outcome.bad):,} left out" if outcome.bad else ""
-        printer.line(f"{outcome.pushed:,} events are in store-events{left}")
+        told = "1 event is" if outcome.pushed == 1 else f"{outcome.pushed:,} events are"
+        printer.line(f"{told} in store-events{left}")
     elif not outcome.bad:
         printer.line("there was no event in it")
 
