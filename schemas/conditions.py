@@ -165,6 +165,18 @@ class Ago(Part, frozen=True, tag="ago"):
     far: Millis
 
 
+class InNext(Part, frozen=True, tag="in-next"):
+    """now < at <= now + span. Of dates only."""
+
+    span: Millis
+
+
+class InMonth(Part, frozen=True, tag="in-month"):
+    """In this month of the year, 1 to 12. Of anniversaries only."""
+
+    month: int
+
+
 class SinceFlowStart(Part, frozen=True, tag="since-flow-start"):
     """occurred_at >= the start of the run, the triggering event itself left out."""
 
@@ -209,26 +221,37 @@ class Measured(Part, frozen=True, tag="measured"):
 
 
 class SequenceStep(Part, frozen=True, tag="sequence-step"):
+    """happened: it did, later than the step before, and less than `within` after it.
+
+    Else it did not: not from the step before on for `within`, which has to be over (None: not until
+    the next step that happened, for the last one not until now). Its end is its instant.
+    """
+
     event: EventFilter
     happened: bool
     within: Millis | None = None
 
 
 class Sequence(Part, frozen=True, tag="sequence"):
-    """In this order; `within` counts from the step before."""
+    """In this order; `within` counts from the step before. All that happened is in the window."""
 
     steps: tuple[SequenceStep, ...]
     window: Window | None = None
 
 
 class OfNewest(Part, frozen=True, tag="of-newest"):
-    """Of the newest `count` events of `of`, how many led to `event` (or pass `where`)."""
+    """How many of the newest `count` events of `of` pass `where`, or led to `event`.
+
+    by: the property that both have in common. An `event` without it counts for the newest one
+        before it that has led to none yet.
+    """
 
     count: int
     of: EventFilter
     event: EventFilter | None
     times: Comparison
     where: tuple[Filter, ...] = ()
+    by: str = "send_id"
 
 
 class TraitIs(Part, frozen=True, tag="trait"):
@@ -237,18 +260,21 @@ class TraitIs(Part, frozen=True, tag="trait"):
 
 
 class TraitDate(Part, frozen=True, tag="trait-date"):
-    """A trait that holds a date, in the store's zone.
-
-    anniversary: the day of the year counts; 29 February is 28 February in common years.
+    """A trait that holds a date: its instant (a plain day's is its midnight in the store's zone)
+    lies in the window. What is no date lies in none.
     """
 
     trait: str
-    anniversary: bool = False
-    in_next: Millis | None = None
-    in_last: Millis | None = None
-    before: Instant | None = None
-    after: Instant | None = None
-    month: int | None = None
+    window: InNext | InLast | Before | After | Between
+
+
+class Anniversary(Part, frozen=True, tag="anniversary"):
+    """The day of a trait's date, in any year: the midnight with which it begins in the store's
+    zone lies in the window. 29 February is 28 February in common years.
+    """
+
+    trait: str
+    window: InNext | InLast | InMonth
 
 
 class TraitHeld(Part, frozen=True, tag="trait-held"):
@@ -284,11 +310,11 @@ class InSegment(Part, frozen=True, tag="in-segment"):
 
 
 class Near(Part, frozen=True, tag="near"):
+    """The traits `lat` and `lon` (degrees) are a place at most so far away."""
+
+    latitude: Decimal
+    longitude: Decimal
     within_meters: int
-    postal_code: str | None = None
-    country: str | None = None
-    latitude: Decimal | None = None
-    longitude: Decimal | None = None
 
 
 class InCountry(Part, frozen=True, tag="country"):
@@ -340,9 +366,10 @@ class TriggerPasses(Part, frozen=True, tag="trigger-passes"):
 
 
 class InFlow(Part, frozen=True, tag="in-flow"):
-    """In flows only: a run of this flow goes on."""
+    """In flows only: another run of this flow goes on (or did within `in_last`)."""
 
     flow: FlowId
+    in_last: Millis | None = None
 
 
 class Received(Part, frozen=True, tag="received"):
@@ -362,6 +389,7 @@ Condition: TypeAlias = (
     | OfNewest
     | TraitIs
     | TraitDate
+    | Anniversary
     | TraitHeld
     | CanReceive
     | ConsentIs

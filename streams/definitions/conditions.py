@@ -1,5 +1,6 @@
 """The table of conditions: one entry a leaf. What is not run yet is read, then refused."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, get_args
 
@@ -12,6 +13,7 @@ from streams.definitions.readers import (
     Duration,
     Id,
     Number,
+    Reader,
     Reading,
     Share,
     Text,
@@ -136,6 +138,15 @@ def make_step(where: tuple[c.Filter, ...] = (), **values: Any) -> c.SequenceStep
     return c.SequenceStep(c.EventFilter(metric, where), happened, values.get("within"))
 
 
+def check_sequence(values: dict[str, Any], at: Path, reading: Reading) -> None:
+    check_window(values, at, reading)
+    first = values["sequence"][0]
+    if not first.happened:
+        reading.refuse((*at, "sequence", 0), "a sequence begins with what was done: `did`")
+    elif first.within is not None:
+        reading.refuse((*at, "sequence", 0, "within"), "nothing is before the first step")
+
+
 _STEP_FIELDS = {"where": Field(Where()), "within": Field(Duration())}
 SEQUENCE = Shape(
     "a sequence",
@@ -156,15 +167,31 @@ SEQUENCE = Shape(
         **WINDOWS,
     },
     lambda sequence, **values: c.Sequence(sequence, take_window(values)),
-    yet=False,
-    checks=check_window,
+    checks=check_sequence,
 )
 
 
-def make_of_newest(of_newest: Any, did: str | None = None, **values: Any) -> c.OfNewest:
+def make_of_newest(
+    of_newest: Any, did: str | None = None, where: tuple[c.Filter, ...] = (), **values: Any
+) -> c.OfNewest:
     count, of = of_newest
-    event = None if did is None else c.EventFilter(did)
-    return c.OfNewest(count, of, event, values.get("times", AT_LEAST_ONCE), values.get("where", ()))
+    times, by = values.get("times", AT_LEAST_ONCE), values.get("by", "send_id")
+    if did is None:
+        return c.OfNewest(count, of, None, times, where)
+    return c.OfNewest(count, of, c.EventFilter(did, where), times, by=by)
+
+
+def check_of_newest(values: dict[str, Any], at: Path, reading: Reading) -> None:
+    _, of = values["of_newest"]
+    if any(isinstance(test, c.SameAsTrigger) for one in of.where for test in one.tests):
+        message = (
+            "which events are the newest cannot depend on the trigger; what is asked of them can"
+        )
+        reading.refuse((*at, "of_newest", "where"), message)
+    if "did" not in values and "where" not in values:
+        reading.refuse(at, "say what is asked of the newest: `where`, or `did` they led to")
+    if "by" in values and "did" not in values:
+        reading.refuse((*at, "by"), "`by` says what the newest have in common with `did`")
 
 
 OF_NEWEST = Shape(
@@ -180,9 +207,10 @@ OF_NEWEST = Shape(
         "did": Field(METRIC),
         "where": Field(Where()),
         "times": Field(Compares(whole=True)),
+        "by": Field(Text("the name of a property", r"[^\[\]]+")),
     },
     make_of_newest,
-    yet=False,
+    checks=check_of_newest,
 )
 
 # --- who it is -----------------------------------------------------------------------------------
@@ -210,31 +238,48 @@ TRAIT_HELD = Shape(
     },
     c.TraitHeld,
 )
-_DATES = {"in_next": Field(Duration()), "in_last": Field(Duration())}
+DATE_WINDOWS: dict[str, tuple[Reader, Callable[[Any], Any]]] = {
+    "in_next": (Duration(), c.InNext),
+    "in_last": (Duration(), c.InLast),
+    "before": (When(), c.Before),
+    "after": (When(), c.After),
+    "between": (ListOf(When(), least=2, most=2), lambda ends: c.Between(*ends)),
+}
+TRAIT_DATES = {
+    f"trait+{key}": Shape(
+        "a condition on a date",
+        {"trait": Field(TRAIT), key: Field(reads)},
+        lambda trait, make=make, key=key, **values: c.TraitDate(trait, make(values[key])),
+        checks=check_window,
+    )
+    for key, (reads, make) in DATE_WINDOWS.items()
+}
+ANNIVERSARY_WINDOWS: dict[str, tuple[Reader, Callable[[Any], Any]]] = {
+    "in_next": DATE_WINDOWS["in_next"],
+    "in_last": DATE_WINDOWS["in_last"],
+    "month": (Whole(1, 12), c.InMonth),
+}
 ANNIVERSARY = Shape(
     "an anniversary",
     {
         "trait": Field(TRAIT),
         "anniversary": Field(
-            Shape(
+            Keyed(
                 "an anniversary such as {in_next: 7d}",
-                {**_DATES, "month": Field(Whole(1, 12))},
-                dict,
-            )
+                {
+                    key: Shape(
+                        "an anniversary",
+                        {key: Field(reads)},
+                        lambda make=make, key=key, **values: make(values[key]),
+                    )
+                    for key, (reads, make) in ANNIVERSARY_WINDOWS.items()
+                },
+            ),
+            "window",
         ),
     },
-    lambda trait, anniversary: c.TraitDate(trait, anniversary=True, **anniversary),
-    yet=False,
+    c.Anniversary,
 )
-TRAIT_DATE = {
-    f"trait+{key}": Shape(
-        "a condition on a date",
-        {"trait": Field(TRAIT), key: Field(Duration() if key.startswith("in_") else When())},
-        c.TraitDate,
-        yet=False,
-    )
-    for key in ("in_next", "in_last", "before", "after")
-}
 
 # --- where they belong ---------------------------------------------------------------------------
 
@@ -248,12 +293,25 @@ _CONSENT = {
     "method": Field(Text()),
     "in_last": Field(Duration()),
 }
-_NEAR = {
-    "postal_code": Field(Text()),
-    "country": Field(COUNTRY),
-    "lat": Field(Number(), "latitude"),
-    "lon": Field(Number(), "longitude"),
-}
+_PLACES = Keyed(
+    "a place such as {lat: 52.5, lon: 13.4}",
+    {
+        "lat": Shape(
+            "a place",
+            {
+                "lat": Field(Number(-90, 90), "latitude"),
+                "lon": Field(Number(-180, 180), "longitude", required=True),
+            },
+            dict,
+        ),
+        "postal_code": Shape(
+            "a place by postal code",
+            {"postal_code": Field(Text()), "country": Field(COUNTRY, required=True)},
+            dict,
+            yet=False,
+        ),
+    },
+)
 
 
 class Distance:
@@ -318,7 +376,7 @@ LEAVES: dict[str, Any] = {
     "did_not": DID_NOT,
     "trait+held": TRAIT_HELD,
     "trait+anniversary": ANNIVERSARY,
-    **TRAIT_DATE,
+    **TRAIT_DATES,
     "trait": TRAIT_IS,
     "can_receive": Shape("a `can_receive` condition", _CAN_RECEIVE, c.CanReceive),
     "consent": Shape("a `consent` condition", _CONSENT, c.ConsentIs),
@@ -335,11 +393,10 @@ LEAVES: dict[str, Any] = {
     "near": Shape(
         "a `near` condition",
         {
-            "near": Field(Shape("a place", _NEAR, dict)),
+            "near": Field(_PLACES),
             "within": Field(Distance(), "within_meters", required=True),
         },
-        lambda near, within_meters: c.Near(within_meters, **near),
-        yet=False,
+        lambda near, within_meters: c.Near(**near, within_meters=within_meters),
     ),
     "region": Shape("a `region` condition", {"region": Field(Choice("eu", "us"))}, c.InRegion),
     "country": Shape(
@@ -376,7 +433,11 @@ LEAVES: dict[str, Any] = {
     "trigger": Shape(
         "a `trigger` condition", {"trigger": Field(Where(), "where")}, c.TriggerPasses
     ),
-    "in_flow": Shape("an `in_flow` condition", {"in_flow": Field(FLOW, "flow")}, c.InFlow),
+    "in_flow": Shape(
+        "an `in_flow` condition",
+        {"in_flow": Field(FLOW, "flow"), "in_last": Field(Duration())},
+        c.InFlow,
+    ),
     "received": Shape(
         "a `received` condition",
         {"received": Field(CHANNEL, "channel"), **WINDOWS},

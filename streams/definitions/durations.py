@@ -1,11 +1,9 @@
-"""Small texts of the language: durations (`4h`), times of day (`15:00`), shares (`10%`), dates."""
+"""Small texts of the language: durations (`4h`), times of day (`15:00`), shares (`10%`)."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
-from schemas.values import Instant, Millis
+from schemas.values import Millis
 
 UNITS: dict[str, Millis] = {
     "s": 1000,
@@ -20,9 +18,6 @@ MILLIONTHS = 1_000_000
 _DURATION = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
 _CLOCK = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)", re.ASCII)
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,4})?) ?%", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def to_millis(text: str) -> Millis | None:
@@ -58,22 +53,3 @@ def to_share(text: str) -> int | None:
         return None
     share = int(Decimal(found[1]) * MILLIONTHS / 100)
     return share if share <= MILLIONTHS else None
-
-
-def to_local_instant(text: str, zone: ZoneInfo) -> Instant | None:
-    """`2026-11-27`, `2026-11-27T09:00` (in `zone`) or with a zone of its own.
-
-    A local time that does not exist moves forward; of one that exists twice the first counts.
-    """
-    try:
-        if _DATE.fullmatch(text):
-            moment = datetime.combine(date.fromisoformat(text), datetime.min.time())
-        else:
-            moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if "-" not in text:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone, fold=0)
-    return (moment.astimezone(UTC) - _EPOCH) // _MILLISECOND

@@ -14,7 +14,7 @@ import re2
 
 from schemas.conditions import Comparison
 from schemas.definitions import WEEK
-from streams.definitions import comparisons, durations
+from streams.definitions import comparisons, dates, durations
 from streams.definitions.problems import Path, Problem, near, show
 from streams.definitions.zones import find_zone
 
@@ -116,16 +116,21 @@ class Probability:
 
 
 class Number:
-    """Any number, kept exactly."""
+    """A number from `least` to `most`, kept exactly."""
+
+    def __init__(self, least: int, most: int) -> None:
+        self.least, self.most = least, most
 
     def read(self, found: Any, at: Path, reading: Reading) -> Any:
         number = comparisons.to_number(found)
-        if number is None:
-            return reading.refuse(at, f"{show(found)} is not a number")
+        if number is None or not self.least <= number <= self.most:
+            return reading.refuse(
+                at, f"{show(found)} is not a number from {self.least} to {self.most}"
+            )
         return number
 
     def schema(self) -> dict[str, Any]:
-        return {"type": ["number", "string"]}
+        return {"type": ["number", "string"], "minimum": self.least, "maximum": self.most}
 
 
 class Choice:
@@ -194,9 +199,7 @@ class When:
     """A date or an instant; without a zone it is in the store's."""
 
     def read(self, found: Any, at: Path, reading: Reading) -> Any:
-        instant = (
-            durations.to_local_instant(found, reading.zone) if isinstance(found, str) else None
-        )
+        instant = dates.to_date_instant(found, reading.zone)
         if instant is None:
             return reading.refuse(
                 at, f"{show(found)} is not a date such as 2026-11-27 or 2026-11-27T09:00"

@@ -52,8 +52,12 @@ def _below(part: msgspec.Struct, path: Path, name: str) -> Path:
             return (*path, "split")
         case d.WaitFor() if name == "event":
             return (*path, "wait_for")
-        case c.Did() | c.Measured() | c.Filter() | d.OnEvent():
-            return path
+        case c.OfNewest() if name == "of":
+            return (*path, "of_newest")
+        case c.Sequence() if name == "steps":
+            return (*path, "sequence")
+        case c.Did() | c.Measured() | c.Filter() | d.OnEvent() | c.OfNewest() | c.SequenceStep():
+            return (*path, name) if name == "where" and isinstance(part, c.OfNewest) else path
         case c.TraitIs() if name == "tests":
             return path
         case c.TriggerPasses():

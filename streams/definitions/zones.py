@@ -1,8 +1,18 @@
-"""Time zones from the pinned `tzdata`, never from the machine."""
+"""Time zones and local time, from the pinned `tzdata`, never from the machine.
 
+Local times that do not exist (spring) move forward to the first that does; of those that exist
+twice (autumn) the first counts.
+"""
+
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
+
+from schemas.values import Instant
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 @cache
@@ -21,3 +31,38 @@ def find_zone(name: str) -> ZoneInfo | None:
             return ZoneInfo.from_file(source, key=name)
         except ValueError:
             return None
+
+
+def to_local(instant: Instant, zone: ZoneInfo) -> datetime:
+    """The local time at an instant, with its zone."""
+    return (_EPOCH + timedelta(milliseconds=instant)).astimezone(zone)
+
+
+def at_local(day: date, minutes: int, zone: ZoneInfo) -> Instant:
+    """The instant of a time of day (minutes since midnight) on a local day."""
+    wall = datetime(day.year, day.month, day.day) + timedelta(minutes=minutes)  # noqa: DTZ001
+    return at_wall(wall, zone)
+
+
+def at_wall(wall: datetime, zone: ZoneInfo) -> Instant:
+    """The instant at which the clocks of the zone show this time."""
+    first = wall.replace(tzinfo=zone, fold=0)
+    instant = (first - _EPOCH) // _MILLISECOND
+    if first.utcoffset() == wall.replace(tzinfo=zone, fold=1).utcoffset():
+        return instant
+    if to_local(instant, zone).replace(tzinfo=None) == wall:
+        return instant
+    return _end_of_gap(instant, zone)
+
+
+def _end_of_gap(after: Instant, zone: ZoneInfo) -> Instant:
+    """The instant of the jump: the clock shows another offset from here to `after`."""
+    offset = to_local(after, zone).utcoffset()
+    low, high = after - 86_400_000, after
+    while high - low > 1:
+        middle = (low + high) // 2
+        if to_local(middle, zone).utcoffset() == offset:
+            high = middle
+        else:
+            low = middle
+    return high

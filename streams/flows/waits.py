@@ -3,14 +3,15 @@
 Half-open throughout: the start of quiet or allowed hours belongs to them, the end does not.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from schemas.definitions import WEEK, Hours, WaitForDate, WaitUntil
 from schemas.rows import Trigger
 from schemas.values import Instant
-from streams.flows.zones import at_local, to_local
-from streams.instants import to_instant
+from streams.definitions.dates import to_date_instant
+from streams.definitions.zones import at_local, to_local
+from streams.segments.values import compile_path
 
 WEEK_DAYS = 7
 
@@ -29,22 +30,8 @@ def until_time_of_day(wait: WaitUntil, reached_at: Instant, zone: ZoneInfo) -> I
 
 def until_date(wait: WaitForDate, trigger: Trigger, zone: ZoneInfo) -> Instant | None:
     """So long before (or after) the instant in a property of the trigger; None: it holds none."""
-    date = _instant_in(trigger.properties.get(wait.path), zone)
+    date = to_date_instant(compile_path(wait.path)(trigger), zone)
     return None if date is None else date - wait.before + wait.after
-
-
-def _instant_in(value: object, zone: ZoneInfo) -> Instant | None:
-    """Read an instant; without a zone it is local time, a plain day begins at its midnight."""
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            return None
-        if moment.tzinfo is not None:
-            return to_instant(value)
-        minutes = moment.hour * 60 + moment.minute
-        return at_local(moment.date(), minutes, zone) + moment.second * 1000
-    return None
 
 
 def is_within(hours: Hours, instant: Instant, zone: ZoneInfo) -> bool:

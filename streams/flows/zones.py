@@ -1,11 +1,8 @@
-"""Local time: which zone a profile lives in, and which instant a local time is.
+"""Local time: which zone a profile lives in.
 
-Zones come from the pinned `tzdata` alone, so a decision is the same on every machine. Local times
-that do not exist (spring) move forward to the first that does; of those that exist twice (autumn)
-the first counts.
+Zones come from the pinned `tzdata` alone, so a decision is the same on every machine.
 """
 
-from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
@@ -14,11 +11,7 @@ import phonenumbers
 import phonenumbers.timezone
 
 from schemas.rows import ProfileRow
-from schemas.values import Instant
 from streams.definitions.zones import find_zone
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 @cache
@@ -67,36 +60,6 @@ def zone_of_phone(phone: str) -> ZoneInfo | None:
         region = phonenumbers.region_code_for_country_code(number.country_code or 0)
         zone = zone_of_country(region)
     return zone
-
-
-def to_local(instant: Instant, zone: ZoneInfo) -> datetime:
-    """The local time at an instant, with its zone."""
-    return (_EPOCH + timedelta(milliseconds=instant)).astimezone(zone)
-
-
-def at_local(day: date, minutes: int, zone: ZoneInfo) -> Instant:
-    """The instant of a time of day (minutes since midnight) on a local day."""
-    wall = datetime(day.year, day.month, day.day) + timedelta(minutes=minutes)  # noqa: DTZ001
-    first = wall.replace(tzinfo=zone, fold=0)
-    instant = (first - _EPOCH) // _MILLISECOND
-    if first.utcoffset() == wall.replace(tzinfo=zone, fold=1).utcoffset():
-        return instant
-    if to_local(instant, zone).replace(tzinfo=None) == wall:
-        return instant
-    return _end_of_gap(instant, zone)
-
-
-def _end_of_gap(after: Instant, zone: ZoneInfo) -> Instant:
-    """The instant of the jump: the clock shows another offset from here to `after`."""
-    offset = to_local(after, zone).utcoffset()
-    low, high = after - 86_400_000, after
-    while high - low > 1:
-        middle = (low + high) // 2
-        if to_local(middle, zone).utcoffset() == offset:
-            high = middle
-        else:
-            low = middle
-    return high
 
 
 def _one_of(names: tuple[str, ...]) -> ZoneInfo | None:

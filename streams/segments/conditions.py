@@ -15,11 +15,14 @@ from schemas.outputs import Evidence
 from schemas.values import Instant
 from streams.consent.said import TITLES
 from streams.definitions.comparisons import bounds, compile_comparison
-from streams.segments import leaves, windows
-from streams.segments.evidence import Describe, explain_feature, explain_leaf, leaf_text
-from streams.segments.features import Content, Kind, Registry
+from streams.segments import dates, leaves, windows
+from streams.segments.evidence import Describe, explain_feature, explain_leaf
+from streams.segments.features import Kind, Registry
+from streams.segments.ground import Ground, horizon_of, reach_of
+from streams.segments.newest import of_newest
 from streams.segments.person import FAILS, HOLDS, Answer, Ask, Compiled, Needs, Person
-from streams.segments.values import compile_path, split_filters
+from streams.segments.sequences import sequence
+from streams.segments.texts import leaf_text
 from streams.segments.windows import Reach
 
 COUNT_MAX = 400
@@ -35,6 +38,10 @@ def compile_condition(condition: c.Condition, registry: Registry) -> Compiled:
             return _compile_did(condition, registry)
         case c.Measured():
             return _compile_measured(condition, registry)
+        case c.OfNewest():
+            return of_newest(condition, registry)
+        case c.Sequence():
+            return sequence(condition, registry)
         case c.Received(channel, window):
             event = c.EventFilter(f"Received {TITLES[channel]}")
             once = c.Did(event, c.Compare(">=", Decimal(1)), window)
@@ -112,63 +119,8 @@ def _none(ask_any: Ask) -> Ask:
 # --- leaves over features ------------------------------------------------------------------------
 
 
-def _static(window: c.Window | None) -> tuple[Instant | None, Instant | None]:
-    """A window that does not move belongs to the feature: what is outside never comes in."""
-    match window:
-        case c.Before(at):
-            return None, at
-        case c.After(at):
-            return at, None
-        case c.Between(start, end):
-            return start, end
-        case _:
-            return None, None
-
-
-def _reach(window: c.Window | None) -> Reach:
-    match window:
-        case c.InLast(span):
-            return Reach(0, span)
-        case c.Ago(near, far):
-            return Reach(near, far)
-        case c.AtLeastAgo(span):
-            return Reach(span, None, of_all=True)
-        case c.SinceFlowStart():
-            return Reach(0, None, since_start=True)
-        case _:
-            return Reach()
-
-
-def _horizon(window: c.Window | None, *, compared: bool) -> int | None:
-    """The age up to which each entry must be kept; None: any age."""
-    match window:
-        case c.InLast(span):
-            return span
-        case c.Ago(_, far):
-            return far
-        case c.AtLeastAgo(span) if not compared:
-            return span
-        case _:
-            return None
-
-
-class _Ground:
-    """What all leaves over features share: the content of the feature, less its kind."""
-
-    def __init__(self, event: c.EventFilter, window: c.Window | None, of: str | None) -> None:
-        own, compared = split_filters(event.where)
-        self.event = c.EventFilter(event.metric, own)
-        self.kept = tuple(path for path, _ in compared)
-        self.picks = windows.compile_picks([compile_path(other) for _, other in compared])
-        self.start, self.end = _static(window)
-        self.of = of
-
-    def content(self, kind: Kind) -> Content:
-        return Content(self.event, kind, self.start, self.end, self.of, self.kept)
-
-
 def _compile_did(condition: c.Did, registry: Registry) -> Compiled:
-    ground = _Ground(condition.event, condition.window, None)
+    ground = Ground(condition.event, condition.window, None)
     test: Callable[[int], bool] = compile_comparison(condition.times)
     most = int(max(bounds(condition.times)))
     keep = max(1, most if test(most) is test(most + 1) else most + 1)
@@ -176,12 +128,12 @@ def _compile_did(condition: c.Did, registry: Registry) -> Compiled:
     if (
         ground.picks is not None
         or isinstance(window, c.Ago)
-        or (most > COUNT_MAX and _reach(window) != Reach())
+        or (most > COUNT_MAX and reach_of(window) != Reach())
     ):
         key = registry.ask(
-            ground.content("span"), horizon=_horizon(window, compared=ground.picks is not None)
+            ground.content("span"), horizon=horizon_of(window, compared=ground.picks is not None)
         )
-        reach = _reach(window)
+        reach = reach_of(window)
         if ground.picks is not None:
             reach = reach._replace(of_all=False)
         ask = windows.swept(key, reach, windows.judge_count(test), ground.picks)
@@ -209,10 +161,10 @@ def _compile_did(condition: c.Did, registry: Registry) -> Compiled:
 
 def _compile_measured(condition: c.Measured, registry: Registry) -> Compiled:
     window = condition.window
-    ground = _Ground(condition.event, window, condition.of)
+    ground = Ground(condition.event, window, condition.of)
     picks = ground.picks
-    reach = _reach(window)
-    horizon = _horizon(window, compared=picks is not None)
+    reach = reach_of(window)
+    horizon = horizon_of(window, compared=picks is not None)
     measure = condition.measure
     if measure in ("max", "min"):
         sign = 1 if measure == "max" else -1
@@ -252,8 +204,8 @@ def _extreme_kind(measure: c.Measure, window: c.Window | None, *, compared: bool
     return "max-old" if measure == "max" else "min-old"
 
 
-def _over_feature(ask: Ask, key: str, condition: c.Did | c.Measured, ground: _Ground) -> Compiled:
-    describe = Describe(leaf_text(condition), key, _reach(condition.window), ground.picks)
+def _over_feature(ask: Ask, key: str, condition: c.Did | c.Measured, ground: Ground) -> Compiled:
+    describe = Describe(leaf_text(condition), key, reach_of(condition.window), ground.picks)
     return Compiled(ask, explain_feature(ask, describe, condition), Needs(frozenset({key})))
 
 
@@ -265,6 +217,10 @@ def _compile_plain(condition: c.Condition) -> Compiled:
     match condition:
         case c.TraitIs(trait=name):
             leaf, needs = leaves.trait_is(condition), Needs(traits=frozenset({name}))
+        case c.TraitDate(trait=name):
+            leaf, needs = dates.trait_date(condition), Needs(traits=frozenset({name}))
+        case c.Anniversary(trait=name):
+            leaf, needs = dates.anniversary(condition), Needs(traits=frozenset({name}))
         case c.TraitHeld(trait=name):
             leaf, needs = leaves.trait_held(condition), Needs(traits=frozenset({name}))
         case c.InCountry(countries):
@@ -288,18 +244,20 @@ def _compile_plain(condition: c.Condition) -> Compiled:
             leaf = leaves.trigger_passes(condition)
         case c.InFlow():
             leaf = leaves.in_flow(condition)
-        case (
-            c.Sequence()
-            | c.OfNewest()
-            | c.TraitDate()
-            | c.Near()
-            | c.Ranked()
-            | c.Predicted()
-            | c.RfmIs()
-            | c.HasAffinity()
-        ):
+        case c.Near():
+            leaf, needs = leaves.near(condition), Needs(traits=frozenset({"lat", "lon"}))
+        case c.Ranked() | c.Predicted() | c.RfmIs() | c.HasAffinity():
             raise AssertionError(f"{type(condition).__name__} is refused when it is read")
-        case c.AllOf() | c.AnyOf() | c.NoneOf() | c.Did() | c.Measured() | c.Received():
+        case (
+            c.AllOf()
+            | c.AnyOf()
+            | c.NoneOf()
+            | c.Did()
+            | c.Measured()
+            | c.OfNewest()
+            | c.Sequence()
+            | c.Received()
+        ):
             raise AssertionError("compiled elsewhere")
         case _:
             assert_never(condition)

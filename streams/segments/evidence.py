@@ -1,15 +1,12 @@
-"""Evidence: each leaf as text, what was found, the events behind it. Built only on demand."""
+"""Evidence: what each leaf found, the events behind it. Built only on demand."""
 
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from typing import NamedTuple
 
 from schemas import conditions as c
 from schemas.outputs import Evidence
 from schemas.rows import Entry, FeatureState
 from schemas.values import Instant
-from streams.definitions.comparisons import show_comparison, show_number
-from streams.definitions.durations import to_duration
 from streams.instants import to_timestamp
 from streams.money import to_money
 from streams.segments.features import LEFT_OUT
@@ -30,6 +27,32 @@ def explain_leaf(ask: Ask, text: str, find: Callable[[Person], str | None]) -> E
     def explain(person: Person, now: Instant) -> tuple[Evidence, ...]:
         holds, flip = ask(person, now)
         return (Evidence(leaf=text, holds=holds, value=find(person), next_flip=_shown(flip)),)
+
+    return explain
+
+
+class Found(NamedTuple):
+    """entries: the deciding events, newest first."""
+
+    value: str
+    entries: list[Entry]
+    note: str | None = None
+
+
+def explain_events(ask: Ask, text: str, find: Callable[[Person, Instant], Found]) -> Explain:
+    def explain(person: Person, now: Instant) -> tuple[Evidence, ...]:
+        holds, flip = ask(person, now)
+        found = find(person, now)
+        return (
+            Evidence(
+                leaf=text,
+                holds=holds,
+                value=found.value,
+                events=tuple(entry.event_id for entry in found.entries[:EVENTS_MAX]),
+                next_flip=_shown(flip),
+                note=found.note,
+            ),
+        )
 
     return explain
 
@@ -111,111 +134,3 @@ def _note(person: Person, state: FeatureState | None, key: str) -> str | None:
     if left_out is not None:
         notes.append(f"{left_out.count} in other currencies left out")
     return "; ".join(notes) or None
-
-
-# --- leaves as text ------------------------------------------------------------------------------
-
-
-def leaf_text(condition: c.Condition) -> str:
-    """The leaf in the language of definitions: `did Placed Order >= 2 in_last 60d`."""
-    match condition:
-        case c.Did(event, times, window):
-            if times == c.Compare("=", Decimal(0)):
-                return f"did_not {_event_text(event)}{_window_text(window)}"
-            once = times == c.Compare(">=", Decimal(1))
-            many = "" if once else f" {show_comparison(times)}"
-            return f"did {_event_text(event)}{many}{_window_text(window)}"
-        case c.Measured(event, measure, of, comparison, window):
-            compared = f"{measure} of {of} {show_comparison(comparison)}"
-            return f"did {_event_text(event)} {compared}{_window_text(window)}"
-        case c.TraitIs(trait, tests):
-            return f"trait {trait} {' and '.join(map(_test_text, tests))}"
-        case c.TraitHeld(trait, value, span):
-            return f"trait {trait} held {_scalar_text(value)} for {to_duration(span)}"
-        case c.CanReceive(channel, name):
-            return f"can_receive {channel}{f' list {name}' if name else ''}"
-        case c.ConsentIs(channel, state, method, span):
-            by = f" method {method}" if method else ""
-            return f"consent {channel} is {state}{by}{_span_text('in_last', span)}"
-        case c.InList(name, span):
-            return f"in_list {name}{_span_text('joined_in_last', span)}"
-        case c.InSegment(name, span):
-            return f"in_segment {name}{_span_text('for', span)}"
-        case c.InCountry(countries):
-            return f"country {', '.join(countries)}"
-        case c.InRegion(region):
-            return f"region {region}"
-        case c.Sampled(share, seed):
-            return f"sample {share / 10_000:g}%{f' seed {seed}' if seed else ''}"
-        case c.TriggerPasses(where):
-            return f"trigger {_filters_text(where)}"
-        case c.InFlow(name):
-            return f"in_flow {name}"
-        case _:
-            return str(condition.__struct_config__.tag)
-
-
-def _event_text(event: c.EventFilter) -> str:
-    return f"{event.metric} where {_filters_text(event.where)}" if event.where else event.metric
-
-
-def _filters_text(filters: tuple[c.Filter, ...]) -> str:
-    return " and ".join(f"{f.path} {' and '.join(map(_test_text, f.tests))}" for f in filters)
-
-
-def _test_text(test: c.ValueTest) -> str:
-    match test:
-        case c.IsOneOf(values):
-            return f"is {', '.join(map(_scalar_text, values))}"
-        case c.IsNoneOf(values):
-            return f"is_not {', '.join(map(_scalar_text, values))}"
-        case c.IsCompared(comparison):
-            return show_comparison(comparison)
-        case c.Contains(_, text):
-            return f"contains {text}"
-        case c.StartsWith(text):
-            return f"starts_with {text}"
-        case c.EndsWith(text):
-            return f"ends_with {text}"
-        case c.Matches(pattern):
-            return f"matches {pattern}"
-        case c.IsSet(wanted):
-            return "is_set" if wanted else "is not set"
-        case c.HasLength(comparison):
-            return f"length {show_comparison(comparison)}"
-        case c.SameAsTrigger(path):
-            return f"is the trigger's {path}"
-
-
-def _scalar_text(value: c.Scalar) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return value
-        case _:
-            return show_number(value)
-
-
-def _span_text(word: str, span: int | None) -> str:
-    return "" if span is None else f" {word} {to_duration(span)}"
-
-
-def _window_text(window: c.Window | None) -> str:
-    match window:
-        case None:
-            return ""
-        case c.InLast(span):
-            return f" in_last {to_duration(span)}"
-        case c.AtLeastAgo(span):
-            return f" at_least_ago {to_duration(span)}"
-        case c.Ago(near, far):
-            return f" ago {to_duration(near)}..{to_duration(far)}"
-        case c.Before(at):
-            return f" before {to_timestamp(at)}"
-        case c.After(at):
-            return f" after {to_timestamp(at)}"
-        case c.Between(start, end):
-            return f" between {to_timestamp(start)} and {to_timestamp(end)}"
-        case c.SinceFlowStart():
-            return " since flow_start"

@@ -30,9 +30,13 @@ from streams.segments.values import (
 )
 
 FeatureKey: TypeAlias = str
-Kind: TypeAlias = Literal["newest", "oldest", "span", "max", "min", "max-old", "min-old"]
+Kind: TypeAlias = Literal[
+    "newest", "oldest", "span", "max", "min", "max-old", "min-old", "recent", "each"
+]
 """How entries are kept:
 newest    the newest `keep`: counts in the last N, since, ever
+recent    the newest `keep` that are younger than `horizon`: sequences
+each      the newest of each value of what is kept of them, `keep` at most: what led to what
 oldest    the oldest `keep`: counts at least N ago
 span      all younger than `horizon`: sums, counts between N and M ago, comparisons with a trigger
 max, min  those that no newer one outdoes: the extreme in the last N, since

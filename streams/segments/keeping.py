@@ -48,6 +48,43 @@ def keep_newest(keep: int, horizon: Millis | None) -> Update:
     return update
 
 
+def keep_recent(keep: int, horizon: Millis | None) -> Update:
+    """The newest `keep` that are younger than the horizon."""
+    update_newest = keep_newest(keep, None)
+
+    def update(state: FeatureState, entry: Entry, now: Instant) -> None:
+        entries = state.entries
+        if horizon is not None:
+            while entries and entries[-1].occurred_at <= now - horizon:
+                entries.pop()
+            if entry.occurred_at <= now - horizon:
+                return
+        update_newest(state, entry, now)
+
+    return update
+
+
+def keep_each(keep: int, horizon: Millis | None) -> Update:
+    """The newest of each value: an entry takes the place of an older one with the same `kept`.
+
+    Entries without a value (the first of `kept`) are all different.
+    """
+    update_newest = keep_newest(keep, horizon)
+
+    def update(state: FeatureState, entry: Entry, now: Instant) -> None:
+        entries = state.entries
+        if entry.kept[0] is not None:
+            for i, other in enumerate(entries):
+                if other.kept == entry.kept:
+                    if place(entries, entry) > i:
+                        return
+                    del entries[i]
+                    break
+        update_newest(state, entry, now)
+
+    return update
+
+
 def keep_oldest(keep: int, horizon: Millis | None) -> Update:
     del horizon
 
@@ -168,6 +205,8 @@ def keep_records(sign: int) -> Callable[[int, Millis | None], Update]:
 UPDATES: dict[str, Callable[[int, Millis | None], Update]] = {
     "newest": keep_newest,
     "oldest": keep_oldest,
+    "recent": keep_recent,
+    "each": keep_each,
     "span": keep_span,
     "max": keep_peaks(1),
     "min": keep_peaks(-1),

@@ -1,4 +1,4 @@
-"""The answers of leaves that do not look at features: traits, consent, lists, segments, flows.
+"""The answers of leaves that do not look at features: traits, consent, lists, flows, places.
 
 Each function returns (ask, find): what the leaf answers, and what was found, as text for evidence.
 """
@@ -6,6 +6,7 @@ Each function returns (ask, find): what the leaf answers, and what was found, as
 import re
 from collections.abc import Callable
 from hashlib import blake2b
+from math import asin, cos, radians, sin, sqrt
 from typing import Any, TypeAlias
 
 from schemas import conditions as c
@@ -13,7 +14,8 @@ from schemas.rows import ListMembership, ProfileRow
 from schemas.values import Instant
 from streams.consent.receiving import address_of, address_state, may_receive
 from streams.consent.state import state_of
-from streams.segments.person import FAILS, HOLDS, Answer, Ask, Person
+from streams.definitions.comparisons import to_number
+from streams.segments.person import FAILS, HOLDS, TO_COME, Answer, Ask, Person
 from streams.segments.values import canonical, compile_event_test, compile_tests, text_of
 
 Find: TypeAlias = Callable[[Person], str | None]
@@ -36,7 +38,8 @@ def trait_value(row: ProfileRow, name: str) -> Any:
     return None
 
 
-def _shown(value: Any) -> str | None:
+def shown(value: Any) -> str | None:
+    """A value as evidence shows it."""
     return text_of(value)[:200] or None if not isinstance(value, list) else str(value)[:200]
 
 
@@ -45,7 +48,7 @@ def trait_is(condition: c.TraitIs) -> Leaf:
     test = compile_tests(condition.tests)
 
     def find(person: Person) -> str | None:
-        return _shown(trait_value(person.row, name))
+        return shown(trait_value(person.row, name))
 
     if name in IDENTIFIERS:
         return lambda person, _now: HOLDS if test(trait_value(person.row, name)) else FAILS, find
@@ -66,7 +69,7 @@ def trait_held(condition: c.TraitHeld) -> Leaf:
             return FAILS
         return _from(trait.since + span, now)
 
-    return ask, lambda person: _shown(trait_value(person.row, name))
+    return ask, lambda person: shown(trait_value(person.row, name))
 
 
 def _from(begins_at: Instant, now: Instant) -> Answer:
@@ -86,7 +89,7 @@ def in_country(countries: tuple[str, ...]) -> Leaf:
         trait = person.row.traits.get("country")
         return HOLDS if trait and text_of(trait.value).casefold() in wanted else FAILS
 
-    return ask, lambda person: _shown(trait_value(person.row, "country"))
+    return ask, lambda person: shown(trait_value(person.row, "country"))
 
 
 # --- consent, lists, segments --------------------------------------------------------------------
@@ -207,14 +210,66 @@ def trigger_passes(condition: c.TriggerPasses) -> Leaf:
 
 
 def in_flow(condition: c.InFlow) -> Leaf:
-    """A run of the flow goes on; the run that asks does not count."""
-    name = condition.flow
+    """A run of the flow goes on, or did not long ago; the run that asks does not count."""
+    name, span = condition.flow, condition.in_last
 
     def goes_on(person: Person) -> bool:
         own = None if person.run is None else person.run.id
-        return any(run.flow == name and run.id != own for run in person.row.runs)
+        return any(
+            run.flow == name and run.id != own and run.trigger.kind != TO_COME
+            for run in person.row.runs
+        )
 
-    def ask(person: Person, _now: Instant) -> Answer:
-        return HOLDS if goes_on(person) else FAILS
+    def ended_at(person: Person) -> Instant:
+        memories = [m for key, m in person.row.flows.items() if key.partition("/")[0] == name]
+        return max((memory.ended_at or 0 for memory in memories), default=0)
+
+    def ask(person: Person, now: Instant) -> Answer:
+        if goes_on(person):
+            return HOLDS
+        return FAILS if span is None else _until(ended_at(person) + span, now)
 
     return ask, lambda person: "in it" if goes_on(person) else None
+
+
+# --- places --------------------------------------------------------------------------------------
+
+EARTH_METERS = 6_371_008.8
+"""The mean radius of the earth (IUGG)."""
+
+
+def near(condition: c.Near) -> Leaf:
+    """The distance on a sphere between the place and the traits `lat` and `lon`."""
+    here = (radians(condition.latitude), radians(condition.longitude))
+
+    def meters(person: Person) -> float | None:
+        latitude = _degrees(trait_value(person.row, "lat"), 90)
+        longitude = _degrees(trait_value(person.row, "lon"), 180)
+        if latitude is None or longitude is None:
+            return None
+        return haversine(here, (latitude, longitude))
+
+    def ask(person: Person, _now: Instant) -> Answer:
+        found = meters(person)
+        return HOLDS if found is not None and found <= condition.within_meters else FAILS
+
+    def find(person: Person) -> str | None:
+        found = meters(person)
+        return None if found is None else f"{found:.0f} m"
+
+    return ask, find
+
+
+def _degrees(value: Any, most: int) -> float | None:
+    number = to_number(value)
+    return radians(number) if number is not None and abs(number) <= most else None
+
+
+def haversine(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Metres between two places (latitude, longitude) in radians."""
+    (latitude, longitude), (latitude2, longitude2) = one, other
+    square = (
+        sin((latitude2 - latitude) / 2) ** 2
+        + cos(latitude) * cos(latitude2) * sin((longitude2 - longitude) / 2) ** 2
+    )
+    return 2 * EARTH_METERS * asin(min(1.0, sqrt(square)))

@@ -16,6 +16,10 @@ class InForce(Protocol):
     def settings(self) -> StoreSettings: ...
 
 
+TO_COME = "date-to-come"
+"""Kind of the trigger of a run that has not begun: it waits for its date."""
+
+
 class Person(NamedTuple):
     """One profile, seen from a segment (row, program) or from a flow (with trigger and run)."""
 

@@ -350,8 +350,8 @@ def amounts(
     ]
 
 
-def compile_picks(others: Sequence[Callable[[Any], Any]]) -> Picks | None:
-    """others: for each kept property, what to compare it with in the trigger."""
+def compile_picks(others: Sequence[Callable[[Any], Any]], *, first: int = 0) -> Picks | None:
+    """others: for each kept property from `first` on, what to compare it with in the trigger."""
     if not others:
         return None
 
@@ -359,7 +359,8 @@ def compile_picks(others: Sequence[Callable[[Any], Any]]) -> Picks | None:
         run: FlowRun | None = person.run
         trigger = person.trigger if run is None else run.trigger
         return trigger is not None and all(
-            is_same(kept, get(trigger)) for kept, get in zip(entry.kept, others, strict=True)
+            is_same(kept, get(trigger))
+            for kept, get in zip(entry.kept[first:], others, strict=True)
         )
 
     return picks

@@ -6,8 +6,9 @@ import pytest
 
 from schemas.definitions import Hours, WaitForDate, WaitUntil
 from schemas.rows import ProfileRow, Trait, Trigger
+from streams.definitions.zones import at_local
 from streams.flows.waits import end_of, is_within, next_start, until_date, until_time_of_day
-from streams.flows.zones import at_local, zone_named, zone_of, zone_of_country, zone_of_phone
+from streams.flows.zones import zone_named, zone_of, zone_of_country, zone_of_phone
 from streams.instants import to_instant, to_timestamp
 
 BERLIN = zone_named("Europe/Berlin")

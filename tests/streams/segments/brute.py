@@ -3,10 +3,12 @@ language's description alone. Shares no code with streams/segments.
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from itertools import product
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from schemas.events import Event
 from schemas.rows import ProfileRow, Trigger
@@ -166,6 +168,137 @@ def did(
     return compare(len(found), leaf.get("times", ">= 1"))
 
 
+def find(step: dict[str, Any], events: list[Event], trigger: Trigger | None) -> list[Event]:
+    metric = step.get("did", step.get("did_not"))
+    where = step.get("where", {})
+    return [e for e in events if e.metric == metric and passes(e, where, trigger)]
+
+
+def sequence(leaf: dict[str, Any], events: list[Event], now: int, trigger: Trigger | None) -> bool:
+    """Every choice of one event for each step that happened is tried."""
+    steps = leaf["sequence"]
+    choices = [
+        [e for e in find(step, events, trigger) if in_window(e, leaf, now, trigger)]
+        for step in steps
+        if "did" in step
+    ]
+    return any(in_order(steps, list(chosen), events, now, trigger) for chosen in product(*choices))
+
+
+def in_order(
+    steps: list[dict[str, Any]],
+    chosen: list[Event],
+    events: list[Event],
+    now: int,
+    trigger: Trigger | None,
+) -> bool:
+    last: Event | None = None
+    since, waited = 0, False
+    never: list[tuple[int, list[Event]]] = []
+    for step in steps:
+        within = millis(step["within"]) if "within" in step else None
+        others = [e for e in find(step, events, trigger) if e is not last]
+        if "did_not" in step and within is None:
+            never.append((since, others))
+        elif "did_not" in step:
+            assert within is not None
+            since, waited = since + within, True
+            if now < since or any(since - within <= e.occurred_at < since for e in others):
+                return False
+        else:
+            event = chosen.pop(0)
+            at = event.occurred_at
+            if last is not None:
+                if at < since or (at == since and not waited):
+                    return False
+                if within is not None and at - since >= within:
+                    return False
+            if any(start <= e.occurred_at < at for start, found in never for e in found):
+                return False
+            last, since, waited, never = event, at, False, []
+    return not any(start <= e.occurred_at for start, found in never for e in found)
+
+
+def of_newest(leaf: dict[str, Any], events: list[Event], trigger: Trigger | None) -> bool:
+    found = find(leaf["of_newest"], events, trigger)
+    found.sort(key=lambda e: (e.occurred_at, e.id))
+    newest = found[-leaf["of_newest"]["count"] :]
+    times = leaf.get("times", ">= 1")
+    if "did" not in leaf:
+        return compare(sum(passes(e, leaf["where"], trigger) for e in newest), times)
+    by = leaf.get("by", "send_id")
+    others = sorted(find(leaf, events, trigger), key=lambda e: (e.occurred_at, e.id))
+    led = [
+        e
+        for e in newest
+        if any(
+            (value := o.properties.get(by)) is not None
+            and e.properties.get(by) is not None
+            and equal(value, e.properties[by])
+            and o.occurred_at >= e.occurred_at
+            for o in others
+        )
+    ]
+    for other in [o for o in others if o.properties.get(by) is None]:
+        free = [e for e in newest if e not in led and e.occurred_at <= other.occurred_at]
+        led += free[-1:]
+    return compare(len(led), times)
+
+
+# --- dates ---------------------------------------------------------------------------------------
+
+
+def date_of(value: Any, zone: str) -> datetime | None:
+    """With its zone: its own, or that of the store."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return moment.replace(tzinfo=ZoneInfo(zone)) if moment.tzinfo is None else moment
+
+
+def anniversaries(day: date, zone: str) -> list[int]:
+    """All of them, as milliseconds."""
+    leap = (day.month, day.day) == (2, 29)
+    found = []
+    for year in range(2015, 2040):
+        common = year % 4 != 0
+        number = 28 if leap and common else day.day
+        midnight = datetime(year, day.month, number, tzinfo=ZoneInfo(zone))
+        found.append(int(midnight.timestamp() * 1000))
+    return found
+
+
+def trait_date(leaf: dict[str, Any], value: Any, now: int, zone: str) -> bool:
+    moment = date_of(value, zone)
+    if moment is None:
+        return False
+    if "anniversary" in leaf:
+        asked, day = leaf["anniversary"], moment.astimezone(ZoneInfo(zone)).date()
+        if "month" in asked:
+            return day.month == int(asked["month"])
+        return any(in_dates(asked, at, now, zone) for at in anniversaries(day, zone))
+    return in_dates(leaf, int(moment.timestamp() * 1000), now, zone)
+
+
+def in_dates(asked: dict[str, Any], at: int, now: int, zone: str) -> bool:
+    if "in_next" in asked:
+        return now < at <= now + millis(asked["in_next"])
+    if "in_last" in asked:
+        return now - millis(asked["in_last"]) < at <= now
+    ends = [
+        int(moment.timestamp() * 1000)
+        for text in (asked.get("before"), asked.get("after"), *asked.get("between", ()))
+        if (moment := date_of(text, zone)) is not None
+    ]
+    if "before" in asked:
+        return at < ends[0]
+    return at >= ends[0] and (len(ends) == 1 or at < ends[1])
+
+
+DATE_KEYS = ("in_next", "in_last", "before", "after", "between", "anniversary")
+
+
 def holds(
     condition: dict[str, Any],
     events: list[Event],
@@ -174,9 +307,10 @@ def holds(
     row: ProfileRow,
     trigger: Trigger | None,
     currency: str = "EUR",
+    zone: str = "UTC",
 ) -> bool:
     def again(part: dict[str, Any]) -> bool:
-        return holds(part, events, now, row=row, trigger=trigger, currency=currency)
+        return holds(part, events, now, row=row, trigger=trigger, currency=currency, zone=zone)
 
     if "all" in condition:
         return all(again(part) for part in condition["all"])
@@ -184,6 +318,10 @@ def holds(
         return any(again(part) for part in condition["any"])
     if "none" in condition:
         return not any(again(part) for part in condition["none"])
+    if "sequence" in condition:
+        return sequence(condition, events, now, trigger)
+    if "of_newest" in condition:
+        return of_newest(condition, events, trigger)
     if "trait" in condition:
         trait = row.traits.get(condition["trait"])
         if "held" in condition:
@@ -194,6 +332,8 @@ def holds(
             )
         tests = {key: value for key, value in condition.items() if key != "trait"}
         value = None if trait is None else trait.value
+        if any(key in condition for key in DATE_KEYS):
+            return trait_date(condition, value, now, zone)
         return all(one_test([value], operator, wanted) for operator, wanted in tests.items())
     if "in_list" in condition:
         member = row.lists.get(condition["in_list"])

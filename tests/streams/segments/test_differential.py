@@ -4,6 +4,7 @@ Times are multiples of an hour, a few hours apart, so that instants meet the edg
 the time; every answer is asked for at the edges and a millisecond before and after them.
 """
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from schemas.events import Event
 from schemas.rows import ListMembership, ProfileRow, Trait, Trigger
 from streams.definitions.program import compile_program
 from streams.ids import REPLAY_SECRET, Ids
-from streams.instants import HOUR
+from streams.instants import DAY, HOUR
 from streams.segments.features import note
 from streams.segments.membership import evaluate, next_flip
 from streams.segments.person import Person
@@ -102,6 +103,63 @@ MEASURED = st.builds(
     WINDOWS,
     WHERE,
 )
+STEPS = st.builds(
+    lambda word, metric, within, where: {word: metric, **within, **where},
+    st.sampled_from(["did", "did", "did_not"]),
+    METRICS,
+    st.one_of(st.just({}), HOURS.map(lambda span: {"within": span})),
+    WHERE,
+)
+SEQUENCES = st.builds(
+    lambda metric, where, steps, window: {"sequence": [{"did": metric, **where}, *steps], **window},
+    METRICS,
+    WHERE,
+    st.lists(STEPS, min_size=1, max_size=2),
+    WINDOWS,
+)
+OF_THEM = st.builds(
+    lambda count, metric, where: {"of_newest": {"count": count, "did": metric, **where}},
+    st.integers(1, 4),
+    METRICS,
+    WHERE.filter(lambda where: "trigger" not in str(where)),
+)
+NEWEST = st.one_of(
+    st.builds(
+        lambda of, times, where: {**of, **times, **where},
+        OF_THEM,
+        COMPARISONS.map(lambda c: {"times": c}),
+        WHERE.filter(bool),
+    ),
+    st.builds(
+        lambda of, metric, times, where, by: {**of, "did": metric, **times, **where, **by},
+        OF_THEM,
+        METRICS,
+        st.one_of(st.just({}), COMPARISONS.map(lambda c: {"times": c})),
+        WHERE,
+        st.sampled_from([{}, {"by": "size"}, {"by": "price"}]),
+    ),
+)
+BORN = ["2001-01-01", "1996-02-29", "2026-01-01T05:00", "2026-01-01T05:00:00Z", "2025-12-31", "x"]
+DATE_LEAVES = st.one_of(
+    st.sampled_from(["in_next", "in_last"]).flatmap(
+        lambda word: HOURS.map(lambda span: {"trait": "born", word: span})
+    ),
+    st.sampled_from(["in_next", "in_last"]).flatmap(
+        lambda word: st.sampled_from(["5h", "1d", "9d", "400d"]).map(
+            lambda span: {"trait": "born", "anniversary": {word: span}}
+        )
+    ),
+    st.sampled_from([1, 2, 12]).map(lambda m: {"trait": "born", "anniversary": {"month": m}}),
+    DATES.flatmap(
+        lambda at: st.sampled_from(
+            [
+                {"trait": "born", "before": at},
+                {"trait": "born", "after": at},
+                {"trait": "born", "between": ["2025-06-01", at]},
+            ]
+        )
+    ),
+)
 OTHERS = st.sampled_from(
     [
         {"trait": "plan", "is": "gold"},
@@ -116,7 +174,7 @@ OTHERS = st.sampled_from(
     ]
 )
 CONDITIONS = st.recursive(
-    st.one_of(DID, DID, DID_NOT, MEASURED, MEASURED, OTHERS),
+    st.one_of(DID, DID, DID_NOT, MEASURED, MEASURED, SEQUENCES, NEWEST, DATE_LEAVES, OTHERS),
     lambda inner: st.builds(
         lambda word, parts: {word: parts},
         st.sampled_from(["all", "any", "none"]),
@@ -128,6 +186,7 @@ PROPERTIES = st.fixed_dictionaries(
     {},
     optional={
         "size": st.sampled_from(["S", "M", "MM", "s"]),
+        "send_id": st.sampled_from(["m1", "m2", "m3"]),
         "price": st.sampled_from([0, 1, 2, 2.5, "2", "2.50", "0", -1, "x", True]),
         "items": st.lists(
             st.sampled_from([{"category": "shoes"}, {"category": "hats"}, {"x": 1}]), max_size=2
@@ -173,6 +232,7 @@ PEOPLE = st.builds(
             "plan": st.sampled_from(["gold", "tin"]).map(
                 lambda plan: Trait(plan, BASE, BASE + 2 * HOUR)
             ),
+            "born": st.sampled_from([*BORN, 5]).map(lambda born: Trait(born, BASE, BASE)),
             "age": st.sampled_from([17, "18", 30.0, "x"]).map(lambda age: Trait(age, BASE, BASE)),
             "tags": st.sampled_from([["vip"], ["vip", "new"], "vip club", []]).map(
                 lambda tags: Trait(tags, BASE, BASE)
@@ -263,6 +323,22 @@ def test_every_amount_and_its_flip_equal_brute_force(
     differ(condition, history, ProfileRow(), trigger)
 
 
+@settings(SETTINGS, max_examples=300)
+@given(SEQUENCES, histories(), TRIGGERS)
+def test_every_sequence_and_its_flip_equal_brute_force(
+    condition: dict[str, Any], history: list[Event], trigger: Trigger | None
+) -> None:
+    differ(condition, history, ProfileRow(), trigger)
+
+
+@SETTINGS
+@given(NEWEST, histories(), TRIGGERS)
+def test_every_count_of_the_newest_equals_brute_force(
+    condition: dict[str, Any], history: list[Event], trigger: Trigger | None
+) -> None:
+    differ(condition, history, ProfileRow(), trigger)
+
+
 @SETTINGS
 @given(CONDITIONS, histories(), PEOPLE, TRIGGERS)
 def test_every_tree_and_its_flip_equal_brute_force(
@@ -273,7 +349,12 @@ def test_every_tree_and_its_flip_equal_brute_force(
 
 @pytest.mark.prove
 @settings(SETTINGS, max_examples=20_000, derandomize=False, print_blob=True)
-@given(st.one_of(DID, MEASURED, CONDITIONS), histories(), PEOPLE, TRIGGERS)
+@given(
+    st.one_of(DID, MEASURED, SEQUENCES, NEWEST, DATE_LEAVES, CONDITIONS),
+    histories(),
+    PEOPLE,
+    TRIGGERS,
+)
 def test_brute_force_agrees_at_length(
     condition: dict[str, Any], history: list[Event], row: ProfileRow, trigger: Trigger | None
 ) -> None:
@@ -313,3 +394,59 @@ def test_memberships_equal_brute_force_at_every_instant(
             membership = row.segments.get(f"s{i}")
             inside = membership is not None and membership.since is not None
             assert inside is brute.holds(where, came, now, row=row, trigger=None), (i, now - BASE)
+
+
+ZONES = st.sampled_from(
+    ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia", "America/Sao_Paulo"]
+)
+DAYS = st.dates(date(2015, 1, 1), date(2027, 12, 31))
+WRITTEN = st.one_of(
+    DAYS.map(str),
+    st.sampled_from(["2016-02-29", "2018-11-04", "2024-02-29T23:30:00Z", "2026-10-25"]),
+    st.builds(
+        lambda day, hour, zone: f"{day}T{hour:02}:30:00{zone}",
+        DAYS,
+        st.integers(4, 23),
+        st.sampled_from(["Z", "+05:30", "-08:00", ""]),
+    ),
+)
+SPANS = st.sampled_from(["1h", "1d", "7d", "40d", "366d", "52w"])
+DATED = st.one_of(
+    st.builds(lambda w, s: {"trait": "born", w: s}, st.sampled_from(["in_next", "in_last"]), SPANS),
+    st.builds(
+        lambda word, span: {"trait": "born", "anniversary": {word: span}},
+        st.sampled_from(["in_next", "in_last"]),
+        SPANS,
+    ),
+    st.integers(1, 12).map(lambda month: {"trait": "born", "anniversary": {"month": month}}),
+    DAYS.map(lambda day: {"trait": "born", "after": str(day)}),
+    DAYS.map(lambda day: {"trait": "born", "before": f"{day}T12:00"}),
+    st.lists(DAYS, min_size=2, max_size=2, unique=True).map(
+        lambda days: {"trait": "born", "between": [str(day) for day in sorted(days)]}
+    ),
+)
+
+
+@SETTINGS
+@given(DATED, WRITTEN, ZONES, st.integers(0, 11 * 366))
+def test_every_date_and_its_flip_equal_brute_force(
+    condition: dict[str, Any], written: str, zone: str, days: int
+) -> None:
+    """Asked at some instant, and from then on at each flip and the millisecond before it."""
+    row = ProfileRow(id="i1", traits={"born": Trait(written, BASE, BASE)})
+    documents = [{"segment": "s", "where": condition}, {"store": "main", "zone": zone}]
+    program = compile_program(documents, version="v1")
+    ask, person = program.segments["s"].condition.ask, Person(row, program)
+
+    def expected(at: int) -> bool:
+        return brute.holds(condition, [], at, row=row, trigger=None, zone=zone)
+
+    now = BASE - 10 * 366 * DAY + days * DAY
+    for _ in range(4):
+        holds, flip = ask(person, now)
+        assert holds is expected(now)
+        end = min(flip or now + 400 * DAY, now + 800 * DAY)
+        assert end > now
+        between = [now + (end - now) * part // 23 for part in range(23)]
+        assert {expected(at) for at in (*between, end - 1)} == {holds}
+        now = end
