@@ -53,7 +53,10 @@ def configure(level: str, *, libraries: bool = True) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    handler.addFilter(_LibrariesSeldom())
+    if libraries:
+        handler.addFilter(_LibrariesSeldom())
+    else:  # by the handler: a library that sets its own logger's level would be heard
+        handler.addFilter(logging.Filter("tillstream"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING if libraries else logging.CRITICAL)
