@@ -24,6 +24,7 @@ from agents.station import Read, Refused, Station, give_up
 
 FETCH_WAIT_MS_MAX = 20
 POLL_SECONDS = 0.05
+RECOVERY_SECONDS = 0.005
 
 
 class BatchMessage(ConsumerMessage):
@@ -92,6 +93,7 @@ class BatchConsumer(driver.Consumer):
         """
         async with self._fetching:
             pass
+        self.app.tables.recovery.active_highwaters.clear()
         ours = self._inputs(assigned)
         gone = self.table.rows.partitions.keys() - ours
         await self.station.transactions.release(gone)
@@ -109,6 +111,7 @@ class BatchConsumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Go to where the rows say that the log is needed from; where they do not, to the start."""
+        await self._rows_recovered()
         inputs = {tp for tp in self.assignment() if tp.topic == self.input_topic}
         if inputs:
             first = await self.earliest_offsets(*inputs)
@@ -233,16 +236,33 @@ class BatchConsumer(driver.Consumer):
     async def _end_recovery(self) -> None:
         """End recovery where the position has passed the end of every changelog."""
         recovery = self.app.tables.recovery
-        if not recovery.in_recovery:
-            return
-        for tp, end in list(recovery.active_highwaters.items()):
-            if tp in recovery.active_tps and (recovery.active_offsets.get(tp) or -1) < end:
-                position = await self.position(tp)
-                if position is not None and position > end:
-                    recovery.active_offsets[tp] = end
-        if recovery.in_recovery and not recovery.need_recovery():
+        if recovery.need_recovery():
+            for tp, end in list(recovery.active_highwaters.items()):
+                if tp in recovery.active_tps and (recovery.active_offsets.get(tp) or -1) < end:
+                    position = await self.position(tp)
+                    if position is not None and position > end:
+                        recovery.active_offsets[tp] = end
+        known = recovery.active_tps <= recovery.active_highwaters.keys()
+        if recovery.in_recovery and known and not recovery.need_recovery():
             recovery._set_recovery_ended()
             recovery.signal_recovery_end.set()
+
+    async def _rows_recovered(self) -> None:
+        """Wait until the changelogs were really read to their ends.
+
+        Faust's word for it is an event that stays set for up to five seconds: of two rebalances
+        in a row the second recovery would end before it began, and the rows would be missing.
+        """
+        recovery, generation = self.app.tables.recovery, self.app.consumer_generation_id
+        if not recovery.need_recovery():
+            return
+        changelogs = set(recovery.active_tps)
+        super().resume_partitions(changelogs)
+        while recovery.need_recovery() and not self.should_stop:
+            if generation != self.app.consumer_generation_id:
+                return
+            await asyncio.sleep(RECOVERY_SECONDS)
+        self.pause_partitions(changelogs)
 
 
 def transport_for(

@@ -30,5 +30,6 @@ class NarrowIntake(RoundIntake[RowT]):
 
 
 if __name__ == "__main__":
-    identity.RoundIntake = profile.RoundIntake = NarrowIntake  # type: ignore[misc]
+    for stage in (identity, profile):
+        setattr(stage, RoundIntake.__name__, NarrowIntake)
     worker.run(Settings.from_environ(os.environ), simulated=True)

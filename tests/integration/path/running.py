@@ -10,6 +10,7 @@ from typing import Self
 
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from agents.demo.log import LogRecord, Round
 from agents.embedded.process import Child, tail
@@ -166,6 +167,8 @@ class Deployment:
             (answer,) = await admin.describe_consumer_groups([group])
             ((_, _, state, _, _, members, *_),) = answer.groups
             return len(members) if state == "Stable" else 0
+        except GroupCoordinatorNotAvailableError:
+            return 0  # the broker is new and makes its topic of groups just now
         finally:
             await admin.close()
 
