@@ -69,7 +69,7 @@ async def _expect(settings: Settings, needed: tuple[Topic, ...]) -> None:
     try:
         there = set(await admin.list_topics())
         wanted = {topic_name(settings, topic.name): topic for topic in needed}
-        missing = sorted(set(wanted) - there)
+        missing = [name for name in wanted if name not in there]
         if missing:
             raise NotReached(_missing(settings, missing[0], there))
         counts = await partition_counts(admin, list(wanted)) if wanted else {}

@@ -20,7 +20,7 @@ class Shown(NamedTuple):
         printed = iter(output.splitlines())
         for line in self.lines:
             expected = re.compile(".*".join(map(re.escape, line.split(ANYTHING))))
-            if not any(expected.fullmatch(found.rstrip()) for found in printed):
+            if not any(expected.fullmatch(found.strip()) for found in printed):
                 return line
         return None
 
@@ -29,6 +29,6 @@ def commands_of(page: Path) -> list[Shown]:
     """Every block of commands, in order."""
     text = page.read_text(encoding="utf-8")
     return [
-        Shown(command, tuple(line.rstrip() for line in (printed or "").splitlines() if line))
+        Shown(command, tuple(line.strip() for line in (printed or "").splitlines() if line))
         for command, printed in _BLOCK.findall(text)
     ]
