@@ -54,7 +54,10 @@ class OnList(Part, frozen=True, tag="on-list"):
 
 
 class OnDate(Part, frozen=True, tag="on-date"):
-    """So long before the date in a trait, at a time of day in the profile's zone."""
+    """Whole days before the day in a trait, at a time of day in the profile's zone.
+
+    every_year: the same day of every year; 29 February is 28 February in common years.
+    """
 
     trait: str
     before: Millis = 0
@@ -250,7 +253,8 @@ class ReEntry(Part, frozen=True, tag="re-entry"):
 class Flow(Part, frozen=True, tag="flow"):
     """key: one run per value of this property of the trigger, instead of one at a time.
 
-    stay:    who is no longer in the segment or list of the trigger is skipped at the send.
+    stay:    who is no longer in the segment or list of the trigger, or whose date is another, is
+             skipped at the send.
     holdout: millionths of the profiles that get nothing and are measured.
     """
 

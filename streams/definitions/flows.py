@@ -28,6 +28,14 @@ STEPS = ListOf(STEP, most=200)
 PROPERTY = Text("the name of a property", PATH)
 NOTHING = Duration(least=0)
 
+
+def check_date(values: dict[str, Any], at: Path, reading: Reading) -> None:
+    if values.get("before", 0) % d.DAY:
+        reading.refuse((*at, "before"), "a date is a day: `before` is whole days; `at` says when")
+    if values.get("at") == 24 * 60:
+        reading.refuse((*at, "at"), "'24:00' is the next day; say \"00:00\" and a day less before")
+
+
 # --- what starts a flow --------------------------------------------------------------------------
 
 TRIGGERS: dict[str, Any] = {
@@ -43,7 +51,7 @@ TRIGGERS: dict[str, Any] = {
             "every": Field(Choice("year")),
         },
         lambda every=None, **date: d.OnDate(every_year=every is not None, **date),
-        yet=False,
+        checks=check_date,
     ),
     "price_drop": Shape(
         "a `price_drop` trigger",
@@ -310,9 +318,10 @@ def make_flow(
     flow: str, trigger: d.FlowTrigger, steps: tuple[d.Step, ...], **values: Any
 ) -> d.Flow:
     """Defaults that depend on the trigger: re-entry, and whether one must stay."""
-    said = values.pop("re_entry", "always" if isinstance(trigger, d.OnEvent) else "never")
+    again = isinstance(trigger, d.OnEvent) or (isinstance(trigger, d.OnDate) and trigger.every_year)
+    said = values.pop("re_entry", "always" if again else "never")
     re_entry = said if isinstance(said, d.ReEntry) else d.ReEntry(said)
-    stay = values.pop("stay", isinstance(trigger, d.OnSegment | d.OnList))
+    stay = values.pop("stay", isinstance(trigger, d.OnSegment | d.OnList | d.OnDate))
     return d.Flow(flow, trigger, re_entry, stay, steps, **values)
 
 

@@ -5,17 +5,20 @@ Only flows whose trigger matched are asked; what does not match is no entry and 
 
 import msgspec
 
+from schemas.definitions import OnDate
 from schemas.events import Event
 from schemas.outputs import Evidence, FlowTriggered, SendDecided
-from schemas.rows import FlowMemory, FlowRun, ProfileRow, Trigger
+from schemas.rows import FlowMemory, FlowRun, ProfileRow, Trait, Trigger
 from schemas.topics import FLOW_TRIGGERS, SEND_DECISIONS
 from schemas.values import Instant, ListId, Millis, Properties, SegmentId
 from streams.core import Output
+from streams.flows.dates import Start, last_start, next_start
 from streams.flows.moment import Moment
 from streams.flows.plan import FIRST, FlowPlan
+from streams.flows.zones import zone_of
 from streams.ids import key_number
 from streams.instants import DAY, to_timestamp
-from streams.segments.person import Person
+from streams.segments.person import TO_COME, Person
 
 BACKFILL = "backfill"
 TOO_OLD = "too-old"
@@ -25,6 +28,9 @@ ALREADY_RUNNING = "already-running"
 RE_ENTRY = "re-entry"
 TOO_MANY_RUNS = "too-many-runs"
 FLOW_FILTER = "flow-filter"
+
+DATE = "date"
+"""Kind of the trigger of a run that a date has started."""
 
 RUNS_MAX = 40
 MEMORIES_MAX = 200
@@ -44,12 +50,13 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def enter_by_event(moment: Moment, event: Event) -> None:
-    """Start the flows whose trigger is this event."""
+    """Start the flows whose trigger is this event; wait for the dates that it told."""
     trigger = None
     for plan in moment.plans.by_metric.get(event.metric, ()):
         if plan.test(event, None):
             trigger = trigger or trigger_of(moment.row, event)
             enter(moment, plan, trigger, event)
+    await_dates(moment, event)
 
 
 def enter_by_segment(
@@ -69,6 +76,99 @@ def enter_by_list(moment: Moment, name: ListId, event: Event | None, cause: str)
         else:
             trigger = trigger_of(moment.row, event, "list")
         enter(moment, plan, trigger, event)
+
+
+def await_dates(moment: Moment, event: Event | None) -> None:
+    """Let a run wait for the next date of every flow that a date starts.
+
+    event: what may have told a date; None: a flow did.
+    """
+    for plan in moment.plans.by_date:
+        _await_date(moment, plan, event, told=True)
+
+
+def _await_date(moment: Moment, plan: FlowPlan, event: Event | None, *, told: bool) -> None:
+    """At most one run of a flow waits. A date just told may have begun already: it starts the flow
+    late (`trigger_max_age`), unless its day is over.
+    """
+    row, now = moment.row, moment.now
+    on_date = _on_date(plan)
+    trait = row.traits.get(on_date.trait)
+    waiting = [run for run in row.runs if run.flow == plan.flow.id and _is_to_come(run)]
+    if trait is None or trait.value is None or row.erased_at is not None:
+        row.runs = [run for run in row.runs if run not in waiting] if waiting else row.runs
+        return
+    zone = zone_of(row, moment.program.settings.zone)
+    following = next_start(on_date, trait.value, zone, now)
+    trigger = None if following is None else _date_trigger(moment, on_date, trait, following)
+    if trigger is None or [run.trigger for run in waiting] != [trigger]:
+        row.runs = [run for run in row.runs if run not in waiting]
+        if trigger is not None:
+            row.runs.append(_run_to_come(moment, plan, trigger))
+    if told and _is_told(on_date, trait, event, now):
+        begun = last_start(on_date, trait.value, zone, now)
+        if begun is not None and now < begun.over_at:
+            trigger = _date_trigger(moment, on_date, trait, begun)
+            enter(moment, plan, msgspec.structs.replace(trigger, kind=DATE), event)
+
+
+def _is_told(on_date: OnDate, trait: Trait, event: Event | None, now: Instant) -> bool:
+    """Has the trait had this value since this very moment?"""
+    if event is None:
+        return trait.since == now
+    told = on_date.trait in event.traits or on_date.trait in event.traits_once
+    return told and trait.since == event.occurred_at
+
+
+def _on_date(plan: FlowPlan) -> OnDate:
+    assert isinstance(plan.flow.trigger, OnDate), "flows by date are started by dates"
+    return plan.flow.trigger
+
+
+def _is_to_come(run: FlowRun) -> bool:
+    return run.trigger.kind == TO_COME
+
+
+def _date_trigger(moment: Moment, on_date: OnDate, trait: Trait, start: Start) -> Trigger:
+    """The same date is the same trigger, whoever's row it stands in. `date`: the day meant."""
+    day = start.day.isoformat()
+    return Trigger(
+        TO_COME,
+        "d" + moment.ids.derive("date", moment.row.store, on_date.trait, day),
+        occurred_at=start.at,
+        properties={on_date.trait: trait.value, "date": day},
+    )
+
+
+def _run_to_come(moment: Moment, plan: FlowPlan, trigger: Trigger) -> FlowRun:
+    row, at = moment.row, trigger.occurred_at
+    return FlowRun(
+        id=moment.ids.run(row.store, row.id, plan.flow.id, trigger.event_id),
+        flow=plan.flow.id,
+        version=moment.program.version,
+        trigger=trigger,
+        started_at=at,
+        entered_at=at,
+        wake_at=at,
+    )
+
+
+def begin(moment: Moment, run: FlowRun) -> None:
+    """The time of a run that waited for its date has come: enter, unless the date has moved."""
+    row = moment.row
+    row.runs.remove(run)
+    plan = moment.plans.flows.get(run.flow)
+    if plan is None or not isinstance(plan.flow.trigger, OnDate):
+        return
+    on_date = _on_date(plan)
+    trait = row.traits.get(on_date.trait)
+    zone = zone_of(row, moment.program.settings.zone)
+    if trait is not None:
+        start = last_start(on_date, trait.value, zone, run.trigger.occurred_at)
+        if start is not None and start.at == run.trigger.occurred_at:
+            trigger = _date_trigger(moment, on_date, trait, start)
+            enter(moment, plan, msgspec.structs.replace(trigger, kind=DATE), None)
+    _await_date(moment, plan, None, told=False)
 
 
 def trigger_of(row: ProfileRow, event: Event, kind: str = "event") -> Trigger:
@@ -127,6 +227,8 @@ def enter(moment: Moment, plan: FlowPlan, trigger: Trigger, event: Event | None)
     )
     memory_key = _memory_key(plan, trigger)
     reasons = _objections(row, plan, memory_key, event, now)
+    if trigger.kind == DATE and now - trigger.occurred_at > flow.trigger_max_age:
+        reasons = [*reasons, *([] if TOO_OLD in reasons else [TOO_OLD])]
     evidence: tuple[Evidence, ...] = ()
     if plan.filter is not None:
         person = Person(row, moment.program, trigger, run)
@@ -202,7 +304,10 @@ def _objections(
         reasons.append(NO_KEY)
         return reasons
     if any(
-        run.flow == flow.id and not run.anew and _memory_key(plan, run.trigger) == memory_key
+        run.flow == flow.id
+        and not run.anew
+        and not _is_to_come(run)
+        and _memory_key(plan, run.trigger) == memory_key
         for run in row.runs
     ):
         reasons.append(ALREADY_RUNNING)
@@ -211,7 +316,7 @@ def _objections(
         allowed_at = memory.entered_at + flow.re_entry.after
         if flow.re_entry.rule == "never" or now < allowed_at:
             reasons.append(RE_ENTRY)
-    if len(row.runs) >= RUNS_MAX:
+    if sum(not _is_to_come(run) for run in row.runs) >= RUNS_MAX:
         reasons.append(TOO_MANY_RUNS)
         if "runs" not in row.coarsened:
             row.coarsened.append("runs")

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 from schemas.conditions import Condition, EventFilter
 from schemas.definitions import (
     Flow,
+    OnDate,
     OnEvent,
     OnList,
     OnSegment,
@@ -79,6 +80,7 @@ class FlowPlans(NamedTuple):
     by_metric: Mapping[str, tuple[FlowPlan, ...]]
     by_segment: Mapping[SegmentId, tuple[FlowPlan, ...]]
     by_list: Mapping[ListId, tuple[FlowPlan, ...]]
+    by_date: tuple[FlowPlan, ...]
     listens: frozenset[str]
 
 
@@ -88,6 +90,7 @@ def plan_flows(flows: Mapping[FlowId, Flow], compiled: Compile) -> FlowPlans:
     by_metric: dict[str, list[FlowPlan]] = {}
     by_segment: dict[str, list[FlowPlan]] = {}
     by_list: dict[str, list[FlowPlan]] = {}
+    by_date: list[FlowPlan] = []
     listens: set[str] = set()
     for plan in plans.values():
         match plan.flow.trigger:
@@ -97,8 +100,10 @@ def plan_flows(flows: Mapping[FlowId, Flow], compiled: Compile) -> FlowPlans:
                 by_segment.setdefault(segment, []).append(plan)
             case OnList(name):
                 by_list.setdefault(name, []).append(plan)
+            case OnDate():
+                by_date.append(plan)
             case other:
-                raise NotImplementedError(f"a flow started by {type(other).__name__}")
+                raise AssertionError(f"{type(other).__name__} is refused when it is read")
         if plan.flow.goal is not None:
             listens.add(plan.flow.goal.metric)
         for place in plan.places.values():
@@ -109,6 +114,7 @@ def plan_flows(flows: Mapping[FlowId, Flow], compiled: Compile) -> FlowPlans:
         {metric: tuple(found) for metric, found in by_metric.items()},
         {segment: tuple(found) for segment, found in by_segment.items()},
         {name: tuple(found) for name, found in by_list.items()},
+        tuple(by_date),
         frozenset(listens),
     )
 
@@ -141,6 +147,8 @@ def _started_by(flow: Flow) -> str:
             return f"enters {segment}"
         case OnList(name):
             return f"joins {name}"
+        case OnDate(trait):
+            return f"date {trait}"
         case other:
             return type(other).__name__
 

@@ -35,14 +35,14 @@ from schemas.topics import TIMELINE
 from schemas.values import Instant, ListId, Properties
 from streams.core import Output
 from streams.flows.chance import choose
-from streams.flows.entry import end, enter
+from streams.flows.entry import await_dates, begin, end, enter
 from streams.flows.moment import Moment
 from streams.flows.plan import FlowPlan, Place, StepPath
 from streams.flows.sending import say, send
 from streams.flows.waits import until_date, until_time_of_day
 from streams.flows.zones import zone_named, zone_of
 from streams.instants import to_timestamp
-from streams.segments.person import Person
+from streams.segments.person import TO_COME, Person
 
 GOAL_REACHED = "goal-reached"
 NO_DATE = "no-date"
@@ -57,7 +57,7 @@ def hear(moment: Moment, event: Event) -> None:
         return
     for run in list(moment.row.runs):
         plan = moment.plans.flows.get(run.flow)
-        if plan is None:
+        if plan is None or run.trigger.kind == TO_COME:
             continue
         if _is_goal(plan, run, event):
             say(moment, run, None, None, "skipped", (GOAL_REACHED,))
@@ -93,7 +93,12 @@ def _is_awaited(plan: FlowPlan, run: FlowRun, event: Event) -> bool:
 
 
 def resume(moment: Moment, run: FlowRun) -> None:
-    """Let a run go on whose time has come: a `wait_for` was missed, a wait or a hold is over."""
+    """Let a run go on whose time has come: a `wait_for` was missed, a wait or a hold is over, or
+    the date has come for which it was to begin.
+    """
+    if run.trigger.kind == TO_COME:
+        begin(moment, run)
+        return
     run.wake_at = None
     if run.listening:
         plan = moment.plans.flows.get(run.flow)
@@ -236,6 +241,7 @@ def _take_set(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> boo
         since = before.since if before is not None and same else moment.now
         moment.row.traits[name] = Trait(value, moment.now, since)
         moment.traits.add(name)
+    await_dates(moment, None)
     return _go_on(moment, plan, run, place.after)
 
 

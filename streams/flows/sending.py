@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from schemas.definitions import OnList, OnSegment, Send
+from schemas.definitions import OnDate, OnList, OnSegment, Send
 from schemas.outputs import Evidence, SendDecided
 from schemas.rows import FlowRun
 from schemas.topics import SEND_COMMANDS, SEND_DECISIONS
@@ -10,9 +10,12 @@ from schemas.values import Instant
 from streams.consent.receiving import address_of
 from streams.consent.state import ADDRESS_KINDS
 from streams.core import Output
+from streams.definitions.dates import to_day
 from streams.flows.chance import falls_in
+from streams.flows.entry import DATE
 from streams.flows.moment import Moment
 from streams.flows.plan import FlowPlan, Place
+from streams.flows.zones import zone_of
 from streams.instants import to_timestamp
 from streams.segments.person import Compiled, Person
 from streams.sends.command import choose_variant, command_of
@@ -21,6 +24,7 @@ from streams.sends.standing import remember, standing_of
 
 LEFT_SEGMENT = "left-segment"
 LEFT_LIST = "left-list"
+DATE_MOVED = "date-moved"
 
 
 class Filtered(NamedTuple):
@@ -42,7 +46,7 @@ def send(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
         attempt=run.attempt,
         held_since=run.held_since,
     )
-    left = left_reason(moment, plan)
+    left = left_reason(moment, plan, run)
     if left is not None:
         say(moment, run, step, planned, "skipped", (left,))
         return True
@@ -63,8 +67,10 @@ def send(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
     return True
 
 
-def left_reason(moment: Moment, plan: FlowPlan) -> str | None:
-    """Why the profile is not the flow's any more: it left the segment or list and had to stay."""
+def left_reason(moment: Moment, plan: FlowPlan, run: FlowRun) -> str | None:
+    """Why the profile is not the flow's any more: it left the segment or list and had to stay, or
+    the date is another.
+    """
     if not plan.flow.stay:
         return None
     row = moment.row
@@ -75,6 +81,11 @@ def left_reason(moment: Moment, plan: FlowPlan) -> str | None:
         case OnList(name):
             listed = row.lists.get(name)
             return None if listed is not None and listed.joined_at > listed.left_at else LEFT_LIST
+        case OnDate(trait) if run.trigger.kind == DATE:
+            zone = zone_of(row, moment.program.settings.zone)
+            said, held = run.trigger.properties.get(trait), row.traits.get(trait)
+            moved = held is None or to_day(held.value, zone) != to_day(said, zone)
+            return DATE_MOVED if moved else None
         case _:
             return None
 

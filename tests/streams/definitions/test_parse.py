@@ -57,8 +57,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "steps[0].split.b: 'b' has no weight under `random`",
     ),
     (
-        {"flow": "f", "trigger": {"date": "birthday"}, "steps": []},
-        "trigger: a trigger on a date is not supported yet",
+        {"flow": "f", "trigger": {"date": "birthday", "before": "36h"}, "steps": []},
+        "trigger.before: a date is a day: `before` is whole days; `at` says when",
+    ),
+    (
+        {"flow": "f", "trigger": {"date": "birthday", "at": "24:00"}, "steps": []},
+        "trigger.at: '24:00' is the next day",
     ),
     (
         {"flow": "f", "trigger": {"enters": "x"}, "steps": [], "key": "order_id"},
@@ -184,11 +188,23 @@ def test_errors_stop_the_compiler_with_every_problem() -> None:
 
 
 def test_defaults_depend_on_the_trigger() -> None:
-    triggers = [{"did": "A"}, {"enters": "x"}, {"joins": "l"}]
+    triggers: list[dict[str, str]] = [
+        {"did": "A"},
+        {"enters": "x"},
+        {"joins": "l"},
+        {"date": "d"},
+        {"date": "d", "every": "year"},
+    ]
     flows = [{"flow": f"f{i}", "trigger": t, "steps": []} for i, t in enumerate(triggers)]
     program = compile_program([*flows, {"list": "l"}, segment({"did": "A"}, "x")], version="v1")
     found = [(flow.re_entry.rule, flow.stay) for flow in program.flows.values()]
-    assert found == [("always", False), ("never", True), ("never", True)]
+    assert found == [
+        ("always", False),
+        ("never", True),
+        ("never", True),
+        ("never", True),
+        ("always", True),
+    ]
 
 
 def test_maps_of_settings_are_merged_with_the_defaults_and_null_switches_off() -> None:
@@ -284,7 +300,6 @@ def test_what_is_not_run_yet_is_understood_and_refused(where: dict[str, Any]) ->
 
 
 TRIGGERS: list[dict[str, Any]] = [
-    {"date": "birthday", "before": "3d", "at": "10:00", "every": "year"},
     {"price_drop": {"of": "Viewed Product", "by": "10%", "in_last": "30d"}},
     {"low_stock": {"below": 5, "of": "Added to Cart"}},
     {"back_in_stock": {}},

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from schemas.definitions import Flow, OnDate, ReEntry
+from schemas.definitions import Flow, OnBackInStock, ReEntry
 from schemas.records import DefinitionsPublished, EventResolved
 from schemas.rows import ProfileRow
 from schemas.values import Instant
@@ -101,9 +101,9 @@ def test_memories_of_entries_are_bounded_the_oldest_forgotten_first() -> None:
 
 
 def test_a_trigger_that_is_not_run_yet_is_refused_when_the_flow_is_made_ready() -> None:
-    flow = Flow("birthday", OnDate("birthday"), ReEntry("never"), stay=False, steps=())
-    with pytest.raises(NotImplementedError, match="OnDate"):
-        plan_flows({"birthday": flow}, lambda condition: pytest.fail(str(condition)))
+    flow = Flow("restock", OnBackInStock(), ReEntry("never"), stay=False, steps=())
+    with pytest.raises(AssertionError, match="OnBackInStock"):
+        plan_flows({"restock": flow}, lambda condition: pytest.fail(str(condition)))
 
 
 def test_choices_follow_weights_and_shares_and_never_change() -> None:
