@@ -5,7 +5,7 @@ replay does anything else to a row.
 """
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeAlias
 
 import msgspec
@@ -25,10 +25,13 @@ from schemas.rows import DEFINITIONS_KEY
 from schemas.values import TIMER, Instant, Origin, Turn
 from streams.core import Core, Output, RowT, definitions_row
 from streams.ids import key_number
-from streams.rounds import Round, Rounds
+from streams.rounds import Round, Rounds, WaitingRecord
 
 SLICE_MAX = 2_000
 """Most steps of one transaction; a larger round is cut into slices."""
+
+ROW_BYTES_MAX = 1 << 20
+"""A row larger than this is not kept: the topic takes 6 MiB, and a row is read as a whole."""
 
 MERGE_PROTOCOL = (Absorb, Accept, Merge, Moved, Propose, Refuse, Withdraw)
 """Bodies that are never set aside: one that raises stops the worker."""
@@ -109,63 +112,137 @@ class Timers:
         return len(self._due)
 
 
-class _Kept(Generic[RowT]):
-    """The rows of one slice: read on first use, stepped in memory, encoded once."""
+class _Step(NamedTuple):
+    """One turn of a row: a record's body, or (offset None) the due instant of its timer."""
 
-    def __init__(self, core: Core[RowT], read: ReadRow) -> None:
+    number: int
+    what: Body | Instant
+    turn: Turn
+    offset: int | None
+    value: bytes | None
+
+
+class _Kept(Generic[RowT]):
+    """The rows of one slice: read on first use, stepped in memory, encoded once.
+
+    said: what each turn said, by the number of the turn. failed: turns that were set aside.
+    """
+
+    def __init__(self, core: Core[RowT], read: ReadRow, timers: Timers) -> None:
         self.core = core
-        self._read = read
+        self._read, self._timers = read, timers
         self._before: dict[str, bytes | None] = {}
         self._rows: dict[str, RowT | None] = {}
-        self._steps: dict[str, list[tuple[Body | Instant, Instant, Origin]]] = {}
+        self._steps: dict[str, list[_Step]] = {}
+        self.said: list[list[Said]] = []
+        self.failed: list[Failed] = []
 
-    def step(self, key: str, body: Body, now: Instant, origin: Origin) -> list[Output]:
-        row, outputs = self.core.step(self._get(key), key, body, now, origin)
-        self._rows[key] = row
-        self._steps[key].append((body, now, origin))
-        return outputs
+    def take(
+        self, key: str, what: Body | Instant, turn: Turn, record: WaitingRecord | None
+    ) -> None:
+        """Do one turn; one that raises leaves no trace but its dead letter."""
+        if key not in self._rows:
+            blob = self._before[key] = self._read(key.encode())
+            self._rows[key] = None if blob is None else self.core.decode(blob)
+            self._steps[key] = []
+        offset, value = (None, None) if record is None else (record.offset, record.value)
+        step = _Step(len(self.said), what, turn, offset, value)
+        self.said.append([])
+        try:
+            self._do(key, step)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told and goes no further
+            self._set_aside(key, step, _reason(error), error)
+            self._rows[key] = self._again(key)
+            if record is None:
+                self._silence(key)
+        else:
+            self._steps[key].append(step)
+        self._set_timer(key)
 
-    def wake(self, key: str, due: Instant, now: Instant) -> list[Output]:
-        row = self._get(key)
-        assert row is not None, "a timer of a row that is not there"
-        self._rows[key], outputs = self.core.wake(row, key, due, now)
-        self._steps[key].append((due, now, ()))
-        return outputs
+    def _do(self, key: str, step: _Step) -> None:
+        instant, kind, origin = step.turn
+        row = self._rows[key]
+        if isinstance(step.what, int):
+            assert row is not None, "a timer of a row that is not there"
+            self._rows[key], outputs = self.core.wake(row, key, step.what, instant)
+        else:
+            self._rows[key], outputs = self.core.step(row, key, step.what, instant, origin)
+        self.said[step.number] = [
+            Said(output, instant, kind, (*origin, index)) for index, output in enumerate(outputs)
+        ]
 
-    def _get(self, key: str) -> RowT | None:
-        if key in self._rows:
-            return self._rows[key]
-        blob = self._before[key] = self._read(key.encode())
-        row = self._rows[key] = None if blob is None else self.core.decode(blob)
-        self._steps[key] = []
-        return row
+    def _set_aside(self, key: str, step: _Step, reason: str, error: Exception | None) -> None:
+        if isinstance(step.what, MERGE_PROTOCOL):
+            raise error or AssertionError(f"{type(step.what).__name__}: {reason}")
+        self.said[step.number] = []
+        self.failed.append(Failed(step.offset, key, step.turn, reason, step.value))
 
-    def undo(self, key: str) -> None:
-        """Take back a step that raised: the row is read again, the earlier steps are done again."""
+    def _again(self, key: str) -> RowT | None:
+        """The row is read again, the earlier turns of the slice are done again."""
         blob = self._before[key]
-        row = None if blob is None else self.core.decode(blob)
-        for what, now, origin in self._steps[key]:
-            if isinstance(what, int):
-                assert row is not None
-                row, _ = self.core.wake(row, key, what, now)
-            else:
-                row, _ = self.core.step(row, key, what, now, origin)
-        self._rows[key] = row
+        self._rows[key] = None if blob is None else self.core.decode(blob)
+        for step in self._steps[key]:
+            self._do(key, step)
+        return self._rows[key]
 
-    def silence(self, key: str) -> None:
+    def _silence(self, key: str) -> None:
         """The row's timer raised: it sleeps until its next record."""
         row = self._rows[key]
         assert row is not None
         self._rows[key] = self.core.asleep(row)
 
-    def wake_at(self, key: str) -> Instant | None:
+    def _set_timer(self, key: str) -> None:
         row = self._rows[key]
-        return None if row is None else self.core.wake_at(row)
+        self._timers.set(key, None if row is None else self.core.wake_at(row))
+
+    # --- at the end of the slice ---------------------------------------------------------------
 
     def changed(self) -> list[tuple[bytes, bytes]]:
-        encode, before = self.core.encode, self._before
-        blobs = ((key, encode(row)) for key, row in self._rows.items() if row is not None)
-        return [(key.encode(), blob) for key, blob in blobs if blob != before[key]]
+        """The rows that are not what they were, encoded.
+
+        A row that cannot be encoded, or is too large to be kept, has a turn that made it so: the
+        turns are done again one by one, and that one is set aside.
+        """
+        changed = []
+        for key, row in self._rows.items():
+            if row is None:
+                continue
+            blob = self._encoded(row)
+            if blob is None:
+                blob = self._without_culprits(key)
+            if blob is not None and blob != self._before[key]:
+                changed.append((key.encode(), blob))
+        return changed
+
+    def _encoded(self, row: RowT) -> bytes | None:
+        try:
+            blob = self.core.encode(row)
+        except (OverflowError, ValueError, TypeError):
+            return None
+        return blob if len(blob) <= ROW_BYTES_MAX else None
+
+    def _without_culprits(self, key: str) -> bytes | None:
+        """The last state of the row that can be kept, after all turns that leave it so."""
+        kept, silenced = self._before[key], False
+        for step in self._steps[key]:
+            self._rows[key] = None if kept is None else self.core.decode(kept)
+            if silenced:
+                self._silence(key)
+            self._do(key, step)
+            row = self._rows[key]
+            assert row is not None, "a turn leaves a row"
+            blob = self._encoded(row)
+            if blob is not None:
+                kept, silenced = blob, False
+            else:
+                self._set_aside(key, step, f"the row would be over {ROW_BYTES_MAX} bytes", None)
+                silenced = step.offset is None
+        row = self._rows[key] = None if kept is None else self.core.decode(kept)
+        if silenced and row is not None:
+            self._silence(key)
+            kept = self.core.encode(row)
+        self._set_timer(key)
+        return kept
 
 
 def play(
@@ -184,77 +261,37 @@ def play(
     wakes_until: timers due later stay (the end of a replay), None: none do.
     Returns: `over` where all below the window's limit is done.
     """
-    kept = _Kept(core, read)
-    said: list[Said] = []
-    failed: list[Failed] = []
-    turn, adopted = window.start, None
+    kept = _Kept(core, read, timers)
+    turn, steps, over = window.start, 0, False
+    adopted: DefinitionsPublished | None = None
     rows: list[tuple[bytes, bytes]] = []
-    for steps in range(steps_max):
+    while steps < steps_max and adopted is None and not over:
         timer = timers.peek()
         if timer is not None and wakes_until is not None and timer[0] > wakes_until:
             timer = None
         record = rounds.waiting[0].turn if rounds.waiting else None
         if timer is not None and (record is None or (timer[0], TIMER) <= record[:2]):
-            if (timer[0], TIMER, ()) >= window.limit:
-                break
-            turn = max(turn, (timer[0], TIMER, ()))
-            _wake(kept, timers, turn[0], said, failed)
+            over = (timer[0], TIMER, ()) >= window.limit
+            if not over:
+                turn = max(turn, (timer[0], TIMER, ()))
+                due, key = timers.pop()
+                kept.take(key, due, (turn[0], TIMER, (due, -1, key_number(key))), None)
         elif record is None or record >= window.limit:
-            break
+            over = True
         else:
             turn = max(turn, record)
-            adopted = _step(kept, rounds, timers, said, failed)
-            if adopted is not None:
-                key = DEFINITIONS_KEY % adopted.store.encode()
-                rows.append((key, _encode(definitions_row(adopted, record[2]))))
-                return Slice(said, rows + kept.changed(), failed, turn, False, steps + 1, adopted)
-    else:
-        return Slice(said, kept.changed(), failed, turn, False, steps_max, None)
-    return Slice(said, kept.changed(), failed, turn, True, steps, None)
-
-
-def _wake(
-    kept: _Kept[RowT], timers: Timers, now: Instant, said: list[Said], failed: list[Failed]
-) -> None:
-    due, key = timers.pop()
-    origin = (due, -1, key_number(key))
-    try:
-        outputs = kept.wake(key, due, now)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the row sleeps and it is told
-        kept.undo(key)
-        kept.silence(key)
-        failed.append(Failed(None, key, (now, TIMER, origin), _reason(error), None))
-    else:
-        _say(said, outputs, now, TIMER, origin)
-    timers.set(key, kept.wake_at(key))
-
-
-def _step(
-    kept: _Kept[RowT], rounds: Rounds, timers: Timers, said: list[Said], failed: list[Failed]
-) -> DefinitionsPublished | None:
-    (instant, kind, origin), offset, key, raw, value = rounds.pop()
-    body = _decode_body(raw)
-    if isinstance(body, DefinitionsPublished):
-        return body
-    try:
-        outputs = kept.step(key, body, instant, origin)
-    except Exception as error:
-        if isinstance(body, MERGE_PROTOCOL):
-            raise
-        kept.undo(key)
-        turn = (instant, kind, origin)
-        failed.append(Failed(offset, key, turn, _reason(error), value))
-    else:
-        _say(said, outputs, instant, kind, origin)
-    timers.set(key, kept.wake_at(key))
-    return None
-
-
-def _say(
-    said: list[Said], outputs: Iterable[Output], instant: Instant, kind: int, origin: Origin
-) -> None:
-    for index, output in enumerate(outputs):
-        said.append(Said(output, instant, kind, (*origin, index)))
+            waiting = rounds.pop()
+            body = _decode_body(waiting.body)
+            if isinstance(body, DefinitionsPublished):
+                adopted = body
+                blob = _encode(definitions_row(body, record[2]))
+                rows.append((DEFINITIONS_KEY % body.store.encode(), blob))
+            else:
+                kept.take(waiting.key, body, waiting.turn, waiting)
+        steps += not over
+    rows += kept.changed()
+    said = [one for of_turn in kept.said for one in of_turn]
+    return Slice(said, rows, kept.failed, turn, over, steps, adopted)
 
 
 def _reason(error: Exception) -> str:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from schemas.events import EVENT_SCHEMA, Event
+from schemas.outputs import IdentityMerged
 from schemas.records import (
     INNER_SCHEMA,
     Body,
@@ -17,19 +18,25 @@ from schemas.records import (
     Passed,
 )
 from schemas.rows import POSITION_KEY, Position
-from schemas.topics import DEAD_LETTERS
+from schemas.topics import DEAD_LETTERS, IDENTITY_MERGES
 from schemas.values import RECORD, Instant, Origin, Row, Stage
-from streams.apply import Timers
+from streams.apply import ROW_BYTES_MAX, Timers
 from streams.core import Output
 from streams.intake import RoundIntake, adopted_in, is_row_of_a_key, load_position
 from streams.replay import MemoryRecord
 
 BOUND = 1_000
+MERGES = IDENTITY_MERGES.name
 
 
 class Diary(Row):
     told: list[str] = []
     due: int | None = None
+
+
+def said(text: str) -> Output:
+    merged = IdentityMerged(id=text, store="main", winner="", loser="", decided_at="")
+    return Output(IDENTITY_MERGES.name, "i1", merged)
 
 
 class DiaryCore:
@@ -56,9 +63,13 @@ class DiaryCore:
         diary.told.append(f"{self.prefix}{metric}@{now}")
         if metric == "boom":
             raise RuntimeError("personal data of somebody")
+        if metric == "huge":
+            diary.told.append("x" * ROW_BYTES_MAX)
+        if metric == "odd":
+            diary.due = 1 << 70
         if metric.startswith("wake"):
             diary.due = int(metric.removeprefix("wake"))
-        return diary, []
+        return diary, [said(f"{len(diary.told)} told, {metric} last")]
 
     def wake(self, row: Diary, key: str, due: Instant, now: Instant) -> Any:
         row.told.append(f"{self.prefix}due {due}@{now}")
@@ -166,6 +177,19 @@ def test_a_step_that_raises_leaves_no_trace_but_a_dead_letter() -> None:
     assert letter.key == b"i1"
     assert msgspec.msgpack.decode(letter.value, type=Passed).body.event.metric == "boom"
     assert not any(b"personal data" in value for value in headers.values())
+
+
+@pytest.mark.parametrize("culprit", ["huge", "odd"])
+def test_a_row_that_cannot_be_kept_has_its_culprit_set_aside(culprit: str) -> None:
+    partition = Partition()
+    for at, metric in ((10, "a"), (20, culprit), (30, "b")):
+        partition.tell(at, event(metric, at))
+    partition.round_ends(BOUND)
+    assert partition.told() == ["a@10", "b@30"]
+    (letter,) = partition.dead()
+    assert dict(letter.headers)["offset"] == b"1"
+    told = [msgspec.json.decode(w.value)["id"] for w in partition.writes if w.topic == MERGES]
+    assert told == ["1 told, a last", "2 told, b last"], "as if the culprit had never been"
 
 
 def test_a_row_that_a_first_step_would_have_made_is_not_made_when_it_raises() -> None:
