@@ -1,16 +1,22 @@
 """`tillstream up` and what other terminals do beside it: kept alive, found, reset."""
 
+import asyncio
 import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
+from agents.embedded.gateway import ClickHouseGateway
+from agents.embedded.kafka import EmbeddedKafka
 from agents.embedded.process import ProcessId
+from agents.live.place import running
+from agents.settings import Settings
 from tests.integration.live.running import (
     DEADLINE_SECONDS,
     Terminal,
@@ -32,14 +38,8 @@ ORDER = '{{"id": "{id}", "metric": "Placed Order", "profile": {{"external_id": "
 class Shop:
     """A data folder with an `up` on it, and commands beside it."""
 
-    def __init__(self, data: Path) -> None:
-        self.data = data
-        self.environ = environ_of(
-            data,
-            TILLSTREAM_NAMESPACE="shop",
-            TILLSTREAM_PARTITIONS="2",
-            TILLSTREAM_SESSION_TIMEOUT_S="6",
-        )
+    def __init__(self, data: Path, environ: Mapping[str, str], up: Terminal) -> None:
+        self.data, self.environ, self.up = data, environ, up
 
     def says(self, command: str, *, code: int = 0) -> str:
         """Run a command that ends with this exit code; returns what it printed."""
@@ -64,13 +64,23 @@ class Shop:
         return dict(pushed)
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    data = tmp_path / "data"
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """An `up` for all tests of this module; the last one ends it."""
+    folder = tmp_path_factory.mktemp("live")
+    environ = environ_of(
+        folder / "data",
+        TILLSTREAM_NAMESPACE="shop",
+        TILLSTREAM_PARTITIONS="2",
+        TILLSTREAM_SESSION_TIMEOUT_S="6",
+    )
+    start = f"{TILLSTREAM} up --definitions {STARTER}"
     try:
-        yield Shop(data)
+        with terminal(start, environ, folder / "up.log") as up:
+            is_up(up)
+            yield Shop(folder / "data", environ, up)
     finally:
-        end_up(data)
+        end_up(folder / "data")
 
 
 def is_up(opened: Terminal) -> None:
@@ -94,63 +104,107 @@ def children(of: ProcessId) -> dict[str, ProcessId]:
     return found
 
 
-def test_up_keeps_the_path_alive_and_leaves_nothing_behind(shop: Shop, tmp_path: Path) -> None:
-    start = f"{TILLSTREAM} up --definitions {STARTER}"
-    with terminal(start, shop.environ, tmp_path / "up.log") as up:
-        is_up(up)
-        owner = up_on(shop.data)
-        assert owner is not None
-        began = children(owner)
-        assert began.keys() == {"worker", "broker", "database"}
+def test_a_second_up_and_a_reset_are_refused_while_it_runs(shop: Shop) -> None:
+    assert "already" in shop.says("up", code=2)
+    assert "already" in shop.says("reset --yes", code=2)
+    assert "in force already" in shop.says(f"definitions apply {STARTER}")
+    assert "holds no definitions" in shop.says("definitions apply docs/decisions", code=1)
 
-        assert "already" in shop.says("up", code=2)
-        assert "already" in shop.says("reset --yes", code=2)
-        assert "in force already" in shop.says(f"definitions apply {STARTER}")
 
-        shop.push(id="o-1", who="c-1")
-        first = shop.finds("o-1", "accepted")
-        assert [(row["kind"], row["name"]) for row in first["led_to"]] == [
-            ("entered", "new-customers")
-        ]
+def test_an_event_is_found_with_all_that_it_led_to(shop: Shop) -> None:
+    place = shop.push(id="o-1", who="c-1")
+    found = shop.finds("o-1", "accepted")
+    assert (found["partition"], found["offset"]) == (place["partition"], place["offset"])
+    assert [(row["kind"], row["name"]) for row in found["led_to"]] == [("entered", "new-customers")]
+    assert shop.finds(f"{place['partition']}/{place['offset']}", "accepted")["id"] == "o-1"
+    assert "no event nowhere" in shop.says("events find nowhere", code=1)
+    assert "did you mean 'segment-changes'" in shop.says("events tail segment-chnges", code=2)
 
-        began["worker"].send(signal.SIGKILL)
-        began["database"].send(signal.SIGKILL)
-        place = shop.push(id="o-2", who="c-2")
-        assert shop.finds("o-2", "accepted")["offset"] == place["offset"]
-        assert shop.finds(f"{place['partition']}/{place['offset']}", "accepted")["id"] == "o-2"
-        assert "another starts" in up.output()
-        assert "starting it again" in up.output()
 
-        present = children(owner)
-        assert up.interrupt() == 0, up.output()
+def test_nothing_is_pushed_of_a_file_with_a_bad_line_unless_it_may_be_skipped(shop: Shop) -> None:
+    lines = "\n".join([ORDER.format(id="o-3", who="c-3"), '{"id": "o-4", "metric": "Nothing"}'])
+    told = shop.says(f"events push - <<<'{lines}'", code=1)
+    assert "line 2: missing, $.profile" in told
+    assert "nothing was pushed" in told
+    pushed = shop.says(f"events push --skip-bad --json - <<<'{lines}' 2> {os.devnull}")
+    answer = json.loads(pushed)
+    assert (answer["pushed"], [one["number"] for one in answer["bad"]]) == (1, [2])
+    shop.finds("o-3", "accepted")
+
+
+def test_what_others_pushed_and_ingest_rejected_is_found_with_its_reason(shop: Shop) -> None:
+    asyncio.run(append(shop, b'{"id": "o-5", "metric": "Placed Order", "profile": {}}'))
+    found = shop.finds("o-5", "rejected")
+    assert found["why"].startswith("no-identifier")
+    assert found["field"] == "$.profile"
+
+
+def test_what_is_killed_is_started_again(shop: Shop) -> None:
+    owner = up_on(shop.data)
+    assert owner is not None
+    began = children(owner)
+    assert began.keys() == {"worker", "broker", "database"}
+    began["worker"].send(signal.SIGKILL)
+    began["database"].send(signal.SIGKILL)
+    shop.push(id="o-2", who="c-2")
+    shop.finds("o-2", "accepted")
+    assert "another starts" in shop.up.output()
+    assert "starting it again" in shop.up.output()
+
+
+def test_it_ends_in_order_and_what_it_left_can_be_deleted(shop: Shop) -> None:
+    owner = up_on(shop.data)
+    assert owner is not None
+    present = children(owner)
+    shop.push(id="o-6", who="c-6")
+    shop.finds("o-6", "accepted")
+    assert shop.up.interrupt() == 0, shop.up.output()
     assert not [name for name, one in present.items() if one.is_running()]
-    assert json.loads(shop.says("profile show c-2 --json"))["state"]["segments"] == [
+    assert json.loads(shop.says("profile show c-6 --json"))["state"]["segments"] == [
         "new-customers"
-    ], "what was said last is in the timeline when `up` has ended"
+    ], "the data are looked at without an `up`, too"
 
-    shop.says("reset", code=2)
+    assert "say --yes" in shop.says("reset", code=2)
     deleted = json.loads(shop.says("reset --yes --json"))["deleted"]
     assert "shop-store-events" in deleted["topics"]
     assert "shop-timeline" in deleted["groups"]
     assert deleted["database"] == "shop"
-    assert json.loads(shop.says("reset --yes --json"))["deleted"]["topics"] == []
+    again = json.loads(shop.says("reset --yes --json"))["deleted"]
+    assert (again["topics"], again["groups"]) == ([], [])
     assert "there is no topic shop-store-events" in shop.says("events push - <<<'{}'", code=2)
-    assert "no timeline yet" in shop.says("profile show c-2", code=2)
+    assert "no timeline yet" in shop.says("profile show c-6", code=2)
 
 
-def test_a_bad_event_is_not_pushed_and_a_rejected_one_is_found(shop: Shop, tmp_path: Path) -> None:
-    with terminal(f"{TILLSTREAM} up", shop.environ, tmp_path / "up.log") as up:
+def test_the_servers_that_the_settings_name_are_used(
+    kafka: EmbeddedKafka, clickhouse: ClickHouseGateway, tmp_path: Path
+) -> None:
+    environ = environ_of(
+        tmp_path / "data",
+        TILLSTREAM_KAFKA=kafka.address,
+        TILLSTREAM_CLICKHOUSE=clickhouse.dsn,
+        TILLSTREAM_SECRET="sixteen characters",
+        TILLSTREAM_NAMESPACE="live-named",
+        TILLSTREAM_PARTITIONS="2",
+    )
+    with terminal(f"{TILLSTREAM} up --workers 2", environ, tmp_path / "up.log") as up:
         is_up(up)
-        assert "none yet" in up.output()
-        lines = "\n".join([ORDER.format(id="o-1", who="c-1"), '{"id": "o-2", "metric": "Nothing"}'])
-        told = shop.says(f"events push - <<<'{lines}'", code=1)
-        assert "line 2: missing, $.profile" in told
-        assert "nothing was pushed" in told
-        told = json.loads(
-            shop.says(f"events push --skip-bad --json - <<<'{lines}' 2> {os.devnull}")
-        )
-        assert (told["pushed"], [one["number"] for one in told["bad"]]) == (1, [2])
+        owner = up_on(tmp_path / "data")
+        assert owner is not None
+        assert children(owner).keys() == {"worker"}
+        shop = Shop(tmp_path / "data", environ, up)
+        shop.push(id="o-1", who="c-1")
         shop.finds("o-1", "accepted")
-        assert "is no public topic" in shop.says("events tail segment-chnges", code=2)
-        assert "no event nowhere" in shop.says("events find nowhere", code=1)
         assert up.interrupt() == 0, up.output()
+    assert kafka.process.is_running()
+
+
+async def append(shop: Shop, value: bytes) -> None:
+    """Push as a store does that checks nothing."""
+    state = running(Settings(data=shop.data))
+    assert state is not None
+    producer = AIOKafkaProducer(bootstrap_servers=list(state.kafka))
+    await producer.start()
+    try:
+        await producer.send_and_wait("shop-store-events", value)
+    finally:
+        await producer.stop()
