@@ -222,7 +222,7 @@ class Settings:
         1,
         whole_number(1, 64),
         expected="1 to 64",
-        meaning="Worker processes that `tillstream run` starts.",
+        meaning="Worker processes that `tillstream up` starts.",
     )
     session_timeout_s: int = setting(
         30,
