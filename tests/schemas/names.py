@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from agents.app import StageApp
+from agents.definitions_log import TRANSACTIONAL_ID
 from agents.identity import identity_app
 from agents.ingest import ingest_app
 from agents.metrics import REGISTRY
@@ -69,6 +70,7 @@ def names() -> str:
         "reasons of send decisions": decision_reasons(),
         "stages in namespace `shop`": stages(),
         "transactional ids of partition 3": asyncio.run(transactional_ids()),
+        "other transactional ids": [topic_name(SETTINGS, TRANSACTIONAL_ID)],
         "consumer groups beside the stages": (
             topic_name(SETTINGS, group) for group in (GROUP, reference.GROUP)
         ),
