@@ -9,13 +9,13 @@ from agents.settings import Settings
 from streams.core import RowT
 from streams.intake import RoundIntake
 
-WAITING_MAX = 40
-BOUNDS_MAX = 3
+WAITING_MAX = 120
+BOUNDS_MAX = 10
 STEPS_MAX = 17
 
 
 class NarrowIntake(RoundIntake[RowT]):
-    """Forgets whatever does not fit into forty records and three boundaries."""
+    """Forgets whatever does not fit into a hundred and twenty records and ten boundaries."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(

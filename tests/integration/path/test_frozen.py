@@ -23,7 +23,9 @@ async def freeze_and_take_over(path: Deployment, shop: Shop, at: int, until: int
     await path.comes_to(shop.end)
     await path.is_gone_or_member(frozen)
     await path.expect_the_same_as(shop)
-    assert frozen.stop() in {0, EXIT_FENCED}
+    code = frozen.stop()
+    print(f"the worker that was frozen ended with {code}")
+    assert code in {0, EXIT_FENCED}
     await path.expect_the_same_as(shop)
 
 

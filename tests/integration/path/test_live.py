@@ -119,6 +119,40 @@ async def test_a_worker_for_live_events_refuses_a_namespace_of_simulated_time(
     assert "--simulated" in worker.log.read_text()
 
 
+async def test_a_worker_for_simulated_time_refuses_a_live_namespace(small: Settings) -> None:
+    await ensure_topics(small)
+    simulated = Deployment(small, simulated=True)
+    worker = simulated.start_worker()
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            code = await asyncio.to_thread(worker.wait)
+    finally:
+        worker.end_for_certain()
+    assert code == 2
+    said = worker.log.read_text()
+    assert "store-events has message.timestamp.type=LogAppendTime" in said
+    assert "without --simulated" in said
+
+
+async def test_a_worker_that_is_told_to_end_leaves_nothing_open(small: Settings) -> None:
+    async with (
+        deployed(small, simulated=False) as path,
+        AIOKafkaProducer(**small.kafka_clients()) as producer,
+    ):
+        worker = path.start_worker()
+        store = Store(path, producer)
+        await store.watch()
+        try:
+            await store.publish()
+            await store.push("last")
+        finally:
+            await store.stop()
+        assert await asyncio.to_thread(worker.stop) == 0
+        said = worker.log.read_text()
+        assert "Unclosed" not in said
+        assert "Traceback" not in said
+
+
 async def test_a_ticker_stops_when_told(small: Settings) -> None:
     await ensure_topics(small)
     ticker = Ticker(replace(small, tick_ms=50))
