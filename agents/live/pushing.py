@@ -126,7 +126,7 @@ def open_source(name: str) -> Source:
     """
     if name != "-":
         return Source(Path(name).open("rb"))
-    kept: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOLED_BYTES_MAX)  # noqa: SIM115 - as long as we
+    kept: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOLED_BYTES_MAX)  # noqa: SIM115 - it stays
     shutil.copyfileobj(sys.stdin.buffer, kept)
     kept.seek(0)
     return Source(kept)
