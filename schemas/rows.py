@@ -129,12 +129,11 @@ class FeatureState(Row):
     version: str = ""
 
 
-class Membership(Row):
-    """One segment: since when the profile is in it (None: is not), and when time changes that."""
+class Membership(Row, gc=False):
+    """One segment: since when the profile is in it (None: is not), how often it changed so far."""
 
     since: Instant | None = None
-    next_flip: Instant | None = None
-    version: str = ""
+    changes: int = 0
 
 
 class ListMembership(Row):
@@ -236,6 +235,7 @@ class ProfileRow(Row):
               for deduplication, oldest first, at most 512.
     wake_at:  the next instant at which time alone changes something: the least of all below.
     coarsened: names of the caps this row has run into.
+    flips:    segment -> when time alone may next change whether the profile is in it.
     """
 
     schema: int = PROFILE_ROW_SCHEMA
@@ -265,3 +265,4 @@ class ProfileRow(Row):
     coarsened: list[str] = []
     settled: list[FlowRun] = []
     erased_at: Instant | None = None
+    flips: dict[SegmentId, Instant] = {}

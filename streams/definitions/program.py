@@ -5,11 +5,8 @@ segment, a filter, a split); the step asks for it by the typed condition it hold
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, NamedTuple
-
-import msgspec
 
 from schemas import conditions as c
 from schemas import definitions as d
@@ -26,13 +23,12 @@ from streams.segments.values import EventTest, compile_event_test
 
 
 class CompiledSegment(NamedTuple):
-    """rank: segments that others refer to have a smaller one. content: changes with the meaning."""
+    """rank: segments that others refer to have a smaller one."""
 
     id: SegmentId
     definition: d.Segment
     condition: Compiled
     rank: int
-    content: str
 
 
 class Program:
@@ -156,11 +152,7 @@ def _compile_segments(
     for rank, name in enumerate(in_order(edges)):
         definition = by_id[name]
         compiled[name] = CompiledSegment(
-            name,
-            definition,
-            compile_condition(definition.where, registry),
-            rank,
-            blake2b(msgspec.json.encode(definition.where), digest_size=4).hexdigest(),
+            name, definition, compile_condition(definition.where, registry), rank
         )
     return MappingProxyType(compiled)
 

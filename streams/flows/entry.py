@@ -56,7 +56,7 @@ def enter_by_event(moment: Moment, event: Event) -> None:
         if plan.test(event, None):
             trigger = trigger or trigger_of(moment.row, event)
             enter(moment, plan, trigger, event)
-    await_dates(moment, event)
+    hear_dates(moment, event)
 
 
 def enter_by_segment(
@@ -78,38 +78,54 @@ def enter_by_list(moment: Moment, name: ListId, event: Event | None, cause: str)
         enter(moment, plan, trigger, event)
 
 
-def await_dates(moment: Moment, event: Event | None) -> None:
-    """Let a run wait for the next date of every flow that a date starts.
+def hear_dates(moment: Moment, event: Event | None) -> None:
+    """Wait for the dates of which the event (None: a step of a flow) may have told.
 
-    event: what may have told a date; None: a flow did.
+    A date just told may have begun already: it starts the flow late (`trigger_max_age`), unless its
+    day is over.
     """
+    row, now = moment.row, moment.now
     for plan in moment.plans.by_date:
-        _await_date(moment, plan, event, told=True)
+        _await_date(moment, plan)
+        on_date = _on_date(plan)
+        trait = row.traits.get(on_date.trait)
+        if trait is not None and row.erased_at is None and _is_told(on_date, trait, event, now):
+            zone = zone_of(row, moment.program.settings.zone)
+            begun = last_start(on_date, trait.value, zone, now)
+            if begun is not None and now < begun.over_at:
+                _enter_by_date(moment, plan, trait, begun, event)
 
 
-def _await_date(moment: Moment, plan: FlowPlan, event: Event | None, *, told: bool) -> None:
-    """At most one run of a flow waits. A date just told may have begun already: it starts the flow
-    late (`trigger_max_age`), unless its day is over.
-    """
+def await_dates(moment: Moment) -> None:
+    """Let a run wait for the next date of every flow that a date starts, and for no other."""
+    flows = {plan.flow.id for plan in moment.plans.by_date}
+    moment.row.runs = [run for run in moment.row.runs if not _is_to_come(run) or run.flow in flows]
+    for plan in moment.plans.by_date:
+        _await_date(moment, plan)
+
+
+def _await_date(moment: Moment, plan: FlowPlan) -> None:
+    """At most one run of a flow waits."""
     row, now = moment.row, moment.now
     on_date = _on_date(plan)
     trait = row.traits.get(on_date.trait)
     waiting = [run for run in row.runs if run.flow == plan.flow.id and _is_to_come(run)]
-    if trait is None or trait.value is None or row.erased_at is not None:
-        row.runs = [run for run in row.runs if run not in waiting] if waiting else row.runs
-        return
-    zone = zone_of(row, moment.program.settings.zone)
-    following = next_start(on_date, trait.value, zone, now)
-    trigger = None if following is None else _date_trigger(moment, on_date, trait, following)
-    if trigger is None or [run.trigger for run in waiting] != [trigger]:
+    wanted: list[Trigger] = []
+    if trait is not None and row.erased_at is None:
+        zone = zone_of(row, moment.program.settings.zone)
+        following = next_start(on_date, trait.value, zone, now)
+        if following is not None:
+            wanted.append(_date_trigger(moment, on_date, trait, following))
+    if [run.trigger for run in waiting] != wanted:
         row.runs = [run for run in row.runs if run not in waiting]
-        if trigger is not None:
-            row.runs.append(_run_to_come(moment, plan, trigger))
-    if told and _is_told(on_date, trait, event, now):
-        begun = last_start(on_date, trait.value, zone, now)
-        if begun is not None and now < begun.over_at:
-            trigger = _date_trigger(moment, on_date, trait, begun)
-            enter(moment, plan, msgspec.structs.replace(trigger, kind=DATE), event)
+        row.runs += [_run_to_come(moment, plan, trigger) for trigger in wanted]
+
+
+def _enter_by_date(
+    moment: Moment, plan: FlowPlan, trait: Trait, start: Start, event: Event | None
+) -> None:
+    trigger = _date_trigger(moment, _on_date(plan), trait, start)
+    enter(moment, plan, msgspec.structs.replace(trigger, kind=DATE), event)
 
 
 def _is_told(on_date: OnDate, trait: Trait, event: Event | None, now: Instant) -> bool:
@@ -166,9 +182,8 @@ def begin(moment: Moment, run: FlowRun) -> None:
     if trait is not None:
         start = last_start(on_date, trait.value, zone, run.trigger.occurred_at)
         if start is not None and start.at == run.trigger.occurred_at:
-            trigger = _date_trigger(moment, on_date, trait, start)
-            enter(moment, plan, msgspec.structs.replace(trigger, kind=DATE), None)
-    _await_date(moment, plan, None, told=False)
+            _enter_by_date(moment, plan, trait, start, None)
+    _await_date(moment, plan)
 
 
 def trigger_of(row: ProfileRow, event: Event, kind: str = "event") -> Trigger:

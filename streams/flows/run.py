@@ -35,7 +35,7 @@ from schemas.topics import TIMELINE
 from schemas.values import Instant, ListId, Properties
 from streams.core import Output
 from streams.flows.chance import choose
-from streams.flows.entry import await_dates, begin, end, enter
+from streams.flows.entry import begin, end, enter, hear_dates
 from streams.flows.moment import Moment
 from streams.flows.plan import FlowPlan, Place, StepPath
 from streams.flows.sending import say, send
@@ -241,7 +241,7 @@ def _take_set(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> boo
         since = before.since if before is not None and same else moment.now
         moment.row.traits[name] = Trait(value, moment.now, since)
         moment.traits.add(name)
-    await_dates(moment, None)
+    hear_dates(moment, None)
     return _go_on(moment, plan, run, place.after)
 
 

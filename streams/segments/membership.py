@@ -1,7 +1,8 @@
 """Membership: which segments a profile entered or exited, and when time alone will change that.
 
 In: a row that has noted what happened. Out: changes, and the row's `segments` brought up to date.
-A row holds a membership only for the segments that it is, was or will by time alone be in.
+A row holds a membership only for the segments that it is or was in, and a flip only for those that
+time alone may change: what never happens costs nothing.
 """
 
 from collections.abc import Iterable
@@ -43,25 +44,18 @@ def evaluate(
 
     due: the instant at which time alone changes something; then this is when it is asked, and the
          `at` of the changes. None: what happened counts from `now`.
-    A new row is asked for every segment. A row of other definitions too, and what changes then is
-    `by_definition` unless its segment means the same as before (call `adopt` first to be exact).
+    A new row is asked for every segment; one of other definitions has to `adopt` these first.
     """
     queue = {program.segments[name].rank: name for name in segments if name in program.segments}
-    by_definition: set[SegmentId] = set()
     if row.definitions != program.version:
+        assert not row.definitions, "a row of other definitions adopts these first"
         queue = {segment.rank: segment.id for segment in program.segments.values()}
-        if row.definitions:
-            by_definition = _new_meaning(row, program)
-            forget(row, program)
         row.definitions = program.version
     if due is not None:
-        for name, membership in row.segments.items():
-            if membership.next_flip is not None and membership.next_flip <= due:
-                segment = program.segments.get(name)
-                if segment is not None:
-                    queue[segment.rank] = name
+        for name in [name for name, flip in row.flips.items() if flip <= due]:
+            queue[program.segments[name].rank] = name
     at = now if due is None else due
-    return _ask_all(row, program, queue, at, now, by_definition, ids)
+    return _ask_all(row, program, queue, at, now, ids, by_definition=False)
 
 
 def adopt(row: ProfileRow, program: Program, now: Instant, *, ids: Ids) -> list[Change]:
@@ -73,37 +67,22 @@ def adopt(row: ProfileRow, program: Program, now: Instant, *, ids: Ids) -> list[
         return []
     forget(row, program)
     row.definitions = program.version
-    every = set(program.segments)
     queue = {segment.rank: segment.id for segment in program.segments.values()}
-    return _ask_all(row, program, queue, now, now, every, ids)
+    return _ask_all(row, program, queue, now, now, ids, by_definition=True)
 
 
 def next_flip(row: ProfileRow) -> Instant | None:
     """When time alone may next change a membership."""
-    least: Instant | None = None
-    for membership in row.segments.values():
-        flip = membership.next_flip
-        if flip is not None and (least is None or flip < least):
-            least = flip
-    return least
+    return min(row.flips.values(), default=None)
 
 
 def forget(row: ProfileRow, program: Program) -> None:
     """Drop the state of segments and features that are no longer defined."""
     for name in [name for name in row.segments if name not in program.segments]:
         del row.segments[name]
+    row.flips = {name: flip for name, flip in row.flips.items() if name in program.segments}
     for key in [key for key in row.features if key.rstrip("~") not in program.features]:
         del row.features[key]
-
-
-def _new_meaning(row: ProfileRow, program: Program) -> set[SegmentId]:
-    """The segments of which the row knows nothing, or under another condition."""
-    return {
-        segment.id
-        for segment in program.segments.values()
-        if (had := row.segments.get(segment.id)) is None
-        or had.version.partition(".")[0] != segment.content
-    }
 
 
 def _ask_all(
@@ -112,37 +91,34 @@ def _ask_all(
     queue: dict[int, SegmentId],
     at: Instant,
     now: Instant,
-    by_definition: set[SegmentId],
     ids: Ids,
+    *,
+    by_definition: bool,
 ) -> list[Change]:
     """Ask in the order of ranks; who depends on a change is asked after it."""
     person = Person(row, program)
     changes: list[Change] = []
     ranks = list(queue)
     heapify(ranks)
-    memberships = row.segments
+    memberships, flips = row.segments, row.flips
     while ranks:
         name = queue[heappop(ranks)]
         segment = program.segments[name]
         holds, flip = segment.condition.ask(person, at)
         assert flip is None or flip > at, "a flip is always later"
+        if flip is not None:
+            flips[name] = flip
+        elif name in flips:
+            del flips[name]
         had = memberships.get(name)
-        if had is None:
-            if not holds:
-                if flip is not None:
-                    memberships[name] = Membership(None, flip, f"{segment.content}.0")
-                continue
-            had = memberships[name] = Membership(None, None, f"{segment.content}.0")
-        had.next_flip = flip
-        if holds is (had.since is not None):
+        if holds is (had is not None and had.since is not None):
             continue
-        defined = name in by_definition
+        if had is None:
+            had = memberships[name] = Membership()
         evidence = segment.condition.explain(person, at)
-        changes.append(_change(row, segment, had, holds, at, now, defined, evidence, ids))
+        changes.append(_change(row, segment, had, holds, at, now, by_definition, evidence, ids))
         for other in program.segments_for(segments=(name,)):
             rank = program.segments[other].rank
-            if defined:
-                by_definition.add(other)
             if rank not in queue:
                 queue[rank] = other
                 heappush(ranks, rank)
@@ -160,10 +136,10 @@ def _change(
     evidence: tuple[Evidence, ...],
     ids: Ids,
 ) -> Change:
-    """Write the change into the membership; `version` counts the changes, so ids are unique."""
-    before = int(membership.version.partition(".")[2])
+    """Write the change into the membership, which counts them, so that ids are unique."""
+    before = membership.changes
     membership.since = at if entered else None
-    membership.version = f"{segment.content}.{before + 1}"
+    membership.changes = before + 1
     word: Literal["entered", "exited"] = "entered" if entered else "exited"
     output = SegmentChanged(
         id="c" + ids.derive("segment-change", row.store, row.id, segment.id, word, at, before),

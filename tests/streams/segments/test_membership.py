@@ -159,7 +159,7 @@ def test_totals_count_the_stores_currency_and_say_what_was_left_out() -> None:
     assert said(pass_time(row, loaded, START + 30 * DAY)) == [("big", "exited", 10.0)]
 
 
-def test_without_adopting_first_only_what_is_new_or_edited_is_by_definition() -> None:
+def test_what_follows_from_an_edited_segment_is_by_definition_too() -> None:
     plain = {"segment": "a", "where": {"did": "Placed Order", "in_last": "9d"}}
     edited = {"segment": "b", "where": {"did": "Placed Order", "in_last": "9d"}}
     follower = {"segment": "c", "where": {"in_segment": "b"}}
@@ -167,14 +167,17 @@ def test_without_adopting_first_only_what_is_new_or_edited_is_by_definition() ->
     receive(row, old, event("e1", START))
     edited = {"segment": "b", "where": {"did_not": "Placed Order", "in_last": "9d"}}
     new = program(plain, edited, follower, version="v2")
+    changes = adopt(row, new, START + DAY, ids=IDS)
+    assert [(c.segment, c.entered, c.by_definition) for c in changes] == [
+        ("b", False, True),
+        ("c", False, True),
+    ]
     changes = evaluate(row, new, (), START + 9 * DAY, due=START + 9 * DAY, ids=IDS)
-    assert [(c.segment, c.entered, c.by_definition) for c in changes] == [("a", False, False)]
-    assert row.definitions == "v2"
-    row.definitions = "v1"
-    row.segments["b"].version = "other.1"
-    row.segments["b"].since = None
-    changes = evaluate(row, new, (), START + 9 * DAY, due=None, ids=IDS)
-    assert [(c.segment, c.by_definition) for c in changes] == [("b", True)]
+    assert [(c.segment, c.entered, c.by_definition) for c in changes] == [
+        ("a", False, False),
+        ("b", True, False),
+        ("c", True, False),
+    ]
 
 
 def test_a_new_row_has_nothing_to_adopt_and_an_unknown_segment_is_no_question() -> None:
