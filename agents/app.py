@@ -4,6 +4,7 @@ Each stage has its own consumer group, table and transactional producers, so eac
 alone; a worker runs any of them in one process.
 """
 
+import asyncio
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import faust
 from faust.types import TP
 
 from agents.consumer import BatchConsumer, BatchSchema, transport_for
+from agents.logs import log
 from agents.metrics import Metrics
 from agents.rows import StateTable
 from agents.settings import Settings
@@ -25,6 +27,31 @@ from streams.intake import INPUTS, Intake
 MakeIntake = Callable[[int, Position, MutableMapping[bytes, bytes]], Intake]
 
 
+LEAVE_SECONDS_MAX = 5.0
+
+
+class _App(faust.App):
+    """Ends in order: the seats with their running transactions, Faust's services, the producers."""
+
+    station: Station
+
+    async def on_stop(self) -> None:
+        await self._leave()
+        await super().on_stop()
+
+    async def on_shutdown(self) -> None:
+        await super().on_shutdown()
+        await self._leave()  # a rebalance under way may have claimed partitions again
+        await self.station.transactions.release(range(self.conf.topic_partitions))
+
+    async def _leave(self) -> None:
+        """Leave all seats; a transaction that hangs, on a broker that is away, is left open."""
+        try:
+            await asyncio.wait_for(self.station.leave(), LEAVE_SECONDS_MAX)
+        except TimeoutError:
+            log.warning("a transaction did not end", stage=self.station.name)
+
+
 class StageApp:
     """A stage as a Faust app: `app`, its `table`, its `station` and the input topic."""
 
@@ -33,7 +60,7 @@ class StageApp:
     ) -> None:
         names = {topic.name: topic_name(settings, topic.name) for topic in TOPICS}
         self.stage = stage
-        self.app = faust.App(topic_name(settings, stage), **_faust_settings(settings))
+        self.app = _App(topic_name(settings, stage), **_faust_settings(settings))
         self.table = StateTable(
             self.app,
             name="rows",
@@ -55,6 +82,7 @@ class StageApp:
             seek=self._seek,
             metrics=Metrics(stage),
         )
+        self.app.station = self.station
         self.input_topic = names[INPUTS[stage].name]
         self.app.transport = transport_for(
             self.app, station=self.station, table=self.table, input_topic=self.input_topic

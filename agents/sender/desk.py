@@ -8,19 +8,26 @@ Nothing can make handing over and writing it down one step. So a deployment says
 prefers (`promise`) for a sender that is killed in between, or whose connection is:
 at-most-once   the ledger first: a send found `taken` is never tried again (`failed: in doubt`)
 at-least-once  the ledger after: a send found `taken` is delivered again, under the same message id
+
+A command that its receiver puts off (a full mailbox) holds up nobody: the ledger says `failed` with
+the receiver's code, and while this process lives it is tried again along with later batches, less
+and less often, until it is delivered, refused, or past its `valid_until`.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
+from agents.logs import log
 from agents.sender.clocks import Judged
-from agents.sender.last_look import KINDS, LastLook
+from agents.sender.last_look import LastLook
 from agents.sender.ledger import Ledger, SendState, Settled
 from agents.sender.letters import LetterRefused
-from agents.sender.smtp import Delivery, Refused, Uncertain, Unreachable
+from agents.sender.smtp import Delivery, PutOff, Refused, Uncertain, Unreachable
 from schemas.outputs import SendCommand
 from schemas.values import Channel, Instant, SendId
+from streams.consent.state import ADDRESS_KINDS
 from streams.instants import to_instant, to_timestamp
 
 Promise: TypeAlias = Literal["at-most-once", "at-least-once"]
@@ -28,9 +35,24 @@ Report: TypeAlias = Callable[[dict[str, Any], Instant], Awaitable[None]]
 """Appends a store event to `store-events`, at the topic's instant."""
 
 IN_DOUBT = "in doubt"
+NOT_REPORTED = "not reported: its address is no identifier"
+IDENTIFIER_KINDS = frozenset(ADDRESS_KINDS.values()) - {ADDRESS_KINDS["in_app"]}
+"""The kinds of address that an event can name its profile by."""
 ATTEMPTS_MAX = 6
 BACKOFF_SECONDS = 0.2
 CONSENT_SECONDS_MAX = 60.0
+AGAIN_SECONDS = 60.0
+AGAIN_SECONDS_MAX = 3600.0
+ASIDE_MAX = 10_000
+"""How many may be tried again later; what is put off beyond that stays failed."""
+
+
+class Aside(NamedTuple):
+    """A command that its receiver put off. due_s: when to try again, by `time.monotonic`."""
+
+    command: SendCommand
+    tries: int
+    due_s: float
 
 
 class Desk:
@@ -55,10 +77,13 @@ class Desk:
         self._ledger, self._last_look, self._deliveries = ledger, last_look, deliveries
         self._report, self._promise, self._handed_over = report, promise, handed_over
         self._consent_seconds_max = consent_seconds_max
+        self._aside: dict[SendId, Aside] = {}
+        self._now: Instant = 0
         self.repeats = 0
 
     async def settle(self, batch: Sequence[Judged]) -> None:
-        """Settle every command of the batch; when this returns, the ledger has all of them.
+        """Settle every command of the batch; when this returns, the ledger has all of them. Then
+        try those again that were put off before and are due.
 
         Raises: ConsentBehind, Unreachable; then what is not in the ledger has not been delivered.
         """
@@ -80,13 +105,14 @@ class Desk:
                 settled.append(await self._settled(judged))  # noqa: PERF401 (kept if one raises)
         finally:
             self._ledger.settle(settled)
+        self._now = max([self._now, *(judged.now for judged in batch)])
+        await self._try_again()
 
     async def _settled(self, judged: Judged) -> Settled:
         """Say what became of a fresh command, after it did."""
         command, now = judged
         if now > to_instant(command.valid_until):
-            await self._report(send_expired(command, now), now)
-            return Settled(command, "expired")
+            return await self._expired(command, now)
         await self._last_look.wait_for(
             to_instant(command.decided_at), seconds_max=self._consent_seconds_max
         )
@@ -108,6 +134,9 @@ class Desk:
                 state = "delivered"
             except (Refused, LetterRefused) as error:
                 reason = str(error)
+            except PutOff as error:
+                reason = str(error)
+                self._set_aside(command, tries=1)
             except Uncertain:
                 if self._promise == "at-least-once":
                     await asyncio.sleep(BACKOFF_SECONDS * 2**attempt)
@@ -123,12 +152,66 @@ class Desk:
         self._ledger.release(command.id)
         raise Unreachable(f"not reachable in {ATTEMPTS_MAX} attempts")
 
+    async def _expired(
+        self, command: SendCommand, now: Instant, reason: str | None = None
+    ) -> Settled:
+        event = send_expired(command, now)
+        if event is None:
+            log.warning("a send expired and cannot be reported", send_id=command.id)
+            return Settled(command, "expired", NOT_REPORTED)
+        await self._report(event, now)
+        return Settled(command, "expired", reason)
 
-def send_expired(command: SendCommand, now: Instant) -> dict[str, Any]:
+    def _set_aside(self, command: SendCommand, *, tries: int) -> None:
+        if command.id in self._aside or len(self._aside) < ASIDE_MAX:
+            wait = min(AGAIN_SECONDS * 2 ** (tries - 1), AGAIN_SECONDS_MAX)
+            self._aside[command.id] = Aside(command, tries, time.monotonic() + wait)
+
+    async def _try_again(self) -> None:
+        """Try each once that is due. In between the ledger says `failed`: a sender that is killed
+        meanwhile leaves it so.
+        """
+        now_s = time.monotonic()
+        for one in [one for one in self._aside.values() if one.due_s <= now_s]:
+            settled = await self._tried_again(one)
+            if settled is None:
+                self._set_aside(one.command, tries=one.tries + 1)
+            else:
+                self._ledger.settle([settled])
+                del self._aside[one.command.id]
+
+    async def _tried_again(self, aside: Aside) -> Settled | None:
+        """Say what became of a command that was put off; None: it still is."""
+        command = aside.command
+        if self._now > to_instant(command.valid_until):
+            return await self._expired(command, self._now, "put off")
+        objection = self._last_look.objects(command)
+        if objection is not None:
+            return Settled(command, "suppressed", objection)
+        try:
+            await self._deliveries[command.channel].deliver(command)
+        except (PutOff, Unreachable):
+            return None
+        except (Refused, LetterRefused) as error:
+            return Settled(command, "failed", str(error))
+        except Uncertain:
+            if self._promise == "at-least-once":
+                return None
+            return Settled(command, "failed", IN_DOUBT)
+        return Settled(command, "delivered")
+
+
+def send_expired(command: SendCommand, now: Instant) -> dict[str, Any] | None:
     """The store event that says so: it withdraws the attempt. Its id is the send's, so a repeated
     report is one.
+
+    Returns: None for an in-app message. Its address is the profile, and an event is known by an
+             identifier alone: there is none in the command, and a profile id, a keyed hash, leads
+             back to none. The attempt is not withdrawn then; the ledger says why.
     """
-    kind = KINDS.get(command.channel, command.channel)
+    kind = ADDRESS_KINDS[command.channel]
+    if kind not in IDENTIFIER_KINDS:
+        return None
     named = {"send_id": command.id, "profile_id": command.profile_id, "message": command.message}
     if command.flow is not None:
         named["flow"] = command.flow

@@ -7,6 +7,10 @@ must have reached the command's `decided_at` in every partition: else silence wo
 Live, the newest word counts, also one that was said after the decision. In simulated time the
 topic runs hours ahead within a second, so "newest" would depend on how fast this process is:
 there the word of the instant of the decision counts, the same in every run.
+
+Addresses are those of `ADDRESS_KINDS`. An in-app message goes to the profile itself, and about that
+`consent` never says anything: what a profile denies in-app is known to the profile's station alone,
+which decided with it.
 """
 
 import asyncio
@@ -14,11 +18,9 @@ from bisect import bisect_right
 from collections.abc import Callable
 
 from schemas.outputs import ClockStruck, ConsentStated, SendCommand
-from schemas.values import Channel, Instant, StoreId, Timestamp
+from schemas.values import Instant, StoreId, Timestamp
+from streams.consent.state import ADDRESS_KINDS
 from streams.instants import to_instant
-
-KINDS: dict[Channel, str] = {"email": "email", "sms": "phone", "whatsapp": "phone"}
-"""Channel -> kind of its address; the others are asked by the channel's own name."""
 
 
 class ConsentBehind(Exception):
@@ -78,8 +80,8 @@ class LastLook:
 
     def objects(self, command: SendCommand) -> str | None:
         """Why this command must not be delivered, or None."""
-        kind = KINDS.get(command.channel, command.channel)
-        words = self._said.get((command.store, kind, command.address), [])
+        key = command.store, ADDRESS_KINDS[command.channel], command.address
+        words = self._said.get(key, [])
         place = len(words)
         if self._simulated:
             place = bisect_right(words, command.decided_at, key=lambda word: word[0])

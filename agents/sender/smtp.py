@@ -16,14 +16,23 @@ from schemas.outputs import SendCommand
 
 HOST = "127.0.0.1"
 KEPT_MAX = 20
+CODE_FOR_NOW = 400
+CODE_FOR_GOOD = 500
+CODE_CLOSING = 421
 
 
 class Refused(Exception):
     """The receiver said no for good; the message is its code, without personal data."""
 
 
+class PutOff(Exception):
+    """The receiver does not take this one now (a full mailbox, greylisting); the message is its
+    code. Others may be delivered meanwhile.
+    """
+
+
 class Unreachable(Exception):
-    """Nothing was handed over; it may be tried again."""
+    """Nothing was handed over, and nothing else would be now; it may be tried again."""
 
 
 class Uncertain(Exception):
@@ -34,7 +43,7 @@ class Delivery(Protocol):
     """Brings commands of one channel to their addresses."""
 
     async def deliver(self, command: SendCommand) -> None:
-        """Deliver one. Raises: Refused, Unreachable, Uncertain, LetterRefused."""
+        """Deliver one. Raises: Refused, PutOff, Unreachable, Uncertain, LetterRefused."""
         ...
 
     async def close(self) -> None: ...
@@ -65,11 +74,33 @@ class SmtpDelivery:
                 message, sender=self._sender, recipients=[command.address]
             )
         except aiosmtplib.SMTPRecipientsRefused as error:
-            _refuse(min(one.code for one in error.recipients), error)
+            raise self._meaning(min(one.code for one in error.recipients)) from error
+        except (aiosmtplib.SMTPHeloError, aiosmtplib.SMTPSenderRefused) as error:
+            if error.code >= CODE_FOR_GOOD:
+                raise Refused(f"smtp {error.code}") from error
+            raise self._away(error.code) from error  # said of us, before any recipient was named
         except aiosmtplib.SMTPResponseException as error:
-            _refuse(error.code, error)
+            raise self._meaning(error.code) from error
+        except (aiosmtplib.SMTPNotSupported, ValueError) as error:
+            raise Refused(type(error).__name__) from error  # an address that cannot be written
         except (aiosmtplib.SMTPException, OSError) as error:
             raise Uncertain(type(error).__name__) from error
+
+    def _meaning(self, code: int) -> Exception:
+        """What a code about a recipient or a message means: 5xx no for good, 4xx not now.
+
+        421 is said of the connection, whatever it answers; another code is no answer at all.
+        """
+        if code == CODE_CLOSING:
+            return self._away(code)
+        if code >= CODE_FOR_GOOD:
+            return Refused(f"smtp {code}")
+        return PutOff(f"smtp {code}") if code >= CODE_FOR_NOW else Uncertain(f"smtp {code}")
+
+    def _away(self, code: int) -> Unreachable:
+        """The server takes nothing from us now: the next attempt is on a new connection."""
+        self._client.close()
+        return Unreachable(f"smtp {code}")
 
     async def close(self) -> None:
         if self._client.is_connected:
@@ -77,13 +108,6 @@ class SmtpDelivery:
                 await self._client.quit()
             except aiosmtplib.SMTPException:
                 self._client.close()
-
-
-def _refuse(code: int, error: Exception) -> None:
-    """Turn a receiver's code into what it means: 5xx no for good, 4xx not now."""
-    if code >= 500:
-        raise Refused(f"smtp {code}") from error
-    raise Unreachable(f"smtp {code}") from error
 
 
 def to_message(
@@ -108,8 +132,11 @@ def to_message(
 class Catcher:
     """An SMTP server on a free port of this machine that keeps the newest and forwards nothing.
 
-    accepted: how many messages it took. kept: the newest of them, as they came.
+    accepted: how many messages it took. kept: the newest of them, as they came. utf8: whether it
+              reads addresses that are not ASCII.
     """
+
+    utf8 = True
 
     def __init__(self) -> None:
         self.accepted = 0
@@ -127,7 +154,7 @@ class Catcher:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: SmtpServer(self, enable_SMTPUTF8=True, loop=loop), host=HOST, port=0
+            lambda: SmtpServer(self, enable_SMTPUTF8=self.utf8, loop=loop), host=HOST, port=0
         )
         self.port = self._server.sockets[0].getsockname()[1]
         return self

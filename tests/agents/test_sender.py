@@ -5,22 +5,27 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterable
 from email import message_from_bytes
 from email import policy as email_policy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import orjson
 import pytest
 
 from agents.sender.clocks import Judged, TopicClock
-from agents.sender.desk import IN_DOUBT, Desk, Promise
+from agents.sender.desk import IN_DOUBT, NOT_REPORTED, Desk, Promise, send_expired
 from agents.sender.last_look import ConsentBehind, LastLook
 from agents.sender.ledger import Ledger, Settled
 from agents.sender.letters import LetterRefused, Letters
-from agents.sender.smtp import Catcher, SmtpDelivery, Uncertain, Unreachable
+from agents.sender.smtp import Catcher, PutOff, Refused, SmtpDelivery, Uncertain, Unreachable
 from schemas.outputs import ClockStruck, ConsentStated, SendCommand
-from schemas.values import Instant
+from schemas.values import Channel, Instant
+from streams.ids import REPLAY_SECRET, Ids
+from streams.ingest.read import read_event
+from streams.ingest.settings import IngestSettings
 from streams.instants import HOUR, MINUTE, to_instant, to_timestamp
 
 DECIDED = "2011-03-01T10:00:00.000Z"
@@ -120,6 +125,13 @@ class Office:
     async def _report(self, event: dict[str, Any], _: Instant) -> None:
         self.reports.append(event)
 
+    def reason(self, send_id: str) -> str | None:
+        """What the ledger says why."""
+        [(said,)] = self.ledger._db.execute(
+            "select reason from sends where send_id = ?", (send_id,)
+        )
+        return cast(str | None, said)
+
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,6 +210,101 @@ async def test_a_connection_lost_in_between_is_met_as_promised(
     await office.desk.settle(judged(command()))
     assert office.postbox.delivered == delivered
     assert office.ledger.states(["s1"]) == {"s1": state}
+
+
+ADDRESSES: dict[Channel, tuple[str, str]] = {
+    "email": ("email", "ann@example.com"),
+    "sms": ("phone", "+4915112345678"),
+    "whatsapp": ("phone", "+4915112345678"),
+    "push": ("device_id", "device-of-ann"),
+}
+
+
+@pytest.mark.parametrize("channel", ADDRESSES)
+async def test_a_denial_is_found_by_the_address_of_its_channel(
+    tmp_path: Path, channel: Channel
+) -> None:
+    kind, address = ADDRESSES[channel]
+    office = Office(tmp_path)
+    office.look.hear(stated(DECIDED, "", kind=kind, address=address, channels={channel: "denied"}))
+    await office.desk.settle(judged(command(channel=channel, address=address)))
+    assert office.ledger.states(["s1"]) == {"s1": "suppressed"}
+
+
+@pytest.mark.parametrize("channel", ADDRESSES)
+async def test_the_report_of_a_send_that_expired_is_an_event_that_ingest_takes(
+    tmp_path: Path, channel: Channel
+) -> None:
+    kind, address = ADDRESSES[channel]
+    office = Office(tmp_path)
+    late = judged(command(channel=channel, address=address), now="2011-03-02T00:00:00.000Z")
+    await office.desk.settle(late)
+    [report] = office.reports
+    event = read_event(orjson.dumps(report), NOON, IngestSettings(), Ids(REPLAY_SECRET))
+    assert event.identifiers == ((kind, address),)
+
+
+async def test_an_in_app_send_that_expired_is_in_the_ledger_and_not_reported(
+    tmp_path: Path,
+) -> None:
+    office = Office(tmp_path)
+    shown = command(channel="in_app", address="i1")
+    assert send_expired(shown, NOON) is None
+    await office.desk.settle(judged(shown, now="2011-03-02T00:00:00.000Z"))
+    assert office.reports == []
+    assert office.reason("s1") == NOT_REPORTED
+
+
+async def test_a_full_mailbox_holds_up_nobody_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(tmp_path, failures=[PutOff("smtp 452")])
+    await office.desk.settle(judged(command(), command("s2")))
+    assert office.postbox.delivered == ["s2"]
+    assert office.ledger.states(["s1"]) == {"s1": "failed"}
+    assert office.reason("s1") == "smtp 452"
+    await office.desk.settle(judged(command("s3")))
+    assert office.postbox.delivered == ["s2", "s3"], "not due yet"
+    monkeypatch.setattr("agents.sender.desk.time.monotonic", lambda: time.perf_counter() + 1e9)
+    office.postbox.failures = [Unreachable("down")]
+    await office.desk.settle(judged(command("s3")))
+    assert office.postbox.delivered == ["s2", "s3"], "put off once more"
+    assert office.ledger.states(["s1"]) == {"s1": "failed"}
+    monkeypatch.setattr("agents.sender.desk.time.monotonic", lambda: time.perf_counter() + 2e9)
+    await office.desk.settle(judged(command("s4")))
+    await office.desk.settle(judged(command("s5")))
+    assert office.postbox.delivered == ["s2", "s3", "s4", "s1", "s5"]
+    assert office.ledger.states(["s1"]) == {"s1": "delivered"}
+
+
+@pytest.mark.parametrize(
+    ("then", "state"),
+    [
+        (Refused("smtp 550"), "failed"),
+        (Uncertain("lost"), "failed"),
+        ("denied", "suppressed"),
+        ("2011-03-02T00:00:00.000Z", "expired"),
+    ],
+)
+async def test_what_is_tried_again_is_asked_everything_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: Exception | str, state: str
+) -> None:
+    monkeypatch.setattr("agents.sender.desk.AGAIN_SECONDS", 0.0)
+    office = Office(tmp_path, failures=[PutOff("smtp 451")] * 2)
+    await office.desk.settle(judged(command()))
+    now = DECIDED
+    if isinstance(then, Exception):
+        office.postbox.failures = [then]
+    elif then == "denied":
+        office.look.hear(stated(DECIDED, "denied"))
+    else:
+        now = then
+    await office.desk.settle([Judged(command(), to_instant(now))])
+    assert office.ledger.states(["s1"]) == {"s1": state}
+    assert [report["properties"]["send_id"] for report in office.reports] == (
+        ["s1"] if state == "expired" else []
+    )
+    assert office.postbox.delivered == []
 
 
 class Killer(Postbox):

@@ -73,6 +73,10 @@ def is_taken(address: str) -> bool:
         return probe.connect_ex((host, int(port))) == 0
 
 
+def names_in(folder: Path) -> list[str]:
+    return [found.name for found in folder.iterdir()]
+
+
 def start_owner(folder: Path) -> tuple[subprocess.Popen[str], str]:
     """Start another process that owns a broker; return it and the broker's address."""
     owner = subprocess.Popen(
@@ -113,6 +117,21 @@ async def test_a_broker_killed_in_mid_life_comes_back_with_its_data(tmp_path: Pa
         kafka.process.send(signal.SIGKILL)
         await_end(kafka.process)
     async with EmbeddedKafka(tmp_path) as kafka:
+        assert await first_value(kafka.address, "orders") == b"first"
+
+
+async def test_a_folder_may_be_called_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commas, letters that are not Latin-1, backslashes; also for who starts in the locale C."""
+    monkeypatch.setenv("LC_ALL", "C")
+    folder = tmp_path / "below" / " j\u00f6rg a,b \u0142\\u00e4 #=%s 'x"
+    async with EmbeddedKafka(folder) as kafka:
+        await make_topic(kafka.address, "orders")
+        await append(kafka.address, "orders", b"first")
+    assert (folder / "log" / "orders-0").is_dir()
+    assert names_in(folder.parent) == [folder.name]
+    async with EmbeddedKafka(folder) as kafka:
         assert await first_value(kafka.address, "orders") == b"first"
 
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
@@ -20,7 +21,7 @@ from agents.columns import SHAPES, UnreadableRecord
 from agents.embedded.gateway import ClickHouseGateway
 from agents.migrations import migrate
 from agents.settings import Settings
-from agents.timeline import LogRegressed, TimelineSink
+from agents.timeline import LogRegressed, RecordsLost, TimelineSink
 from agents.topics import ensure_topics, topic_name
 from schemas.outputs import ClockStruck, IdentityMerged, TimelineEntry
 from schemas.topics import IDENTITY_MERGES, SEND_COMMANDS, TIMELINE, TOPICS
@@ -302,6 +303,44 @@ async def test_a_record_of_an_unknown_type_stops_the_sink_and_is_named(
         )
     with pytest.raises(UnreadableRecord, match=rf"timeline/0 offset {place}: .*identity-merged"):
         await TimelineSink(shop, client).run()
+
+
+async def delete_before(settings: Settings, place: TopicPartition, offset: int) -> None:
+    """Do what retention does."""
+    admin = AIOKafkaAdminClient(**settings.kafka_clients())
+    await admin.start()
+    try:
+        await admin.delete_records({place: RecordsToDelete(offset)})
+    finally:
+        await admin.close()
+
+
+async def test_what_was_deleted_unread_is_named_and_not_left_out_in_silence(
+    shop: Settings, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = TopicPartition(topic_name(shop, TIMELINE.name), 0)
+    sink = TimelineSink(shop, client)
+    async with running(sink):
+        await sink.drained(await ends_of(shop))
+    read = sink.stored[place]
+    await write(shop, [(TIMELINE.name, [entry(EVENTS + number) for number in range(20)])])
+    await delete_before(shop, place, read + 7)
+    with pytest.raises(RecordsLost, match=rf"timeline/0 was read up to {read}, .* 7 offsets"):
+        await TimelineSink(shop, client).run()
+    assert '"offsets": 7' in caplog.text
+
+
+async def test_a_new_sink_begins_where_the_log_does_and_says_what_is_missing(
+    shop: Settings, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = TopicPartition(topic_name(shop, TIMELINE.name), 0)
+    last = (await ends_of(shop))[place]
+    await delete_before(shop, place, last - 11)
+    sink = TimelineSink(shop, client)
+    async with running(sink):
+        await sink.drained(await ends_of(shop))
+    assert EVENTS // PARTITIONS < sink.inserted["events"] <= EVENTS // PARTITIONS + 10
+    assert f'"offsets": {last - 11}' in caplog.text
 
 
 async def test_topics_that_were_made_anew_are_refused(shop: Settings, client: Client) -> None:
