@@ -125,10 +125,13 @@ def say(
 
 
 def _address(moment: Moment, run: FlowRun, step: Send) -> str | None:
-    """The address on the triggering event, else the one in use."""
+    """The address on the triggering event, if it is this profile's (a browser may name anybody's),
+    else the one in use.
+    """
     kind = ADDRESS_KINDS[step.channel]
+    held = moment.row.identifiers.get(kind, ())
     for identifier in run.trigger.identifiers:
-        if identifier[0] == kind:
+        if identifier[0] == kind and identifier[1] in held:
             return identifier[1]
     return address_of(moment.row, step.channel)
 

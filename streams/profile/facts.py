@@ -42,17 +42,14 @@ _LIST_METRICS = frozenset(
 
 
 def note_identifiers(moment: Moment, event: Event, resolved_by: Identifier) -> None:
-    """Add what is new. What a browser claims adds no strong identifier: anybody can type one."""
+    """Add what is new, and may be said."""
     held = moment.row.identifiers
     for identifier in event.identifiers:
         kind, value = identifier
         values = held.get(kind)
         if values is not None and value in values:
             continue
-        strong = kind in STRONG_KINDS or (
-            moment.program.settings.identifiers.kinds.get(kind) == "strong"
-        )
-        if event.trust == "client" and strong and identifier != resolved_by:
+        if event.trust == "client" and not _may_claim(moment, identifier, resolved_by):
             continue
         if values is None:
             held[kind] = [value]
@@ -63,6 +60,22 @@ def note_identifiers(moment: Moment, event: Event, resolved_by: Identifier) -> N
                 coarsen(moment.row, "identifiers")
         moment.channels.update(_CHANNELS_OF.get(kind, ()))
         moment.traits.add(kind)
+
+
+def _may_claim(moment: Moment, identifier: Identifier, resolved_by: Identifier) -> bool:
+    """May a client's event give the profile this identifier? Anybody can type one.
+
+    What names a person, or is written to, counts only where the event was resolved by it; a device
+    not even then, where somebody is named already: a client may have pointed it there.
+    """
+    kind = identifier[0]
+    kinds = moment.program.settings.identifiers.kinds
+    strong = {*STRONG_KINDS, *(own for own, strength in kinds.items() if strength == "strong")}
+    if kind in strong:
+        return identifier == resolved_by
+    if kind in _CHANNELS_OF:
+        return identifier == resolved_by and strong.isdisjoint(moment.row.identifiers)
+    return True
 
 
 def note_traits(moment: Moment, event: Event) -> None:
@@ -123,7 +136,8 @@ def note_consent(moment: Moment, event: Event, rules: ConsentRules) -> None:
     """Join what the event says to the profile's copy.
 
     Who names no address means the one in use, for a denial every one of its kind, for an outcome
-    the one that was written to. The address's own row is told, for it decides.
+    the one that was written to. The address's own row is told, for it decides. An address that is
+    not the profile's because only a client says so leaves nothing here.
     """
     if not says_something(event.metric):
         return
@@ -136,7 +150,10 @@ def note_consent(moment: Moment, event: Event, rules: ConsentRules) -> None:
     for channel, word in said:
         kind = ADDRESS_KINDS[channel]
         named = [value for its_kind, value in event.identifiers if its_kind == kind]
+        held = row.identifiers.get(kind, ())
         for address in named or _meant(row, event, channel, word):
+            if named and event.trust == "client" and address not in held:
+                continue
             news = hear_consent(moment, channel, address, word)
             if news and not named and channel != "in_app":
                 untold[kind, address] = None

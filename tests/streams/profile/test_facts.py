@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 
 from schemas.events import Event
-from schemas.records import DefinitionsPublished, EventResolved
+from schemas.records import ConsentChanged, DefinitionsPublished, EventResolved
 from schemas.rows import ProfileRow
+from streams.consent.state import granted
 from streams.ids import REPLAY_SECRET, Ids
 from streams.profile.step import ProfileCore
 from tests.scenarios.play import documents_of, event_of
@@ -115,9 +116,9 @@ def test_a_row_stays_bounded() -> None:
 def test_words_about_addresses_the_row_no_longer_holds_are_forgotten_first() -> None:
     row = told(event_of("Subscribed", "s", START, ANN, {"channel": "email"}))
     for number in range(80):
-        who = (*ANN[:1], ("email", f"m{number}@x.de"))
-        event = event_of("Subscribed", f"e{number}", START, who, {}, trust="client")
-        row = told(event, row=row)
+        word = granted((START, START), None, None)
+        changed = ConsentChanged("main", ("email", f"m{number}@x.de"), "email", word, "e")
+        row, _ = CORE.step(row, "i-1", changed, START, (1,))
     assert row.identifiers["email"] == ["a@example.com"]
     assert "a@example.com" in row.consent["email"]
     assert len(row.consent["email"]) == 60
