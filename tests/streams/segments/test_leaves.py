@@ -6,11 +6,19 @@ import pytest
 
 from schemas.outputs import Evidence
 from schemas.records import AddressState
-from schemas.rows import FlowRun, ListMembership, Membership, ProfileRow, Trait, Trigger
+from schemas.rows import (
+    FlowMemory,
+    FlowRun,
+    ListMembership,
+    Membership,
+    ProfileRow,
+    Trait,
+    Trigger,
+)
 from streams.definitions.program import Program, compile_program
 from streams.instants import DAY, HOUR, to_timestamp
 from streams.segments.features import note
-from streams.segments.person import Compiled, Person
+from streams.segments.person import TO_COME, Compiled, Person
 from tests.streams.segments.test_membership import START, event
 
 EXTRAS: list[dict[str, Any]] = [
@@ -185,6 +193,76 @@ def test_what_only_flows_know() -> None:
     assert condition.ask(own, START) == (False, None)
 
 
+def test_in_a_flow_not_long_ago() -> None:
+    recent = {"in_flow": "welcome", "in_last": "7d"}
+    ended = {"welcome/A": FlowMemory(ended_at=START), "other": FlowMemory(ended_at=START + DAY)}
+    assert answer(recent, START + DAY, flows=ended) == (True, START + 7 * DAY)
+    assert answer(recent, START + 7 * DAY, flows=ended) == (False, None)
+    assert answer(recent, flows={"welcome": FlowMemory()}) == (False, None)
+    to_come = FlowRun("r1", "welcome", "v1", Trigger(TO_COME, "d1"), START, START)
+    assert answer({"in_flow": "welcome"}, runs=[to_come]) == (False, None)
+    begun = FlowRun("r1", "welcome", "v1", Trigger("date", "d1"), START, START)
+    assert answer(recent, runs=[begun]) == (True, None)
+
+
+def place(lat: object, lon: object) -> dict[str, Any]:
+    return {"traits": {"lat": Trait(lat, START, START), "lon": Trait(lon, START, START)}}
+
+
+@pytest.mark.parametrize(
+    ("lat", "lon", "within", "expected"),
+    [
+        (52.52, 13.405, "1m", True),
+        ("48.137", "11.575", "505km", True),  # Munich: 504.4 km
+        ("48.137", "11.575", "504km", False),
+        (52.52, -166.595, "20015km", True),
+        (91, 13.405, "20016km", False),
+        ("here", 13.405, "20016km", False),
+        (52.52, None, "20016km", False),
+    ],
+)
+def test_near_is_the_distance_on_a_sphere(
+    lat: object, lon: object, within: str, expected: bool
+) -> None:
+    berlin = {"near": {"lat": 52.52, "lon": 13.405}, "within": within}
+    assert answer(berlin, **place(lat, lon)) == (expected, None)
+
+
+def test_evidence_of_places_sequences_and_the_newest() -> None:
+    program, condition = compiled({"near": {"lat": 52.52, "lon": 13.405}, "within": "1km"})
+    person = Person(ProfileRow(id="i1", **place("48.137", "11.575")), program)
+    assert condition.explain(person, START)[0].value == "504339 m"
+    assert condition.explain(Person(ProfileRow(), program), START)[0].value is None
+    steps = [{"did": "Placed Order"}, {"did_not": "Placed Order", "within": "2h"}]
+    half = found({"sequence": steps}, START + HOUR, 1, 1)
+    assert (half.value, half.events, half.note) == ("1 of 2 steps", ("e1",), None)
+    assert half.next_flip == to_timestamp(START + 3 * HOUR)
+    both = found({"sequence": steps}, START + 3 * HOUR, 1, 1)
+    assert (both.value, both.events) == ("2 of 2 steps", ("e1",))
+    assert found({"sequence": steps}, START).value == "0 of 2 steps"
+    chain = [{"did": "Placed Order"}] * 3
+    assert found({"sequence": chain}, START + DAY, 1, 1, 1, 1).events == ("e3", "e2", "e1")
+    many = found({"sequence": chain}, START + 600 * HOUR, *[1] * 501)
+    assert many.note == "only the newest 500 events of each step count"
+    newest = {"of_newest": {"count": 3, "did": "Placed Order"}, "where": {"value": "> 1"}}
+    some = found(newest, START + DAY, 5, 1, 2, 2)
+    assert (some.value, some.events, some.next_flip) == ("2 of 3", ("e3", "e2"), None)
+
+
+def test_dates_at_the_end_of_time_never_come() -> None:
+    def dated(value: str) -> dict[str, Any]:
+        return {"traits": {"t": Trait(value, START, START)}}
+
+    last = dated("9999-12-31")
+    assert answer({"trait": "t", "after": "2026-01-01"}, **last) == (True, None)
+    assert answer({"trait": "t", "in_next": "7d"}, **last)[0] is False
+    assert answer({"trait": "t", "in_last": "7d"}, 253_402_214_400_000, **last) == (True, None)
+    beyond = dated("9999-12-31T23:30:00-05:00")
+    assert answer({"trait": "t", "anniversary": {"month": 12}}, **beyond) == (False, None)
+    for nothing in ("0000-00-00", "2026-02-30", "20260101", "1e5", ""):
+        assert answer({"trait": "t", "before": "2027-01-01"}, **dated(nothing)) == (False, None)
+
+
 def test_received_is_the_event_that_the_provider_reports() -> None:
     program, condition = compiled({"received": "sms", "in_last": "7d"})
     row = ProfileRow(id="i1")
@@ -226,6 +304,28 @@ LEAVES: list[tuple[dict[str, Any], str]] = [
     ({"sample": "0.5%", "seed": "x"}, "sample 0.5% seed x"),
     ({"trigger": {"id": {"trigger": "order_id"}}}, "trigger id is the trigger's order_id"),
     ({"in_flow": "welcome"}, "in_flow welcome"),
+    ({"in_flow": "welcome", "in_last": "7d"}, "in_flow welcome in_last 7d"),
+    ({"trait": "t", "in_next": "7d"}, "trait t in_next 7d"),
+    (
+        {"trait": "t", "between": ["2026-01-01", "2026-02-01"]},
+        "trait t between 2026-01-01T00:00:00.000Z and 2026-02-01T00:00:00.000Z",
+    ),
+    ({"trait": "t", "anniversary": {"in_last": "7d"}}, "trait t anniversary in_last 7d"),
+    ({"trait": "t", "anniversary": {"month": 11}}, "trait t anniversary month 11"),
+    ({"near": {"lat": 52.52, "lon": "13.4"}, "within": "50km"}, "near 52.52, 13.4 within 50000 m"),
+    (
+        {
+            "sequence": [{"did": "A"}, {"did": "B", "within": "1h"}, {"did_not": "C"}],
+            "in_last": "30d",
+        },
+        "sequence did A, did B within 1h, did_not C in_last 30d",
+    ),
+    (
+        {"of_newest": {"count": 10, "did": "A"}, "did": "B", "times": ">= 5", "by": "x"},
+        "of_newest 10 A did B by x >= 5",
+    ),
+    ({"of_newest": {"count": 1, "did": "A"}, "where": {"x": 1}}, "of_newest 1 A x is 1"),
+    ({"of_newest": {"count": 1, "did": "A"}, "did": "B"}, "of_newest 1 A did B"),
 ]
 
 
