@@ -1,6 +1,7 @@
 """What events say about consent: metric by metric, whoever says it about whichever address.
 
 In: an event and the store's rules. Out: states to be joined (`state.join`) to those of addresses.
+What a client may say is decided here alone (docs/trust.md): `is_heard`, `opts_in`, `_granted`.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 from schemas.definitions import ProfileList, StoreSettings
 from schemas.events import Event
 from schemas.records import AddressState
-from schemas.values import Channel, Identifier, ListId
+from schemas.values import Channel, Identifier, Instant, ListId
 from streams.consent import state as words
 from streams.consent.state import (
     ADDRESS_KINDS,
@@ -32,6 +33,27 @@ TITLES: dict[Channel, str] = {
     "in_app": "In-App",
 }
 """Channel -> its name in metrics (`Opened Email`)."""
+
+_OUTCOMES = ("Received", "Opened", "Clicked", "Bounced", "Dropped")
+NEEDS_SERVER = frozenset(
+    {
+        "Alias",
+        "Confirmed Subscription",
+        "Joined List",
+        "Profile Erased",
+        "Received SMS Reply",
+        "Send Expired",
+        "Suppressed",
+        "Unsuppressed",
+        *(f"{verb} {title}" for verb in _OUTCOMES for title in TITLES.values()),
+        *(f"Marked {title} as Spam" for title in TITLES.values()),
+    }
+)
+"""Metrics with a meaning of their own that only a server can give them: said by a client, such an
+event is a fact in the timeline like any other and does nothing."""
+
+BEFORE_EVERY_DENIAL: Instant = 1
+"""When a grant was received that no denial is older than: it counts only where there is none."""
 
 
 class ConsentRules(NamedTuple):
@@ -84,7 +106,12 @@ def said_by(
 def statements(event: Event, rules: ConsentRules = DEFAULT_RULES) -> list[Statement]:
     """What the event says, whichever address is meant."""
     sayer = _SAYERS.get(event.metric)
-    return [] if sayer is None else sayer(event, rules)
+    return [] if sayer is None or not is_heard(event) else sayer(event, rules)
+
+
+def is_heard(event: Event) -> bool:
+    """Has the event the meaning of its metric? Not where a client says what needs a server."""
+    return event.trust == "server" or event.metric not in NEEDS_SERVER
 
 
 def says_something(metric: str) -> bool:
@@ -95,12 +122,25 @@ def says_something(metric: str) -> bool:
 def opts_in(event: Event, rules: ConsentRules) -> str:
     """What a subscription asks for: `granted` at once, or `pending` until it is confirmed.
 
-    A list asks as it is defined (unknown: double); history imported with its proof is believed.
+    A list asks as it is defined (unknown: double); history that a server imports with its proof is
+    believed.
     """
     list_id = event.properties.get("list")
-    if not isinstance(list_id, str) or event.properties.get("historical_import") is True:
+    if not isinstance(list_id, str) or is_import(event):
         return "granted"
     return "pending" if rules.opt_in.get(list_id, "double") == "double" else "granted"
+
+
+def is_import(event: Event) -> bool:
+    """Is this history, imported with its proof?"""
+    return event.trust == "server" and event.properties.get("historical_import") is True
+
+
+def _granted(event: Event, method: str | None) -> AddressState:
+    """A grant; a client's counts only where nothing was ever denied, and lifts nothing."""
+    by_server = event.trust == "server"
+    received_at = event.received_at if by_server else BEFORE_EVERY_DENIAL
+    return words.granted((event.occurred_at, received_at), method, event.source)
 
 
 def _text(event: Event, name: str) -> str | None:
@@ -129,15 +169,15 @@ def _denied_channels(event: Event) -> tuple[Channel, ...]:
 
 
 def _subscribed(event: Event, rules: ConsentRules) -> list[Statement]:
+    method = _text(event, "method")
+    if opts_in(event, rules) == "granted":
+        return [(_asked_channel(event), _granted(event, method))]
     at = event.occurred_at, event.received_at
-    say = words.granted if opts_in(event, rules) == "granted" else words.pending
-    return [(_asked_channel(event), say(at, _text(event, "method"), event.source))]
+    return [(_asked_channel(event), words.pending(at, method, event.source))]
 
 
 def _confirmed(event: Event, _rules: ConsentRules) -> list[Statement]:
-    """A confirmation by text opts in e-mail too. What a browser claims confirms nothing."""
-    if event.trust != "server":
-        return []
+    """A confirmation by text opts in e-mail too."""
     said = words.granted(
         (event.occurred_at, event.received_at), _text(event, "method"), event.source
     )
@@ -148,9 +188,10 @@ def _confirmed(event: Event, _rules: ConsentRules) -> list[Statement]:
 def _joined(event: Event, rules: ConsentRules) -> list[Statement]:
     """Who is put on an opt-out list has consent until they deny: a grant older than any denial."""
     list_id = _text(event, "list")
-    if list_id is None or rules.opt_in.get(list_id) != "none" or event.trust != "server":
+    if list_id is None or rules.opt_in.get(list_id) != "none":
         return []
-    return [(_asked_channel(event), words.granted((1, 1), "opt-out-list", event.source))]
+    at = event.occurred_at, BEFORE_EVERY_DENIAL
+    return [(_asked_channel(event), words.granted(at, "opt-out-list", event.source))]
 
 
 def _unsubscribed(event: Event, rules: ConsentRules) -> list[Statement]:
@@ -174,8 +215,6 @@ def _suppressed(event: Event, _rules: ConsentRules) -> list[Statement]:
 
 def _unsuppressed(event: Event, _rules: ConsentRules) -> list[Statement]:
     """Without a reason all are lifted; a reason we do not know was kept as a manual one."""
-    if event.trust != "server":
-        return []
     reason = _text(event, "reason")
     if reason is None:
         reason = EVERY_REASON
@@ -197,7 +236,7 @@ def _replied(event: Event, rules: ConsentRules) -> list[Statement]:
     at = event.occurred_at, event.received_at
     if _says(body, rules.stop, rules.stop_anywhere):
         return [("sms", words.denied(at, "sms-keyword", event.source))]
-    if event.trust == "server" and _says(body, rules.start, rules.start_anywhere):
+    if _says(body, rules.start, rules.start_anywhere):
         return [("sms", words.granted(at, "sms-keyword", event.source))]
     return []
 

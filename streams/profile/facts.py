@@ -8,9 +8,17 @@ import msgspec
 from schemas.events import Event
 from schemas.records import AddressState, ConsentClaimed
 from schemas.rows import ListMembership, ProfileRow, Trait
-from schemas.values import Channel, Identifier, Instant
+from schemas.values import Channel, Identifier, Instant, Millis
 from streams.consent.receiving import address_of
-from streams.consent.said import CHANNELS, ConsentRules, opts_in, says_something, statements
+from streams.consent.said import (
+    CHANNELS,
+    ConsentRules,
+    is_heard,
+    is_import,
+    opts_in,
+    says_something,
+    statements,
+)
 from streams.consent.state import ADDRESS_KINDS, NEVER, adds
 from streams.core import BACK, Output
 from streams.flows.moment import Moment
@@ -28,6 +36,9 @@ TRAIT_SHORT = 256
 TRAITS_BYTES_MAX = 100_000
 """Traits of a row; a value longer than the second number is taken only while all traits together
 are within the third."""
+
+BY_CLIENT: Millis = 100_000_000_000_000
+"""So much earlier does a trait count that a client says: earlier than all that servers say."""
 
 PLACED_ORDER = "Placed Order"
 PROFILE_ERASED = "Profile Erased"
@@ -82,8 +93,10 @@ def note_traits(moment: Moment, event: Event) -> None:
     """Set traits: the newest `occurred_at` wins, of two the larger value; None removes.
 
     A removed trait stays as None with its time, so that an older event does not bring it back.
+    What a client says counts as older than all that servers say, and so overwrites none of it.
     """
-    row, at = moment.row, event.occurred_at
+    row, since = moment.row, event.occurred_at
+    at = since - BY_CLIENT if event.trust == "client" else since
     traits = row.traits
     for name, value in event.traits.items():
         before = traits.get(name)
@@ -91,7 +104,7 @@ def note_traits(moment: Moment, event: Event) -> None:
             coarsen(row, "traits")
             continue
         if before is None:
-            traits[name] = Trait(value, at, at)
+            traits[name] = Trait(value, at, since)
         elif before.value == value and type(before.value) is type(value):
             if at > before.occurred_at:
                 traits[name] = Trait(value, at, before.since)
@@ -99,7 +112,7 @@ def note_traits(moment: Moment, event: Event) -> None:
         elif at > before.occurred_at or (
             at == before.occurred_at and _is_larger(value, before.value)
         ):
-            traits[name] = Trait(value, at, at)
+            traits[name] = Trait(value, at, since)
         else:
             continue
         moment.traits.add(name)
@@ -107,10 +120,12 @@ def note_traits(moment: Moment, event: Event) -> None:
         before = traits.get(name)
         if value is None or not (before is None or before.value is None):
             continue
+        if before is not None and at < 0 <= before.occurred_at:
+            continue  # a server has removed it
         if not _fits(row, name, value):
             coarsen(row, "traits")
         else:
-            traits[name] = Trait(value, at, at)
+            traits[name] = Trait(value, at, since)
             moment.traits.add(name)
 
 
@@ -206,12 +221,12 @@ def _meant(row: ProfileRow, event: Event, channel: Channel, said: AddressState) 
 
 def note_lists(moment: Moment, event: Event, rules: ConsentRules) -> None:
     """Lists joined, asked for and left. Whoever is asked to confirm joins with the confirmation."""
-    if event.metric not in _LIST_METRICS:
+    if event.metric not in _LIST_METRICS or not is_heard(event):
         return
     row, at = moment.row, event.occurred_at
     name = event.properties.get("list")
     if not isinstance(name, str):
-        if event.metric == "Confirmed Subscription" and event.trust == "server":
+        if event.metric == "Confirmed Subscription":
             for asked, listed in row.lists.items():
                 if listed.pending_at > max(listed.joined_at, listed.left_at):
                     _join(moment, asked, listed, event)
@@ -225,7 +240,7 @@ def note_lists(moment: Moment, event: Event, rules: ConsentRules) -> None:
             _join(moment, name, listed, event)
         case "Subscribed" if opts_in(event, rules) == "granted":
             _join(moment, name, listed, event)
-        case "Confirmed Subscription" if event.trust == "server":
+        case "Confirmed Subscription":
             _join(moment, name, listed, event)
         case "Subscribed":
             listed.pending_at = max(listed.pending_at, at)
@@ -238,17 +253,14 @@ def note_lists(moment: Moment, event: Event, rules: ConsentRules) -> None:
 
 
 def _join(moment: Moment, name: str, listed: ListMembership, event: Event) -> None:
-    """Be on the list from `occurred_at`; flows start with the first joining, not with repeats."""
+    """Be on the list from `occurred_at`; flows start with the first joining, not with repeats or
+    with imported history.
+    """
     was_on = listed.joined_at > listed.left_at
     listed.joined_at = max(listed.joined_at, event.occurred_at)
     moment.lists.add(name)
     if not was_on and listed.joined_at > listed.left_at and not is_import(event):
         moment.joined.append((name, event.id))
-
-
-def is_import(event: Event) -> bool:
-    """History imported with its proof starts no flow of a list."""
-    return event.properties.get("historical_import") is True
 
 
 def note_figures(row: ProfileRow, event: Event, currency: str) -> None:
@@ -267,7 +279,7 @@ def note_figures(row: ProfileRow, event: Event, currency: str) -> None:
 
 def note_erasure(row: ProfileRow, event: Event, now: Instant) -> None:
     """From here on nothing is sent and no flow starts; the data itself is erased elsewhere."""
-    if event.metric == PROFILE_ERASED:
+    if event.metric == PROFILE_ERASED and is_heard(event):
         row.erased_at = now
         row.runs = []
         row.settled = []

@@ -5,7 +5,7 @@ import msgspec
 from schemas.events import Event
 from schemas.rows import ProfileRow, SentMemory
 from schemas.values import Properties
-from streams.consent.said import TITLES
+from streams.consent.said import TITLES, is_heard
 
 SEND_EXPIRED = "Send Expired"
 ATTEMPTS_MAX = 3
@@ -23,7 +23,11 @@ OUTCOMES = frozenset(
 
 
 def send_of(row: ProfileRow, event: Event) -> SentMemory | None:
-    """The send this outcome is about: by its id, else the newest of the flow and message named."""
+    """The send this outcome is about: by its id, else the newest of the flow and message named; a
+    client's word is about none.
+    """
+    if not is_heard(event):
+        return None
     properties = event.properties
     send_id = properties.get("send_id")
     if send_id is not None:

@@ -80,3 +80,14 @@ def test_a_device_of_nobody_known_is_its_own_address() -> None:
     stage = Stage(DEFINITIONS, profile="n-1")
     stage.happen(event_of("Viewed Product", "e", AT, (("device_id", "d"),), {}, trust="client"))
     assert written_to(stage) == ["d"]
+
+
+def test_a_browser_says_of_no_send_that_it_expired() -> None:
+    stage = victim(("email", "ann@example.com"))
+    stage.happen(event_of("Viewed Product", "e", AT + 1, (VICTIM,), {}))
+    sent = [one.record for one in stage.outputs if isinstance(one.record, SendCommand)]
+    told = {"send_id": sent[0].id}
+    for trust, writes in (("client", 1), ("server", 2)):
+        event = event_of("Send Expired", trust, AT + 2, (VICTIM,), told, trust=trust)
+        stage.happen(event)
+        assert len(written_to(stage)) == writes

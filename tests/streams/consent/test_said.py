@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.definitions import ProfileList, SmsKeywords, StoreSettings
@@ -9,7 +10,16 @@ from schemas.records import AddressState
 from schemas.rows import ProfileRow
 from streams.consent.receiving import address_of, may_receive
 from streams.consent.said import rules_of, said_by, statements
-from streams.consent.state import HARD_BOUNCE, NEVER, denied, granted, join, state_of, suppressed
+from streams.consent.state import (
+    HARD_BOUNCE,
+    NEVER,
+    SPAM_COMPLAINT,
+    denied,
+    granted,
+    join,
+    state_of,
+    suppressed,
+)
 from tests.scenarios.play import event_of
 
 LISTS = {
@@ -130,6 +140,54 @@ def test_a_stores_own_keywords_and_who_may_say_start() -> None:
     assert says("no more texts") == []
     assert says("I start again") == ["granted"]
     assert says("start", "client") == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "properties"),
+    [
+        ("Suppressed", {}),
+        ("Unsuppressed", {}),
+        ("Bounced Email", {"bounce": "hard"}),
+        ("Bounced SMS", {"bounce": "hard"}),
+        ("Received Email", {}),
+        ("Marked Email as Spam", {}),
+        ("Received SMS Reply", {"body": "STOP"}),
+        ("Received SMS Reply", {"body": "START"}),
+        ("Confirmed Subscription", {}),
+        ("Joined List", {"list": "staff"}),
+    ],
+)
+def test_what_needs_a_server_says_nothing_from_a_client(
+    metric: str, properties: dict[str, Any]
+) -> None:
+    event = event_of(metric, "e", 9, (EMAIL, PHONE), properties)
+    assert statements(event, RULES)
+    assert not statements(msgspec.structs.replace(event, trust="client"), RULES)
+
+
+def test_a_client_grants_only_where_nothing_was_ever_denied() -> None:
+    event = event_of("Subscribed", "e", 9000, (EMAIL,), {}, trust="client")
+    ((_, _, grant),) = said_by(event, RULES)
+    assert state_of(grant) == "granted"
+    for at in ((5, 5), (8999, 8999), (9001, 9001)):
+        no = denied(at, None, None)
+        assert state_of(join(no, grant)) == state_of(join(grant, no)) == "denied"
+    assert state_of(join(grant, granted((5, 5), None, None))) == "granted"
+    complaint = join(suppressed((5, 5), SPAM_COMPLAINT), grant)
+    assert complaint.suppressed == (SPAM_COMPLAINT,)
+
+
+def test_a_client_asks_after_a_denial_too_and_imports_no_history() -> None:
+    event = event_of("Subscribed", "e", 9000, (EMAIL,), {"list": "double"}, trust="client")
+    ((_, _, asks),) = said_by(event, RULES)
+    assert state_of(join(denied((5, 5), None, None), asks)) == "pending"
+    assert said("Subscribed", trust="client", list="double", historical_import=True) == {
+        "email": "pending"
+    }
+
+
+def test_a_denial_counts_whoever_says_it() -> None:
+    assert said("Unsubscribed", EMAIL, trust="client") == {"email": "denied"}
 
 
 def test_bounces_and_deliveries_are_of_their_channel() -> None:

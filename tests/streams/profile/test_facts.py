@@ -64,6 +64,28 @@ def test_a_value_said_again_is_held_since_it_was_first_said() -> None:
     assert (row.traits["plan"].value, row.traits["plan"].since) == (1, START + 50)
 
 
+def by_client(event: Event) -> Event:
+    return msgspec.structs.replace(event, trust="client")
+
+
+def test_a_clients_trait_overwrites_none_that_a_server_said_in_any_order() -> None:
+    client, server = by_client(identify(20, city="Ulm", plan="x")), identify(10, city="Bonn")
+    for events in ((client, server), (server, client)):
+        row = told(*events)
+        assert values(row) == {"city": "Bonn", "plan": "x"}
+        assert row.traits["plan"].since == START + 20
+    row = told(client, server, by_client(identify(30, plan="y", city="Ulm")))
+    assert values(row) == {"city": "Bonn", "plan": "y"}
+    assert row.traits["plan"].since == START + 30
+
+
+def test_a_client_brings_back_no_trait_that_a_server_removed() -> None:
+    row = told(identify(10, city=None), by_client(identify(20, once={"city": "Ulm"}, city="Ulm")))
+    assert values(row) == {"city": None}
+    row = told(by_client(identify(10, city=None)), by_client(identify(20, once={"city": "Ulm"})))
+    assert values(row) == {"city": "Ulm"}
+
+
 def test_traits_once_are_set_if_not_yet_set() -> None:
     row = told(
         identify(1, once={"source": "ad", "none": None}),
@@ -80,6 +102,18 @@ def test_a_client_adds_no_strong_identifier_but_the_one_it_was_found_by() -> Non
     assert row.identifiers == {"email": ["a@example.com"], "anonymous_id": ["x"]}
     row = told(event_of("Viewed Product", "f", START, who, {}), row=row)
     assert row.identifiers["card"] == ["7"]
+
+
+def test_a_client_erases_nobody_and_joins_no_list() -> None:
+    listed = {"list": "newsletter"}
+    said = (("Profile Erased", {}), ("Joined List", listed), ("Confirmed Subscription", listed))
+    row = None
+    for metric, properties in said:
+        row = told(event_of(metric, metric, START, ANN, properties, trust="client"), row=row)
+    assert row is not None
+    assert row.erased_at is None
+    assert row.lists == {}
+    assert told(event_of("Profile Erased", "e", START, ANN, {}), row=row).erased_at == START
 
 
 def test_orders_are_counted_in_the_stores_currency() -> None:
