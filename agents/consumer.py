@@ -78,11 +78,23 @@ class BatchConsumer(driver.Consumer):
         return {tp.partition for tp in tps if tp.topic == self.input_topic}
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        await self.station.leave()
-        self._sought.clear()
-        await super().on_partitions_revoked(revoked)
+        """Leave the seats. What fails ends the process: the client would only log it and go on."""
+        try:
+            await self.station.leave()
+            self._sought.clear()
+            await super().on_partitions_revoked(revoked)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing may go on
+            give_up(f"{self.station.name}, leaving", error)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Take the seats. What fails ends the process: partitions nobody works on stand still."""
+        try:
+            await self._claim(assigned)
+            await super().on_partitions_assigned(assigned, generation_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing may go on
+            give_up(f"{self.station.name}, taking over", error)
+
+    async def _claim(self, assigned: set[TP]) -> None:
         """Claim what is ours now, before recovery asks for the changelog's end.
 
         A partition that stays keeps its producer and rows: had another worker had it meanwhile,
@@ -102,7 +114,6 @@ class BatchConsumer(driver.Consumer):
             changelog = TP(self.table.changelog_topic_name, partition)
             self.app.tables.recovery.active_offsets.pop(changelog, None)
         await self.station.transactions.claim(ours)
-        await super().on_partitions_assigned(assigned, generation_id)
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
         """Hold the inputs back until `perform_seek`: Faust would let them through before."""

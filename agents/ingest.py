@@ -6,24 +6,25 @@ import time
 from collections.abc import MutableMapping
 from typing import Any
 
-from streams.ingest.read import EventReader
-from streams.ingest.settings import IngestSettings
-
 from agents.app import StageApp
 from agents.settings import Settings
 from schemas.rows import Position
 from schemas.topics import INGEST_ROWS
 from schemas.values import Instant, Millis
 from streams.ids import Ids
+from streams.ingest.read import EventReader
+from streams.ingest.settings import IngestSettings
 from streams.intake import PassIntake, adopted_in
 
-TICK_TRUSTED_WITHIN: Millis = 5 * 60_000
-"""A tick further from our own watch is not believed: somebody's clock was set."""
+AHEAD_MAX: Millis = 5 * 60_000
+"""A timestamp further ahead of our own watch is not believed: somebody's clock was set."""
 
 
-def is_about_now(tick_at: Instant) -> bool:
-    """The one place where a watch is looked at."""
-    return abs(time.time_ns() // 1_000_000 - tick_at) <= TICK_TRUSTED_WITHIN
+def can_be_true(timestamp: Instant) -> bool:
+    """The one place where a watch is looked at. The past is always possible: a pipeline that lags
+    takes its time with it.
+    """
+    return timestamp - time.time_ns() // 1_000_000 <= AHEAD_MAX
 
 
 def ingest_app(settings: Settings, ids: Ids, *, simulated: bool) -> StageApp:
@@ -41,7 +42,7 @@ def ingest_app(settings: Settings, ids: Ids, *, simulated: bool) -> StageApp:
             reader.adopt(published)
         if simulated:
             return PassIntake(reader, partition, position)
-        return PassIntake(reader, partition, position, believes=is_about_now)
+        return PassIntake(reader, partition, position, can_be_true=can_be_true)
 
     stage = StageApp("ingest", settings, rows_topic=INGEST_ROWS, make_intake=make_intake)
 

@@ -16,11 +16,11 @@ from aiokafka.errors import KafkaError
 from agents.logs import log
 from agents.metrics import Metrics
 from agents.transactions import Transactions
-from schemas.rows import POSITION_KEY
+from schemas.rows import POSITION_KEY, Position
 from streams.apply import where_raised
-from streams.core import NewerRow
-from streams.intake import Intake, LogRecord, load_position
+from streams.intake import Intake, LogRecord, Work, load_position
 from streams.rounds import BrokenPromise
+from streams.versions import NewerSchema
 
 EXIT_FAILED = 71
 EXIT_REFUSED = 72
@@ -38,7 +38,7 @@ class TooManyFailures(Exception):
 
 def give_up(seat: str, error: BaseException | None) -> NoReturn:
     """End the process, for certain: an orderly way out can hang while the group rejoins."""
-    if isinstance(error, Refused | NewerRow):
+    if isinstance(error, Refused | NewerSchema):
         log.error("refused", seat=seat, why=str(error))
         os._exit(EXIT_REFUSED)
     detail = str(error) if isinstance(error, KafkaError | BrokenPromise | TooManyFailures) else ""
@@ -78,6 +78,7 @@ class Seat:
         self._metrics = metrics
         self._queue: asyncio.Queue[Read | None] = asyncio.Queue(QUEUED_BATCHES_MAX)
         self._awaited = follows
+        self._sought = False
         self._stopping = False
         self._failures = 0
 
@@ -93,14 +94,20 @@ class Seat:
     async def handle(self, read: Read) -> None:
         """Take a batch and do all that may be done now."""
         if self._awaited is not None and read.follows != self._awaited:
+            if not self._sought and (read.follows is None or read.follows > self._awaited):
+                log.warning("a gap, reading again", partition=self.partition, start=self._awaited)
+                self._read_from(self._awaited)
             return  # was under way when the log had to be read again, or the partition was left
-        self._awaited = read.records[-1].offset + 1
+        self._awaited, self._sought = read.records[-1].offset + 1, False
         self.intake.read(read.records)
         await self._work()
         again = self.intake.read_again_from()
         if again is not None:
-            self._awaited = again
-            self._seek(again)
+            self._read_from(again)
+
+    def _read_from(self, offset: int) -> None:
+        self._awaited, self._sought = offset, True
+        self._seek(offset)
 
     async def _work(self) -> None:
         while not self._stopping and (work := self.intake.next()) is not None:
@@ -109,9 +116,19 @@ class Seat:
             self.low = work.low
             self.steps += work.steps
             self._metrics.worked(self.partition, work)
-            self._failures = self._failures + work.failures if work.failures else 0
-            if self._failures >= FAILURES_IN_A_ROW_MAX:
-                raise TooManyFailures(f"{self._failures} dead letters in a row")
+            self._brake(work)
+
+    def _brake(self, work: Work) -> None:
+        """Count dead letters in a row: transactions in which most turns failed.
+
+        Raises: TooManyFailures.
+        """
+        if 2 * work.failures > work.steps:
+            self._failures += work.failures
+        elif work.steps:
+            self._failures = 0
+        if self._failures >= FAILURES_IN_A_ROW_MAX:
+            raise TooManyFailures(f"{self._failures} dead letters in a row")
 
     def stop(self) -> None:
         """Let the running transaction end; what waits is discarded."""
@@ -148,27 +165,37 @@ class Station:
 
     def needed_from(self, partition: int) -> int | None:
         """Where a partition's log has to be read from, by its recovered rows; None: anywhere."""
+        position = self._position(partition)
+        return None if position is None else position.low
+
+    def _position(self, partition: int) -> Position | None:
         blob = self._rows_of(partition).get(POSITION_KEY % partition)
         if blob is None:
             return None
         try:
-            return load_position(blob, self._partitions).low
-        except ValueError as error:
+            return load_position(blob, self._partitions)
+        except (ValueError, NewerSchema) as error:
             raise Refused(f"{self.name}, partition {partition}: {error}") from error
 
     def check_log(self, partition: int, first: int, end: int) -> None:
-        """Refuse a log that ends before, or begins after, what the position needs.
+        """Refuse a log that ends before what was read of it, or begins after what is needed.
 
         Raises: Refused.
         """
-        low = self.needed_from(partition)
-        if low is None:
+        position = self._position(partition)
+        if position is None:
             return
-        where = f"{self.name}, partition {partition}: its rows need the log from offset {low} on"
-        if low > end:
-            raise Refused(f"{where}, but it ends at {end}: was the topic made anew?")
-        if low < first:
-            raise Refused(f"{where}, but it begins at {first}: retention was too short")
+        where = f"{self.name}, partition {partition}: its log"
+        if position.offset > end:
+            raise Refused(
+                f"{where} was read up to offset {position.offset}, but ends at {end}: was the "
+                "topic made anew, or its tail lost?"
+            )
+        if position.low < first:
+            raise Refused(
+                f"{where} is needed from offset {position.low} on, but begins at {first}: its "
+                "retention was too short"
+            )
 
     def enter(self, partition: int, start: int) -> None:
         """A partition is ours and read from `start` on: what does not begin there is dropped."""

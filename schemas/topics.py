@@ -35,6 +35,9 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     max_bytes: int = 6 * MIB
 
 
+LARGEST_WITH_HEADERS = 7 * MIB
+"""For topics that take the largest record of another, whole, with headers that say why."""
+
 STORE_EVENTS = Topic(
     name="store-events",
     key="any",
@@ -54,6 +57,7 @@ STORE_EVENTS_REJECTED = Topic(
     writers=("ingest",),
     readers=("store", "operations"),
     public=True,
+    max_bytes=LARGEST_WITH_HEADERS,
 )
 IDENTITY_REQUESTS = Topic(
     name="identity-requests",
@@ -145,6 +149,7 @@ DEAD_LETTERS = Topic(
     writers=("identity", "profile"),
     readers=("operations",),
     public=True,
+    max_bytes=LARGEST_WITH_HEADERS,
 )
 INGEST_ROWS = Topic(
     name="ingest-changelog",

@@ -11,6 +11,7 @@ definitions  what a store writes -> types -> a compiled program
 attribution  touches + conversion -> credit
 
 core         what all stations have in common: a step, its outputs, the shape of a station
+versions     what is newer than this code
 ids          ids derived from causes
 money, instants   exact amounts and RFC 3339 text
 rounds       the order in which a partition applies what it reads

@@ -17,10 +17,6 @@ PEER: Literal["peer"] = "peer"
 BACK: Literal["back"] = "back"
 
 
-class NewerRow(Exception):
-    """A row was written by a newer version: this one could lose what it does not know."""
-
-
 RowT = TypeVar("RowT", bound=Row)
 
 
@@ -44,11 +40,12 @@ class Core(Protocol[RowT]):
     """What one station does. Immutable: new definitions make a new core (`adopt`)."""
 
     stage: Stage
+    has_timers: bool
 
     def decode(self, blob: bytes) -> RowT:
         """Read a row.
 
-        Raises: NewerRow.
+        Raises: NewerSchema.
         """
         ...
 

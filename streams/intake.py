@@ -24,7 +24,14 @@ from schemas.records import (
     Late,
     Passed,
 )
-from schemas.rows import DEFINITIONS_KEY, POSITION_KEY, POSITION_SCHEMA, DefinitionsRow, Position
+from schemas.rows import (
+    DEFINITIONS_KEY,
+    DEFINITIONS_ROW_SCHEMA,
+    POSITION_KEY,
+    POSITION_SCHEMA,
+    DefinitionsRow,
+    Position,
+)
 from schemas.topics import (
     CONSENT,
     DEAD_LETTERS,
@@ -40,6 +47,7 @@ from streams.apply import SLICE_MAX, Failed, Said, Slice, Timers, play
 from streams.core import BACK, NEXT, PEER, Core, RowT, definitions_row
 from streams.instants import to_timestamp
 from streams.rounds import BOUNDS_MAX, WAITING_MAX, Rounds
+from streams.versions import NewerSchema
 
 INPUTS: Mapping[Stage, Topic] = {
     "ingest": STORE_EVENTS,
@@ -122,13 +130,13 @@ def partition_of(key: str, partitions: int) -> int:
 def load_position(blob: bytes | None, partitions: int) -> Position:
     """The position as it was kept, or the beginning.
 
-    Raises: ValueError where the partition count has changed or a newer version wrote it.
+    Raises: ValueError where the partition count has changed; NewerSchema.
     """
     if blob is None:
         return Position(partitions=partitions)
     position = _position(blob)
     if position.schema > POSITION_SCHEMA:
-        raise ValueError(f"its position has schema {position.schema}, newer than this version's")
+        raise NewerSchema(f"a position of schema {position.schema}; known is {POSITION_SCHEMA}")
     if position.partitions != partitions:
         raise ValueError(
             f"its input had {position.partitions} partitions and now has {partitions}: a change of "
@@ -154,10 +162,18 @@ class ReadEvent(Protocol):
     def adopt(self, published: DefinitionsPublished) -> None: ...
 
 
+def _always(_: Instant) -> bool:
+    return True
+
+
 class PassIntake:
     """Ingest: what is valid goes on to identity, what is not to `store-events-rejected`.
 
-    believes: whether a tick's instant can be now; in live namespaces the shell looks at its watch.
+    can_be_true: whether a broker's timestamp can be; in live namespaces the shell looks at its
+                 watch. One that cannot be moves no time: its record counts as received with what
+                 was before it.
+    believes:    whether a tick makes a boundary, by its instant; the replay of a live log asks what
+                 the log says.
     """
 
     def __init__(
@@ -166,9 +182,11 @@ class PassIntake:
         partition: int,
         position: Position,
         *,
-        believes: Callable[[Instant], bool] = lambda _: True,
+        can_be_true: Callable[[Instant], bool] = _always,
+        believes: Callable[[Instant], bool] = _always,
     ) -> None:
-        self._reader, self._partition, self._believes = reader, partition, believes
+        self._reader, self._partition = reader, partition
+        self._can_be_true, self._believes = can_be_true, believes
         self._partitions = position.partitions
         self._received_at, self._next = position.received_at, position.offset
         self._read: deque[LogRecord] = deque()
@@ -188,14 +206,17 @@ class PassIntake:
             record = self._read.popleft()
             steps += 1
             self._next = record.offset + 1
-            at = self._received_at = max(self._received_at, record.timestamp)
+            is_possible = self._can_be_true(record.timestamp)
+            if is_possible:
+                self._received_at = max(self._received_at, record.timestamp)
+            at = self._received_at
             said = self._reader(record, at)
             origin = (at, self._partition, record.offset)
             if isinstance(said, tuple) and not isinstance(said, Tick):
                 key, event = said
                 writes.append(self._pass_on(key, EventArrived(event), origin, None))
             elif isinstance(said, Tick):
-                if self._believes(at):
+                if is_possible and self._believes(at):
                     clock = self.clock = at - 1
                     writes.extend(self._clocks(clock))
                 else:
@@ -298,6 +319,8 @@ class RoundIntake(Generic[RowT]):
 
     def _set_timers(self) -> None:
         core = self.core
+        if not core.has_timers:
+            return
         for key, blob in self._rows.items():
             if is_row_of_a_key(key):
                 self.timers.set(key.decode(), core.wake_at(core.decode(blob)))
@@ -411,4 +434,7 @@ def adopted_in(rows: Iterable[tuple[bytes, bytes]]) -> list[DefinitionsPublished
     """The definitions that a partition's rows say are in force, store by store."""
     decode = msgspec.msgpack.Decoder(DefinitionsRow).decode
     kept = [decode(blob) for key, blob in rows if key.startswith(b"definitions/")]
+    newest = max((row.schema for row in kept), default=0)
+    if newest > DEFINITIONS_ROW_SCHEMA:
+        raise NewerSchema(f"definitions of schema {newest}; known is {DEFINITIONS_ROW_SCHEMA}")
     return [row.published for row in sorted(kept, key=lambda row: row.published.store)]

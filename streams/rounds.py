@@ -17,9 +17,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from schemas.records import Clock, Late, Passed
+from schemas.records import INNER_SCHEMA, Clock, Late, Passed
 from schemas.rows import POSITION_SCHEMA, Position
 from schemas.values import LATE, Instant, Origin, Stage, Turn
+from streams.versions import NewerSchema
 
 LAGS: Final[dict[Stage, dict[Stage, int]]] = {
     "identity": {"ingest": 0, "identity": 1, "profile": 2},
@@ -94,7 +95,7 @@ class Rounds:
     position: as loaded with the rows; what it covers is skipped when it is read again.
     waiting_max, bytes_max, bounds_max: bounds on memory; over one of them the largest turns are
     forgotten, only smaller ones are applied, and the log is read again from `position.low`. Late
-    messages need none of their own: who sends them is at most two rounds ahead.
+    messages that wait for their boundary are bounded in the same way, by themselves.
     """
 
     def __init__(
@@ -129,6 +130,8 @@ class Rounds:
         """Forget all that waits: the log is read (again) from `offset`."""
         self.waiting.clear()
         self._late: list[_LateMessage] = []
+        self._late_bytes = 0
+        self._late_forgotten: dict[int, Instant] = {}
         self._bounds: deque[tuple[Instant, int]] = deque()
         self._horizon = END
         self._forgotten: int | None = None
@@ -143,9 +146,11 @@ class Rounds:
     def read(self, offset: int, key: str, value: bytes) -> None:
         """Take a record of the log; offsets grow (transaction markers leave holes).
 
-        Raises: BrokenPromise where its turn is over though it was never read before.
+        Raises: BrokenPromise where its turn is over though it was never read before; NewerSchema.
         """
         record = _decode(value)
+        if record.schema > INNER_SCHEMA:
+            raise NewerSchema(f"a record of schema {record.schema}; known is {INNER_SCHEMA}")
         self._next = offset + 1
         self._front = max(self._front, self._next)
         if type(record) is RawPassed:
@@ -177,10 +182,37 @@ class Rounds:
         place = (self._done[-1], LATE, record.origin)
         if after <= self._done[-lag - 1] or (after <= self._done[-lag] and place <= self._turn):
             return  # applied before
-        self._late.append(
-            _LateMessage(after, lag, record.origin, offset, key, memoryview(record.body), value)
+        if after <= self._done[-lag] and place >= self._horizon:
+            self._forget(offset)
+            return
+        message = _LateMessage(
+            after, lag, record.origin, offset, key, memoryview(record.body), value
         )
+        self._late.append(message)
+        self._late_bytes += len(value)
         self._keep(offset)
+        if len(self._late) > self._waiting_max or self._late_bytes > self._bytes_max:
+            self._forget_latest()
+
+    def _forget_latest(self) -> None:
+        """Keep the half of the late messages that is applied first.
+
+        Those of the round that is next have their turns, so the horizon keeps the order; the log is
+        read again before a round of which others were forgotten.
+        """
+        done = self._done
+        self._late.sort(key=lambda one: (one.after > done[-one.lag], one.after, one.origin))
+        half = max(1, len(self._late) // 2)
+        for message in self._late[half:]:
+            self._open.discard(message.offset)
+            self._forget(message.offset)
+            if message.after <= done[-message.lag]:
+                self._horizon = min(self._horizon, (done[-1], LATE, message.origin))
+            else:
+                known = self._late_forgotten.get(message.lag, message.after)
+                self._late_forgotten[message.lag] = min(known, message.after)
+        del self._late[half:]
+        self._late_bytes = sum(len(message.value) for message in self._late)
 
     def _read_clock(self, offset: int, clock: Clock) -> None:
         source = f"{clock.stage}/{clock.partition}"
@@ -222,7 +254,7 @@ class Rounds:
 
     def ready(self) -> Round | None:
         """The round that may run now, or None until more has been read."""
-        if not self._bounds or self._next < self._front:
+        if not self._bounds or self._next < self._front or self.starving:
             return None
         bound = self._bounds[0][0]
         ends = (*self._done, bound)
@@ -245,12 +277,18 @@ class Rounds:
             item = WaitingRecord(turn, message.offset, message.key, message.body, message.value)
             heapq.heappush(self.waiting, item)
             self._bytes += len(message.value)
+            self._late_bytes -= len(message.value)
         self._late = staying
 
     @property
     def starving(self) -> bool:
-        """All boundaries that were not forgotten are done: the log has to be read again."""
-        return self._bounds_forgotten and not self._bounds
+        """Nothing can go on with what was not forgotten: the log has to be read again."""
+        if self._next < self._front:
+            return False
+        late = self._late_forgotten.items()
+        return (self._bounds_forgotten and not self._bounds) or any(
+            after <= self._done[-lag] for lag, after in late
+        )
 
     def read_again(self) -> int:
         """Start over at the lowest offset still needed; returns it."""

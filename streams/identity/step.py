@@ -24,11 +24,12 @@ from schemas.records import (
 from schemas.rows import IDENTITY_ROW_SCHEMA, IdentityRow
 from schemas.values import Identifier, Instant, Origin, Stage, StoreId
 from streams.consent.said import DEFAULT_RULES, ConsentRules, rules_of, said_by
-from streams.core import NEXT, PEER, NewerRow, Output, Stepped
+from streams.core import NEXT, PEER, Output, Stepped
 from streams.definitions.parse import parse
 from streams.identity.addresses import LINKED, hear, hold
 from streams.identity.keys import ADDRESS_KINDS, identifier_of, key_of
 from streams.ids import STRONG_KINDS, Ids
+from streams.versions import NewerSchema
 
 LINKS_MAX: Final = 50
 BY_CLIENT: Final = "?"
@@ -58,6 +59,7 @@ class IdentityCore:
     """
 
     stage: Stage = "identity"
+    has_timers = False
 
     def __init__(self, ids: Ids, rules: Mapping[StoreId, StoreRules] | None = None) -> None:
         self._ids = ids
@@ -66,7 +68,7 @@ class IdentityCore:
     def decode(self, blob: bytes) -> IdentityRow:
         row = _decode(blob)
         if row.schema > IDENTITY_ROW_SCHEMA:
-            raise NewerRow(
+            raise NewerSchema(
                 f"an identity row of schema {row.schema}; known is {IDENTITY_ROW_SCHEMA}"
             )
         return row

@@ -18,7 +18,7 @@ from schemas.rows import PROFILE_ROW_SCHEMA, ProfileRow
 from schemas.topics import SEGMENT_CHANGES, TIMELINE
 from schemas.values import Identifier, Instant, Origin, Stage, StoreId
 from streams.consent.said import ConsentRules, rules_of
-from streams.core import NewerRow, Output, Stepped
+from streams.core import Output, Stepped
 from streams.definitions.program import Program, compile_program
 from streams.flows.entry import enter_by_event, enter_by_list, enter_by_segment
 from streams.flows.moment import Moment
@@ -40,6 +40,7 @@ from streams.profile.facts import (
 from streams.segments.features import note
 from streams.segments.membership import Change, adopt, evaluate, next_flip
 from streams.sends.outcome import OUTCOMES, SEND_EXPIRED, completed, send_of
+from streams.versions import NewerSchema
 
 RECENT_MAX = 512
 """Hashes of events kept to recognise repeats."""
@@ -73,6 +74,7 @@ class ProfileCore:
     """
 
     stage: Stage = "profile"
+    has_timers = True
 
     def __init__(self, ids: Ids, stores: Mapping[StoreId, Store] | None = None) -> None:
         self._ids = ids
@@ -82,7 +84,9 @@ class ProfileCore:
     def decode(self, blob: bytes) -> ProfileRow:
         row = _decode(blob)
         if row.schema > PROFILE_ROW_SCHEMA:
-            raise NewerRow(f"a profile row of schema {row.schema}; known is {PROFILE_ROW_SCHEMA}")
+            raise NewerSchema(
+                f"a profile row of schema {row.schema}; known is {PROFILE_ROW_SCHEMA}"
+            )
         return row
 
     def encode(self, row: ProfileRow) -> bytes:

@@ -19,7 +19,6 @@ from schemas.rows import (
     ProfileRow,
 )
 from schemas.topics import FLOW_TRIGGERS, STORE_EVENTS, TOPICS
-from streams.core import NewerRow
 from streams.identity.step import IdentityCore
 from streams.ids import REPLAY_SECRET, Ids
 from streams.intake import (
@@ -33,6 +32,7 @@ from streams.intake import (
 )
 from streams.profile.step import ProfileCore
 from streams.replay import STAGES, MemoryRecord
+from streams.versions import NewerSchema
 from tests.streams.test_rounds import replayed, world
 from tests.streams.toy import ToyIdentity, ToyProfile, ToyReader
 
@@ -230,10 +230,10 @@ async def test_a_crash_at_any_await_loses_and_doubles_nothing(
 
 
 class Failing:
-    """An intake whose every transaction holds a dead letter."""
+    """An intake with a dead letter in every transaction; with `pauses`, in every other one."""
 
-    def __init__(self) -> None:
-        self._left = 0
+    def __init__(self, *, steps: int = 1, pauses: bool = False) -> None:
+        self._left, self._steps, self._pauses = 0, steps, pauses
 
     def read(self, records: Any) -> None:
         self._left += len(list(records))
@@ -242,7 +242,9 @@ class Failing:
         if not self._left:
             return None
         self._left -= 1
-        return Work([], [], 1, 1, None, 1)
+        if self._pauses and self._left % 2:
+            return Work([], [], 1, 0, None, 0)
+        return Work([], [], 1, self._steps, None, 1)
 
     def read_again_from(self) -> int | None:
         return None
@@ -263,7 +265,35 @@ async def test_dead_letters_in_a_row_stop_the_station() -> None:
     records = [MemoryRecord(n, 0, b"", b"") for n in range(FAILURES_IN_A_ROW_MAX)]
     await seat.handle(Read(0, records[:-1]))
     with pytest.raises(TooManyFailures):
-        await seat.handle(Read(len(records) - 1, records[-1:]))
+        await seat.handle(Read(records[-1].offset, records[-1:]))
+
+
+async def test_a_dead_letter_among_many_good_turns_does_not_count() -> None:
+    seat = Seat(0, Failing(steps=100), {}, Nowhere(), seek=lambda _: None, metrics=Metrics("test"))
+    records = [MemoryRecord(n, 0, b"", b"") for n in range(5 * FAILURES_IN_A_ROW_MAX)]
+    await seat.handle(Read(0, records))
+    assert seat.low == 1
+
+
+async def test_empty_rounds_between_dead_letters_do_not_hide_them() -> None:
+    seat = Seat(
+        0, Failing(pauses=True), {}, Nowhere(), seek=lambda _: None, metrics=Metrics("test")
+    )
+    records = [MemoryRecord(n, 0, b"", b"") for n in range(2 * FAILURES_IN_A_ROW_MAX)]
+    with pytest.raises(TooManyFailures):
+        await seat.handle(Read(0, records))
+
+
+async def test_a_gap_in_what_is_read_is_read_again_once() -> None:
+    sought: list[int] = []
+    seat = Seat(0, Failing(), {}, Nowhere(), seek=sought.append, metrics=Metrics("test"))
+    records = [MemoryRecord(n, 0, b"", b"") for n in range(20)]
+    await seat.handle(Read(None, records[:5]))
+    await seat.handle(Read(7, records[7:9]))
+    await seat.handle(Read(9, records[9:]))
+    assert sought == [5]
+    await seat.handle(Read(5, records[5:]))
+    assert seat.steps == 20
 
 
 def station_with(position: bytes) -> Station:
@@ -281,18 +311,18 @@ def station_with(position: bytes) -> Station:
 def test_a_log_that_was_made_anew_or_cut_is_refused() -> None:
     station = station_with(msgspec.msgpack.encode(Position(low=100, offset=120, partitions=2)))
     station.check_log(0, first=100, end=120)
-    with pytest.raises(Refused, match="ends at 99"):
-        station.check_log(0, first=0, end=99)
-    with pytest.raises(Refused, match="begins at 101"):
+    with pytest.raises(Refused, match="read up to offset 120, but ends at 119"):
+        station.check_log(0, first=0, end=119)
+    with pytest.raises(Refused, match="from offset 100 on, but begins at 101"):
         station.check_log(0, first=101, end=200)
 
 
 def test_a_row_of_a_newer_version_is_refused() -> None:
     newer = msgspec.msgpack.encode(ProfileRow(schema=PROFILE_ROW_SCHEMA + 1))
-    with pytest.raises(NewerRow, match="schema 2"):
+    with pytest.raises(NewerSchema, match="schema 2"):
         ProfileCore(Ids(REPLAY_SECRET)).decode(newer)
     newer = msgspec.msgpack.encode(IdentityRow(schema=IDENTITY_ROW_SCHEMA + 1))
-    with pytest.raises(NewerRow, match="schema 2"):
+    with pytest.raises(NewerSchema, match="schema 2"):
         IdentityCore(Ids(REPLAY_SECRET)).decode(newer)
 
 

@@ -43,6 +43,7 @@ class DiaryCore:
     """Writes down what it is told; `boom` raises after it has changed the row."""
 
     stage: Stage = "profile"
+    has_timers = True
 
     def __init__(self, prefix: str = "") -> None:
         self.prefix = prefix

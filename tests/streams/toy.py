@@ -68,6 +68,7 @@ class ToyIdentity:
     """Which profile is this identifier? Pointers only move down."""
 
     stage: Stage = "identity"
+    has_timers = False
 
     def decode(self, blob: bytes) -> Pointer:
         return msgspec.msgpack.decode(blob, type=Pointer)
@@ -111,6 +112,7 @@ class ToyProfile:
     """The reminder: planned, cancelled, forbidden, united."""
 
     stage: Stage = "profile"
+    has_timers = True
 
     def decode(self, blob: bytes) -> Person:
         return msgspec.msgpack.decode(blob, type=Person)
