@@ -207,19 +207,21 @@ class _Kept(Generic[RowT]):
         for key, row in self._rows.items():
             if row is None:
                 continue
-            blob = self._encoded(row)
-            if blob is None:
-                blob = self._without_culprits(key)
+            encoded = self._encoded(row)
+            blob = self._without_culprits(key) if isinstance(encoded, str) else encoded
             if blob is not None and blob != self._before[key]:
                 changed.append((key.encode(), blob))
         return changed
 
-    def _encoded(self, row: RowT) -> bytes | None:
+    def _encoded(self, row: RowT) -> bytes | str:
+        """The row as it is kept, or why it cannot be."""
         try:
             blob = self.core.encode(row)
-        except (OverflowError, ValueError, TypeError):
-            return None
-        return blob if len(blob) <= ROW_BYTES_MAX else None
+        except (OverflowError, ValueError, TypeError) as error:
+            return f"the row cannot be encoded: {_reason(error)}"
+        if len(blob) > ROW_BYTES_MAX:
+            return f"the row would be over {ROW_BYTES_MAX} bytes"
+        return blob
 
     def _without_culprits(self, key: str) -> bytes | None:
         """The last state of the row that can be kept, after all turns that leave it so."""
@@ -231,11 +233,11 @@ class _Kept(Generic[RowT]):
             self._do(key, step)
             row = self._rows[key]
             assert row is not None, "a turn leaves a row"
-            blob = self._encoded(row)
-            if blob is not None:
-                kept, silenced = blob, False
+            encoded = self._encoded(row)
+            if isinstance(encoded, bytes):
+                kept, silenced = encoded, False
             else:
-                self._set_aside(key, step, f"the row would be over {ROW_BYTES_MAX} bytes", None)
+                self._set_aside(key, step, encoded, None)
                 silenced = step.offset is None
         row = self._rows[key] = None if kept is None else self.core.decode(kept)
         if silenced and row is not None:

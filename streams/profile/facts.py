@@ -24,6 +24,7 @@ from streams.core import BACK, Output
 from streams.flows.moment import Moment
 from streams.identity.keys import key_of
 from streams.ids import STRONG_KINDS
+from streams.segments.features import TOTALS, saturated
 from streams.sends.outcome import OUTCOMES, send_of
 
 IDENTIFIERS_MAX = 50
@@ -270,7 +271,10 @@ def note_figures(row: ProfileRow, event: Event, currency: str) -> None:
     figures, at = row.figures, event.occurred_at
     figures.orders += 1
     if event.value is not None and event.currency in (None, currency):
-        figures.revenue += event.value
+        revenue = figures.revenue + event.value
+        figures.revenue = saturated(revenue)
+        if figures.revenue != revenue:
+            coarsen(row, TOTALS)
     if figures.first_order_at is None or at < figures.first_order_at:
         figures.first_order_at = at
     if figures.last_order_at is None or at > figures.last_order_at:

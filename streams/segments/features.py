@@ -19,7 +19,7 @@ from schemas.conditions import EventFilter, Filter, IsOneOf
 from schemas.events import Event
 from schemas.rows import Entry, FeatureState, ProfileRow
 from schemas.values import Instant, Micros, Millis
-from streams.money import to_micros
+from streams.money import MICROS_MAX, to_micros
 from streams.segments import keeping
 from streams.segments.values import (
     Get,
@@ -42,6 +42,9 @@ span      all younger than `horizon`: sums, counts between N and M ago, comparis
 max, min  those that no newer one outdoes: the extreme in the last N, since
 max-old, min-old  those that no older one outdoes: the extreme at least N ago; ever: `keep` 1
 """
+
+TOTALS = "totals"
+"""Flag of a row in which a sum has run into the largest amount."""
 
 LEFT_OUT = "~"
 """After a feature's key: how many of its events were in another currency."""
@@ -132,10 +135,15 @@ def compile_amount(of: str, currency: str) -> Amount:
 
         def total(event: Event) -> Micros | None:
             amounts = [a for item in get(event) or () if (a := micros_of(item)) is not None]
-            return sum(amounts) if amounts else None
+            return saturated(sum(amounts)) if amounts else None
 
         return total
     return lambda event: micros_of(get(event))
+
+
+def saturated(total: Micros) -> Micros:
+    """A sum as it can be kept: one that is too large stands at the largest amount."""
+    return max(-MICROS_MAX, min(total, MICROS_MAX))
 
 
 def micros_of(found: Any) -> Micros | None:
@@ -265,8 +273,22 @@ def note(program: HasFeatures, row: ProfileRow, event: Event) -> AbstractSet[Fea
         if amount is not None:
             state.total += amount
         feature.update(state, entry, event.received_at)
+        if amount is not None and _saturate(state) and TOTALS not in row.coarsened:
+            row.coarsened.append(TOTALS)
         touched.add(key)
     return touched
+
+
+def _saturate(state: FeatureState) -> bool:
+    """Let no sum grow beyond what can be kept. Returns: whether one would have."""
+    total, state.total = state.total, saturated(state.total)
+    over = total != state.total
+    if state.coarse:
+        for hour, (count, of_hour) in state.coarse.items():
+            if not -MICROS_MAX <= of_hour <= MICROS_MAX:
+                state.coarse[hour] = count, saturated(of_hour)
+                over = True
+    return over
 
 
 def _to_keep(value: Any) -> object:

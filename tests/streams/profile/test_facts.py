@@ -9,6 +9,7 @@ from schemas.records import ConsentChanged, DefinitionsPublished, EventResolved
 from schemas.rows import ProfileRow
 from streams.consent.state import granted
 from streams.ids import REPLAY_SECRET, Ids
+from streams.money import MICROS_MAX
 from streams.profile.step import ProfileCore
 from tests.scenarios.play import documents_of, event_of
 
@@ -123,6 +124,15 @@ def test_orders_are_counted_in_the_stores_currency() -> None:
     figures = told(order, foreign, free).figures
     assert (figures.orders, figures.revenue) == (3, 20_500_000)
     assert (figures.first_order_at, figures.last_order_at) == (START - 5, START + 5)
+
+
+def test_revenue_stands_at_the_largest_amount_and_the_row_is_flagged() -> None:
+    order = event_of("Placed Order", "o1", START, ANN, {}, money="9223372036854.775807")
+    row = told(order)
+    assert row.coarsened == []
+    row = told(msgspec.structs.replace(order, id="o2"), row=row)
+    assert (row.figures.revenue, row.coarsened) == (MICROS_MAX, ["totals"])
+    assert CORE.decode(CORE.encode(row)) == row
 
 
 def test_a_row_stays_bounded() -> None:

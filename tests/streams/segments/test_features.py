@@ -3,12 +3,14 @@
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.rows import ProfileRow
 from streams.definitions.program import Program, compile_program
 from streams.instants import DAY, HOUR, MINUTE
-from streams.segments.features import micros_of, note
+from streams.money import MICROS_MAX
+from streams.segments.features import TOTALS, micros_of, note
 from streams.segments.keeping import BUCKETS_MAX, ENTRIES_MAX
 from streams.segments.person import Person
 from tests.streams.segments.test_membership import START, event
@@ -161,3 +163,31 @@ def test_nested_properties_are_found_and_a_literal_name_goes_first() -> None:
     ):
         touched = note(loaded, ProfileRow(), event("e", START, properties=properties))
         assert bool(touched) is passes
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_stand_at_the_largest_amount_and_the_row_is_flagged(sign: int) -> None:
+    loaded = program(
+        {"did": "Placed Order", "total": {"is": "> 3"}, "in_last": "900d"},
+        {"did": "Placed Order", "total": {"of": "items[].price", "is": "> 3"}, "in_last": "900d"},
+    )
+    row = ProfileRow(id="i1")
+    most = sign * MICROS_MAX
+    properties = {"items": [{"price": sign * 8e12}, {"price": sign * 8e12}]}
+    for i in range(ENTRIES_MAX + 20):
+        note(loaded, row, event(f"e{i:05}", START + i, value=most, properties=properties))
+    assert row.coarsened == [TOTALS]
+    for state in row.features.values():
+        assert state.total == most
+        assert state.coarse is not None
+        assert [total for _, total in state.coarse.values()] == [most]
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(row), type=ProfileRow) == row
+
+
+def test_a_sum_that_fits_is_exact_and_flags_nothing() -> None:
+    loaded = program({"did": "Placed Order", "total": {"is": "> 3"}})
+    row = ProfileRow(id="i1")
+    for name, value in (("a", MICROS_MAX), ("b", -MICROS_MAX), ("c", 5)):
+        note(loaded, row, event(name, START, value=value))
+    assert [state.total for state in row.features.values()] == [5]
+    assert row.coarsened == []
