@@ -18,6 +18,9 @@ from schemas.topics import TOPICS, Topic
 FOR_EVER = -1
 LONG_MAX = 2**63 - 1
 TIMESTAMP_TYPES = {"log-append": "LogAppendTime", "create": "CreateTime"}
+COMPACTED_SEGMENT_MS = 3_600_000
+"""Only closed segments are compacted, and a position is written with every tick: an hour of them is
+what a worker reads at most in vain."""
 REQUEST_MILLISECONDS_MAX = 30_000
 SECONDS_UNTIL_KNOWN_MAX = 30
 
@@ -52,6 +55,8 @@ def config_of(topic: Topic, *, simulated: bool) -> dict[str, str]:
         "message.timestamp.type": TIMESTAMP_TYPES["create" if simulated else topic.timestamp],
         "retention.ms": str(retention_ms),
     }
+    if topic.compacted and not simulated:
+        config["segment.ms"] = str(COMPACTED_SEGMENT_MS)
     if simulated:
         config |= {
             "message.timestamp.after.max.ms": str(LONG_MAX),
