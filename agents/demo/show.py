@@ -1,5 +1,8 @@
 """What a person sees at the end of the demo."""
 
+import os
+import shutil
+import sys
 from collections.abc import Iterable
 
 from agents.cli.printing import Printer
@@ -117,13 +120,21 @@ def _ends_of(rows: list[StoryRow]) -> Iterable[StoryRow | None]:
 
 
 def _further(printer: Printer, outcome: Outcome) -> None:
+    tillstream = command_name()
     printer.heading("Look further")
     if outcome.stories:
-        printer.line(f"tillstream profile show {outcome.stories[0].profile_id}")
+        printer.line(f"{tillstream} profile show {outcome.stories[0].profile_id}")
     commanded = (
         row.id for story in outcome.stories for row in story.rows if row.kind == "commanded"
     )
     for send_id in [*commanded][:1]:
-        printer.line(f"tillstream explain {send_id}")
-    printer.line("tillstream report attribution --from 2011-01-01 --to 2011-12-31")
-    printer.line("tillstream replay --log demo")
+        printer.line(f"{tillstream} explain {send_id}")
+    printer.line(f"{tillstream} report attribution --from 2011-01-01 --to 2011-12-31")
+    printer.line(f"{tillstream} replay --log demo")
+
+
+def command_name() -> str:
+    """How to call the command from here: by its name where that is found, else by its path."""
+    if shutil.which("tillstream") is not None:
+        return "tillstream"
+    return os.path.relpath(sys.argv[0])
