@@ -52,6 +52,9 @@ NEEDS_SERVER = frozenset(
 """Metrics with a meaning of their own that only a server can give them: said by a client, such an
 event is a fact in the timeline like any other and does nothing."""
 
+TEXT_MAX = 128
+"""Characters kept of how and where from something was said."""
+
 BEFORE_EVERY_DENIAL: Instant = 1
 """When a grant was received that no denial is older than: it counts only where there is none."""
 
@@ -140,12 +143,22 @@ def _granted(event: Event, method: str | None) -> AddressState:
     """A grant; a client's counts only where nothing was ever denied, and lifts nothing."""
     by_server = event.trust == "server"
     received_at = event.received_at if by_server else BEFORE_EVERY_DENIAL
-    return words.granted((event.occurred_at, received_at), method, event.source)
+    return words.granted((event.occurred_at, received_at), method, _source(event))
+
+
+def is_cut(event: Event) -> bool:
+    """Does the event say with more characters than are kept how or where from it was said?"""
+    method = event.properties.get("method")
+    return len(event.source) > TEXT_MAX or (isinstance(method, str) and len(method) > TEXT_MAX)
 
 
 def _text(event: Event, name: str) -> str | None:
     value = event.properties.get(name)
-    return value if isinstance(value, str) and value else None
+    return value[:TEXT_MAX] if isinstance(value, str) and value else None
+
+
+def _source(event: Event) -> str:
+    return event.source[:TEXT_MAX]
 
 
 def _channel(event: Event) -> Channel | None:
@@ -173,13 +186,13 @@ def _subscribed(event: Event, rules: ConsentRules) -> list[Statement]:
     if opts_in(event, rules) == "granted":
         return [(_asked_channel(event), _granted(event, method))]
     at = event.occurred_at, event.received_at
-    return [(_asked_channel(event), words.pending(at, method, event.source))]
+    return [(_asked_channel(event), words.pending(at, method, _source(event)))]
 
 
 def _confirmed(event: Event, _rules: ConsentRules) -> list[Statement]:
     """A confirmation by text opts in e-mail too."""
     said = words.granted(
-        (event.occurred_at, event.received_at), _text(event, "method"), event.source
+        (event.occurred_at, event.received_at), _text(event, "method"), _source(event)
     )
     channel = _asked_channel(event)
     return [(channel, said), ("email", said)] if channel == "sms" else [(channel, said)]
@@ -191,7 +204,7 @@ def _joined(event: Event, rules: ConsentRules) -> list[Statement]:
     if list_id is None or rules.opt_in.get(list_id) != "none":
         return []
     at = event.occurred_at, BEFORE_EVERY_DENIAL
-    return [(_asked_channel(event), words.granted(at, "opt-out-list", event.source))]
+    return [(_asked_channel(event), words.granted(at, "opt-out-list", _source(event)))]
 
 
 def _unsubscribed(event: Event, rules: ConsentRules) -> list[Statement]:
@@ -200,7 +213,7 @@ def _unsubscribed(event: Event, rules: ConsentRules) -> list[Statement]:
     if list_id is not None and rules.opt_in.get(list_id) != "none":
         return []
     said = words.denied(
-        (event.occurred_at, event.received_at), _text(event, "method"), event.source
+        (event.occurred_at, event.received_at), _text(event, "method"), _source(event)
     )
     return [(channel, said) for channel in _denied_channels(event)]
 
@@ -226,7 +239,7 @@ def _unsuppressed(event: Event, _rules: ConsentRules) -> list[Statement]:
 
 def _marked_as_spam(event: Event, _rules: ConsentRules) -> list[Statement]:
     at = event.occurred_at, event.received_at
-    denied = words.denied(at, SPAM_COMPLAINT, event.source)
+    denied = words.denied(at, SPAM_COMPLAINT, _source(event))
     return [("email", words.join(denied, words.suppressed(at, SPAM_COMPLAINT)))]
 
 
@@ -235,9 +248,9 @@ def _replied(event: Event, rules: ConsentRules) -> list[Statement]:
     body = normalised(str(event.properties.get("body") or ""))
     at = event.occurred_at, event.received_at
     if _says(body, rules.stop, rules.stop_anywhere):
-        return [("sms", words.denied(at, "sms-keyword", event.source))]
+        return [("sms", words.denied(at, "sms-keyword", _source(event)))]
     if _says(body, rules.start, rules.start_anywhere):
-        return [("sms", words.granted(at, "sms-keyword", event.source))]
+        return [("sms", words.granted(at, "sms-keyword", _source(event)))]
     return []
 
 

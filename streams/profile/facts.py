@@ -13,6 +13,7 @@ from streams.consent.receiving import address_of
 from streams.consent.said import (
     CHANNELS,
     ConsentRules,
+    is_cut,
     is_heard,
     is_import,
     opts_in,
@@ -29,14 +30,18 @@ from streams.sends.outcome import OUTCOMES, send_of
 
 IDENTIFIERS_MAX = 50
 ADDRESSES_MAX = 60
-LISTS_MAX = 500
+LISTS_MAX = 300
 """Identifiers of a kind, addresses with a word about consent of a channel, lists of a row."""
 
+NAME_MAX = 128
+"""Characters of the name of a trait or a list; a longer one is not kept."""
+
 TRAITS_MAX = 300
+TRAITS_FEW = 60
 TRAIT_SHORT = 256
-TRAITS_BYTES_MAX = 100_000
-"""Traits of a row; a value longer than the second number is taken only while all traits together
-are within the third."""
+TRAITS_BYTES_MAX = 64_000
+"""Traits of a row; up to the second number a value within the third is taken as it is, every other
+only while all traits together are within the fourth."""
 
 BY_CLIENT: Millis = 100_000_000_000_000
 """So much earlier does a trait count that a client says: earlier than all that servers say."""
@@ -132,10 +137,15 @@ def note_traits(moment: Moment, event: Event) -> None:
 
 def _fits(row: ProfileRow, name: str, value: object) -> bool:
     """Is there room in the row for this value?"""
-    if name not in row.traits and len(row.traits) >= TRAITS_MAX:
+    if name in row.traits:
+        if value is None:
+            return True
+    elif len(name) > NAME_MAX or len(row.traits) >= TRAITS_MAX:
         return False
-    short = isinstance(value, str | int | float | None) and (
-        not isinstance(value, str) or len(value) + len(name) <= TRAIT_SHORT
+    short = len(row.traits) < TRAITS_FEW and (
+        len(value) + len(name) <= TRAIT_SHORT
+        if isinstance(value, str)
+        else isinstance(value, int | float | None)
     )
     return short or len(_encode((row.traits, value))) <= TRAITS_BYTES_MAX
 
@@ -162,6 +172,8 @@ def note_consent(moment: Moment, event: Event, rules: ConsentRules) -> None:
     if not said and _is_global_unsubscribe(row, event):
         event = msgspec.structs.replace(event, properties={**event.properties, "list": None})
         said = statements(event, rules)
+    if said and is_cut(event):
+        coarsen(row, "consent")
     untold: dict[Identifier, None] = {}
     for channel, word in said:
         kind = ADDRESS_KINDS[channel]
@@ -233,7 +245,7 @@ def note_lists(moment: Moment, event: Event, rules: ConsentRules) -> None:
                     _join(moment, asked, listed, event)
         return
     listed = row.lists.get(name, ListMembership())
-    if name not in row.lists and len(row.lists) >= LISTS_MAX:
+    if len(name) > NAME_MAX or (name not in row.lists and len(row.lists) >= LISTS_MAX):
         coarsen(row, "lists")
         return
     match event.metric:

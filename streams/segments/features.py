@@ -46,6 +46,12 @@ max-old, min-old  those that no older one outdoes: the extreme at least N ago; e
 TOTALS = "totals"
 """Flag of a row in which a sum has run into the largest amount."""
 
+KEPT = "kept"
+KEPT_CHARACTERS_MAX = 256
+"""Flag of a row of which a property is not kept in full; characters kept of one, or of all that a
+list of them holds.
+"""
+
 LEFT_OUT = "~"
 """After a feature's key: how many of its events were in another currency."""
 
@@ -262,7 +268,7 @@ def note(program: HasFeatures, row: ProfileRow, event: Event) -> AbstractSet[Fea
                 continue
             amount = counted
         if amount is not None or feature.kept:
-            kept = tuple([_to_keep(get(event)) for get in feature.kept])
+            kept = tuple([_to_keep(row, get(event)) for get in feature.kept])
             entry = Entry(occurred_at, event.id, amount, kept)
         else:
             entry = bare = bare or Entry(occurred_at, event.id)
@@ -273,8 +279,8 @@ def note(program: HasFeatures, row: ProfileRow, event: Event) -> AbstractSet[Fea
         if amount is not None:
             state.total += amount
         feature.update(state, entry, event.received_at)
-        if amount is not None and _saturate(state) and TOTALS not in row.coarsened:
-            row.coarsened.append(TOTALS)
+        if amount is not None and _saturate(state):
+            _flag(row, TOTALS)
         touched.add(key)
     return touched
 
@@ -291,8 +297,30 @@ def _saturate(state: FeatureState) -> bool:
     return over
 
 
-def _to_keep(value: Any) -> object:
-    """Scalars, and lists of them, as a later comparison needs them."""
+def _to_keep(row: ProfileRow, value: Any) -> object:
+    """Scalars, and lists of them, as a later comparison needs them; what is too long is cut."""
+    if isinstance(value, str) and len(value) > KEPT_CHARACTERS_MAX:
+        _flag(row, KEPT)
+        return value[:KEPT_CHARACTERS_MAX]
     if isinstance(value, list):
-        return [item for item in value if isinstance(item, str | int | float)]
+        return _first_items(row, value)
     return value if isinstance(value, str | int | float) else None
+
+
+def _first_items(row: ProfileRow, values: list[Any]) -> list[object]:
+    """The scalars of a list, as many as fit: a number counts as eight characters."""
+    kept: list[object] = []
+    free = KEPT_CHARACTERS_MAX
+    for item in values:
+        if isinstance(item, str | int | float):
+            free -= len(item) if isinstance(item, str) else 8
+            if free < 0:
+                _flag(row, KEPT)
+                break
+            kept.append(item)
+    return kept
+
+
+def _flag(row: ProfileRow, cap: str) -> None:
+    if cap not in row.coarsened:
+        row.coarsened.append(cap)

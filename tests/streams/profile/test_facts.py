@@ -157,6 +157,88 @@ def test_a_row_stays_bounded() -> None:
     assert "m399@x.de" in row.consent["email"]
 
 
+def test_names_and_texts_that_are_too_long_are_not_kept_or_cut() -> None:
+    long = "n" * 129
+    row = told(
+        identify(1, once={long: 1}, **{long: 1, "n" * 128: 1}),
+        event_of("Subscribed", "s", START, ANN, {"list": long, "method": long}, trust="client"),
+        event_of("Unsubscribed", "u", START, ANN, {"method": long}),
+    )
+    assert list(row.traits) == ["n" * 128]
+    assert row.lists == {}
+    assert row.consent["email"]["a@example.com"].method == "n" * 128
+    assert set(row.coarsened) == {"traits", "lists", "consent"}
+
+
+def test_a_full_row_still_lets_a_trait_be_removed() -> None:
+    row = told(identify(1, large="x" * 63_900), identify(2, **{f"t{i}": 1 for i in range(200)}))
+    assert row.coarsened == ["traits"]
+    assert values(told(identify(3, t7=None), row=row))["t7"] is None
+
+
+HOSTILE = """
+store: main
+address: Somewhere 1
+---
+segment: bought-what-they-viewed
+where: {sequence: [{did: Viewed Product}, {did: Placed Order}], in_last: 30d}
+---
+segment: spends
+where: {did: Viewed Product, total: {is: "> 3"}, in_last: 900d}
+---
+flow: viewed
+trigger: {did: Viewed Product}
+filter: {none: [{did: Placed Order, where: {product_id: {trigger: product_id}}}]}
+key: product_id
+steps:
+  - wait: 10d
+  - {send: m, channel: email, template: t}
+---
+flow: ordered
+trigger: {did: Placed Order}
+filter: {none: [{did: Viewed Product, where: {ids: {trigger: ids}}}]}
+steps:
+  - wait: 10d
+"""
+
+
+def hostile(number: int, text: str) -> Event:
+    """One of a thousand: what a client may write, each time otherwise, each text 5 MB."""
+    other = f"{number}{text}"
+    metric = ("Viewed Product", "Subscribed", "Unsubscribed", "Placed Order", "Left List")[
+        number % 5
+    ]
+    event = event_of(
+        metric,
+        f"e{number}",
+        START + number,
+        (*ANN[:1], ("email", f"m{number}@x.de"), ("anonymous_id", f"a{number}")),
+        {
+            "product_id": other if number % 2 else f"{number}",
+            "ids": [other, other],
+            "list": other if number % 3 else f"{number}" * 20,
+            "method": other,
+            "reason": other,
+            other: other,
+        },
+        money="9000000000000",
+        trust="client",
+        traits={other: 1, f"t{number}": other, f"u{number}": "u" * 240, f"v{number}": [other]},
+    )
+    return msgspec.structs.replace(event, source=other)
+
+
+def test_a_thousand_hostile_events_leave_a_row_that_can_be_kept() -> None:
+    core = CORE.adopt(DefinitionsPublished("main", "v2", "ann", documents_of(HOSTILE)))
+    text, row = "y" * 5_000_000, None
+    for number in range(1000):
+        event = hostile(number, text)
+        row, _ = core.step(row, "i-1", EventResolved(event, ANN[0]), event.received_at, (1,))
+    assert row is not None
+    assert len(core.encode(row)) < 256_000
+    assert {"traits", "lists", "consent", "kept", "totals", "trigger"} <= set(row.coarsened)
+
+
 def test_words_about_addresses_the_row_no_longer_holds_are_forgotten_first() -> None:
     row = told(event_of("Subscribed", "s", START, ANN, {"channel": "email"}))
     for number in range(80):

@@ -10,7 +10,7 @@ from schemas.rows import ProfileRow
 from streams.definitions.program import Program, compile_program
 from streams.instants import DAY, HOUR, MINUTE
 from streams.money import MICROS_MAX
-from streams.segments.features import TOTALS, micros_of, note
+from streams.segments.features import KEPT, TOTALS, micros_of, note
 from streams.segments.keeping import BUCKETS_MAX, ENTRIES_MAX
 from streams.segments.person import Person
 from tests.streams.segments.test_membership import START, event
@@ -191,3 +191,23 @@ def test_a_sum_that_fits_is_exact_and_flags_nothing() -> None:
         note(loaded, row, event(name, START, value=value))
     assert [state.total for state in row.features.values()] == [5]
     assert row.coarsened == []
+
+
+def test_properties_that_are_kept_are_cut_and_the_row_is_flagged() -> None:
+    condition = {"did": "Placed Order", "where": {"id": {"trigger": "id"}}}
+    flow = {
+        "flow": "f",
+        "trigger": {"did": "A"},
+        "filter": {"none": [condition]},
+        "steps": [{"wait": "1d"}],
+    }
+    loaded = compile_program([flow], version="v1")
+    row = ProfileRow(id="i1")
+    found: list[Any] = ["x" * 256, ["x" * 200, {}, 7, "y" * 48, "z"]]
+    for number, value in enumerate(found):
+        note(loaded, row, event(f"e{number}", START, properties={"id": value}))
+        assert row.coarsened == [KEPT] * number
+    note(loaded, row, event("e2", START, properties={"id": "x" * 257}))
+    (state,) = row.features.values()
+    kept = [entry.kept[0] for entry in state.entries]
+    assert kept == ["x" * 256, ["x" * 200, 7, "y" * 48], "x" * 256]
