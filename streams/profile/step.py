@@ -20,7 +20,7 @@ from schemas.values import Identifier, Instant, Origin, Stage, StoreId
 from streams.consent.said import ConsentRules, rules_of
 from streams.core import Output, Stepped
 from streams.definitions.program import Program, compile_program
-from streams.flows.entry import enter_by_event, enter_by_list, enter_by_segment
+from streams.flows.entry import await_dates, enter_by_event, enter_by_list, enter_by_segment
 from streams.flows.moment import Moment
 from streams.flows.plan import FlowPlans, plan_flows
 from streams.flows.run import advance, hear, resume
@@ -300,6 +300,7 @@ def _take_over(moment: Moment) -> None:
     """Bring a row to the definitions in force. What this changes starts no flow."""
     for change in adopt(moment.row, moment.program, moment.now, ids=moment.ids):
         moment.outputs.append(Output(SEGMENT_CHANGES.name, moment.row.id, change.output))
+    await_dates(moment)
 
 
 def _next_wake(row: ProfileRow) -> Instant | None:

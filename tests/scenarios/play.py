@@ -55,6 +55,7 @@ class Stage:
         self.outputs: list[Output] = []
         self.versions = 0
         self.events = 0
+        self.now: Instant = 0
         self.zone = ZoneInfo("UTC")
         self.publish(definitions)
 
@@ -73,14 +74,16 @@ class Stage:
         while self.row is not None and (due := self.core.wake_at(self.row)) is not None:
             if due > instant:
                 break
-            self.row, outputs = self.core.wake(self.row, self.key, due, due)
+            self.now = max(self.now, due)
+            self.row, outputs = self.core.wake(self.row, self.key, due, self.now)
             later = self.core.wake_at(self.row)
             assert later is None or later > due, "time moves on"
-            self._tell(due, outputs)
+            self._tell(self.now, outputs)
 
     def happen(self, event: Event) -> list[Output]:
         """Let an event happen when it is received."""
         self.wake_until(event.received_at)
+        self.now = event.received_at
         body = EventResolved(event, event.identifiers[0])
         origin = (event.received_at, 0, 0)
         self.row, outputs = self.core.step(self.row, self.key, body, event.received_at, origin)

@@ -48,8 +48,12 @@ def fed(
     return said + replay.run()
 
 
-def by_partition(said: list[Write]) -> list[list[Write]]:
-    return [[write for write in said if write.partition == number] for number in range(2)]
+def by_partition(said: list[Write]) -> dict[tuple[str, int], list[Write]]:
+    """The order holds within a partition of a topic; between topics there is none."""
+    places: dict[tuple[str, int], list[Write]] = {}
+    for write in said:
+        places.setdefault((write.topic, write.partition), []).append(write)
+    return places
 
 
 @settings(max_examples=80, deadline=None)

@@ -77,7 +77,12 @@ def test_who_was_in_which_segment_when(lines: dict[str, list[dict[str, Any]]]) -
         ("03-04T08:00:00.500Z", "?", "exited", "looking"),  # two days later, to the millisecond
         ("03-04T12:00:00.000Z", "Bob", "entered", "looking"),
         ("03-05T08:59:59.999Z", "Bob", "exited", "looking"),
-        ("03-05T10:00:00.000Z", "Bob", "entered", "big-spenders"),  # 45 is enough since March 5
+        (
+            "03-05T09:00:00.000Z",
+            "Bob",
+            "entered",
+            "big-spenders",
+        ),  # 45 is enough from the switch on
         ("03-06T10:00:00.000Z", "?", "entered", "looking"),
     ]
 

@@ -15,7 +15,7 @@ from streams.consent.state import denied
 from streams.core import Output
 from streams.ids import REPLAY_SECRET, Ids
 from streams.instants import HOUR
-from streams.profile.step import ProfileCore
+from streams.profile.step import AT_ONCE, ProfileCore
 from tests.scenarios.play import documents_of, event_of
 
 DEFINITIONS = """
@@ -256,14 +256,18 @@ def test_what_new_definitions_change_starts_no_flow_and_runs_go_on() -> None:
     )
     text = DEFINITIONS.replace("- wait: 1h", "- wait: 2h").replace("template: t", "template: new")
     core = CORE.adopt(DefinitionsPublished("main", "v2", "ann", documents_of(text + NEW_SEGMENT)))
+    at_once = core.wake_at(row)
+    assert at_once == AT_ONCE, "a row under other definitions is due before everything else"
+    row, said = core.wake(row, "i-1", at_once, START + 2)
+    assert row.definitions == "v2"
+    assert not [one for one in said if one.to == "flow-triggers"]
+    changes = [one.record for one in said if one.to == "segment-changes"]
+    assert [(one.segment, one.change) for one in changes] == [("mailable", "entered")]
     due = core.wake_at(row)
     assert due is not None
     row, said = core.wake(row, "i-1", due, due)
-    assert row.definitions == "v2"
     commands = [one.record for one in said if one.to == "send-commands"]
     assert [(one.message, one.template) for one in commands] == [("cart-1", "new")]
-    changes = [one.record for one in said if one.to == "segment-changes"]
-    assert [(one.segment, one.change) for one in changes] == [("mailable", "entered")]
     assert not [one for one in said if one.to == "flow-triggers"]
     gone = CORE.adopt(DefinitionsPublished("main", "v3", "ann", documents_of("store: main")))
     due = core.wake_at(row)
