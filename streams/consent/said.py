@@ -6,6 +6,7 @@ What a client may say is decided here alone (docs/trust.md): `is_heard`, `opts_i
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
+from unicodedata import normalize
 
 from schemas.definitions import ProfileList, StoreSettings
 from schemas.events import Event
@@ -85,8 +86,9 @@ def rules_of(settings: StoreSettings, lists: Mapping[ListId, ProfileList]) -> Co
 
 
 def normalised(text: str) -> str:
-    """A text as keywords are compared: case, punctuation and spacing do not count."""
-    return " ".join("".join([c if c.isalnum() else " " for c in text.casefold()]).split())
+    """A text as keywords are compared: case, width, punctuation and spacing do not count."""
+    folded = normalize("NFKC", text).casefold()
+    return " ".join("".join([c if c.isalnum() else " " for c in folded]).split())
 
 
 DEFAULT_RULES = rules_of(StoreSettings(), {})
@@ -190,10 +192,9 @@ def _subscribed(event: Event, rules: ConsentRules) -> list[Statement]:
 
 
 def _confirmed(event: Event, _rules: ConsentRules) -> list[Statement]:
-    """A confirmation by text opts in e-mail too."""
-    said = words.granted(
-        (event.occurred_at, event.received_at), _text(event, "method"), _source(event)
-    )
+    """A confirmation by text confirms e-mail too. Imported history has been asked elsewhere."""
+    say = words.granted if is_import(event) else words.confirmed
+    said = say((event.occurred_at, event.received_at), _text(event, "method"), _source(event))
     channel = _asked_channel(event)
     return [(channel, said), ("email", said)] if channel == "sms" else [(channel, said)]
 

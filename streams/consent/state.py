@@ -7,6 +7,8 @@ profile has a copy. Nothing here knows a profile row, so identity uses it too.
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
+import msgspec
+
 from schemas.records import AddressState
 from schemas.values import Channel, Instant
 
@@ -39,6 +41,9 @@ LIFTED_BY_A_GRANT = frozenset({SPAM_COMPLAINT, MANUAL})
 
 NEVER = AddressState()
 
+CONFIRMS: Instant = -1
+"""`pending_at` of a word that confirms: it asks for nothing itself."""
+
 
 def join(a: AddressState, b: AddressState) -> AddressState:
     """All that `a` and all that `b` says. Commutative, associative, idempotent."""
@@ -54,16 +59,17 @@ def join(a: AddressState, b: AddressState) -> AddressState:
     delivered_at = max(a.delivered_at, b.delivered_at)
     soft = sorted({*a.soft_bounced, *b.soft_bounced}, reverse=True)[: SOFT_BOUNCES_MAX + 1]
     soft = [bounce for bounce in soft if bounce[0] > delivered_at]
-    word = max(_word(a), _word(b))
     granted = grants[0] if grants else (0, 0)
+    pending_at = max(a.pending_at, b.pending_at)
+    method, source, said_at = _word(a, b, granted, denied, pending_at)
     return AddressState(
         granted_occurred_at=granted[0],
         granted_received_at=granted[1],
         denied_occurred_at=denied[0],
         denied_received_at=denied[1],
-        pending_at=max(a.pending_at, b.pending_at),
-        method=word[1] or None,
-        source=word[2] or None,
+        pending_at=pending_at,
+        method=method,
+        source=source,
         suppressed=_in_force(suppressions, lifts, grants, len(soft)),
         soft_bounces=len(soft),
         more_grants=tuple(grants[1:]),
@@ -71,7 +77,7 @@ def join(a: AddressState, b: AddressState) -> AddressState:
         lifts=lifts,
         soft_bounced=tuple(soft),
         delivered_at=delivered_at,
-        said_at=word[0],
+        said_at=said_at,
     )
 
 
@@ -79,7 +85,10 @@ def adds(state: AddressState, said: AddressState) -> AddressState | None:
     """The state after `said`, or None where that says nothing worth keeping.
 
     A delivery to an address without soft bounces is not kept: it would be written for every e-mail.
+    A confirmation counts only where something was asked, and not denied since.
     """
+    if said.pending_at == CONFIRMS and state.pending_at <= state.denied_occurred_at:
+        return None
     if said.delivered_at and not state.soft_bounces and _is_delivery_alone(said):
         return None
     joined = join(state, said)
@@ -128,6 +137,11 @@ def denied(at: Times, method: str | None, source: str | None) -> AddressState:
 
 def pending(at: Times, method: str | None, source: str | None) -> AddressState:
     return AddressState(pending_at=at[0], method=method, source=source, said_at=at[0])
+
+
+def confirmed(at: Times, method: str | None, source: str | None) -> AddressState:
+    """A grant that answers a request; `adds` asks whether there was one."""
+    return msgspec.structs.replace(granted(at, method, source), pending_at=CONFIRMS)
 
 
 def suppressed(at: Times, reason: str) -> AddressState:
@@ -203,9 +217,34 @@ def _in_force(
     return tuple(sorted(reasons))
 
 
-def _word(state: AddressState) -> tuple[Instant, str, str]:
-    """The newest word; of words at the same instant the larger text stands."""
-    return state.said_at, state.method or "", state.source or ""
+def _word(
+    a: AddressState, b: AddressState, granted: Times, denied: Times, pending_at: Instant
+) -> tuple[str | None, str | None, Instant]:
+    """Method, source and time of the word that the joined state is.
+
+    A state keeps one method. Where the word that now decides had been outdone before, that of
+    another one of its kind is shown, or none: never that of a word which says something else.
+    """
+    joined = AddressState(*granted, *denied, pending_at)
+    word = state_of(joined)
+    same = [one for one in (a, b) if state_of(one) == word]
+    exact = [one for one in same if _times_of(one, word) == _times_of(joined, word)]
+    texts = [(one.method or "", one.source or "") for one in exact or same]
+    method, source = max(texts, default=("", ""))
+    return method or None, source or None, _times_of(joined, word)[0]
+
+
+def _times_of(state: AddressState, word: ConsentWord) -> Times:
+    """When the word was said that the state is."""
+    match word:
+        case "granted":
+            return state.granted_occurred_at, state.granted_received_at
+        case "denied":
+            return state.denied_occurred_at, state.denied_received_at
+        case "pending":
+            return state.pending_at, 0
+        case "never":
+            return 0, 0
 
 
 def _is_delivery_alone(said: AddressState) -> bool:

@@ -253,7 +253,7 @@ def note_lists(moment: Moment, event: Event, rules: ConsentRules) -> None:
             _join(moment, name, listed, event)
         case "Subscribed" if opts_in(event, rules) == "granted":
             _join(moment, name, listed, event)
-        case "Confirmed Subscription":
+        case "Confirmed Subscription" if listed.pending_at > listed.left_at or is_import(event):
             _join(moment, name, listed, event)
         case "Subscribed":
             listed.pending_at = max(listed.pending_at, at)

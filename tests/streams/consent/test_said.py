@@ -120,6 +120,7 @@ def test_a_complaint_denies_and_suppresses() -> None:
         ("Start", {"sms": "granted"}),
         ("start now", {}),
         ("STOP, do not START", {"sms": "denied"}),
+        ("ＳＴＯＰ", {"sms": "denied"}),
         ("help", {}),
         (None, {}),
     ],

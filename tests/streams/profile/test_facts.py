@@ -7,7 +7,7 @@ import msgspec
 from schemas.events import Event
 from schemas.records import ConsentChanged, DefinitionsPublished, EventResolved
 from schemas.rows import ProfileRow
-from streams.consent.state import granted
+from streams.consent.state import granted, state_of
 from streams.ids import REPLAY_SECRET, Ids
 from streams.money import MICROS_MAX
 from streams.profile.step import ProfileCore
@@ -115,6 +115,21 @@ def test_a_client_erases_nobody_and_joins_no_list() -> None:
     assert row.erased_at is None
     assert row.lists == {}
     assert told(event_of("Profile Erased", "e", START, ANN, {}), row=row).erased_at == START
+
+
+def test_a_confirmation_of_what_was_not_asked_grants_nothing_and_joins_nothing() -> None:
+    listed = {"list": "newsletter"}
+    confirms = event_of("Confirmed Subscription", "c", START + 9, ANN, listed)
+    row = told(confirms)
+    assert not any(row.consent.values())
+    assert row.lists == {}
+    row = told(event_of("Subscribed", "s", START, ANN, listed), confirms)
+    assert state_of(row.consent["email"]["a@example.com"]) == "granted"
+    assert row.lists["newsletter"].joined_at == START + 9
+    proof = {**listed, "historical_import": True}
+    row = told(event_of("Confirmed Subscription", "c", START + 9, ANN, proof))
+    assert state_of(row.consent["email"]["a@example.com"]) == "granted"
+    assert row.lists["newsletter"].joined_at == START + 9
 
 
 def test_orders_are_counted_in_the_stores_currency() -> None:
