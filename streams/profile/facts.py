@@ -8,7 +8,7 @@ import msgspec
 from schemas.events import Event
 from schemas.records import AddressState, ConsentClaimed
 from schemas.rows import ListMembership, ProfileRow, Trait
-from schemas.values import Channel, Identifier, Instant, Millis
+from schemas.values import Channel, Identifier, Millis
 from streams.consent.receiving import address_of
 from streams.consent.said import (
     CHANNELS,
@@ -23,9 +23,12 @@ from streams.consent.said import (
 from streams.consent.state import ADDRESS_KINDS, NEVER, adds
 from streams.core import BACK, Output
 from streams.flows.moment import Moment
+from streams.flows.sending import say
 from streams.identity.keys import key_of
 from streams.ids import STRONG_KINDS
 from streams.segments.features import TOTALS, saturated
+from streams.segments.person import TO_COME
+from streams.sends.gates import PROFILE_ERASED as PROFILE_IS_ERASED
 from streams.sends.outcome import OUTCOMES, send_of
 
 IDENTIFIERS_MAX = 50
@@ -293,10 +296,17 @@ def note_figures(row: ProfileRow, event: Event, currency: str) -> None:
         figures.last_order_at = at
 
 
-def note_erasure(row: ProfileRow, event: Event, now: Instant) -> None:
-    """From here on nothing is sent and no flow starts; the data itself is erased elsewhere."""
+def note_erasure(moment: Moment, event: Event) -> None:
+    """From here on nothing is sent and no flow starts; the data itself is erased elsewhere.
+
+    Every run that had begun ends with a word about it.
+    """
     if event.metric == PROFILE_ERASED and is_heard(event):
-        row.erased_at = now
+        row = moment.row
+        row.erased_at = moment.now
+        for run in row.runs:
+            if run.trigger.kind != TO_COME:
+                say(moment, run, None, None, "skipped", (PROFILE_IS_ERASED,))
         row.runs = []
         row.settled = []
 

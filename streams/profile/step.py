@@ -185,7 +185,7 @@ def _event(
     note_consent(moment, event, store.rules)
     note_lists(moment, event, store.rules)
     note_figures(row, event, settings.currency)
-    note_erasure(row, event, now)
+    note_erasure(moment, event)
     moment.features.update(note(moment.program, row, event))
     if row.runs:
         hear(moment, event)

@@ -359,7 +359,8 @@ def test_an_erased_profile_gets_nothing_and_enters_nothing() -> None:
         waits + STORE,
         """
         day 0 12:00  Viewed Product  -> starts news
-        day 0 13:00  Profile Erased
+        day 0 13:00  Profile Erased trust=client
+        day 0 14:00  Profile Erased  -> ends news: profile-erased
         day 1 12:00
         day 2 12:00  Viewed Product  -> refuses news: profile-erased
         """,
