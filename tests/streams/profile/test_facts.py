@@ -107,6 +107,7 @@ def test_a_client_adds_no_strong_identifier_but_the_one_it_was_found_by() -> Non
 
 def test_a_client_erases_nobody_and_joins_no_list() -> None:
     listed = {"list": "newsletter"}
+    said: tuple[tuple[str, dict[str, Any]], ...]
     said = (("Profile Erased", {}), ("Joined List", listed), ("Confirmed Subscription", listed))
     row = None
     for metric, properties in said:
