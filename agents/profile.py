@@ -5,8 +5,6 @@ row a profile. Renaming it orphans its changelog.
 from collections.abc import MutableMapping
 from typing import Any
 
-from streams.profile.step import ProfileCore
-
 from agents.app import StageApp
 from agents.settings import Settings
 from schemas.rows import Position, ProfileRow
@@ -14,6 +12,7 @@ from schemas.topics import PROFILE_ROWS
 from streams.core import Core
 from streams.ids import Ids
 from streams.intake import RoundIntake, adopted_in
+from streams.profile.step import ProfileCore
 
 
 def profile_app(settings: Settings, ids: Ids) -> StageApp:

@@ -8,7 +8,7 @@ identity and profile apply it round by round.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Generic, NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, cast
 from zlib import crc32
 
 import msgspec
@@ -380,17 +380,17 @@ class RoundIntake(Generic[RowT]):
 
     def _write(self, said: Said, bound: Instant) -> Write:
         (to, key, record), instant, kind, origin = said
-        stage, partitions = self.core.stage, self._partitions
+        if to != NEXT and to not in _LAG:
+            return Write(to, self._partition, key.encode(), _to_json(record), instant)
+        body = cast(Body, record)
         if to == NEXT:
-            value = _pack(Passed(INNER_SCHEMA, instant, kind, origin, record))  # type: ignore[arg-type]
-            return Write(
-                PROFILE_UPDATES.name, partition_of(key, partitions), key.encode(), value, instant
-            )
-        if to in _LAG:
-            value = _pack(Late(INNER_SCHEMA, bound, _LAG[to], origin, record))  # type: ignore[arg-type]
-            topic = INPUTS[stage] if to == PEER else IDENTITY_REQUESTS
-            return Write(topic.name, partition_of(key, partitions), key.encode(), value, instant)
-        return Write(to, self._partition, key.encode(), _to_json(record), instant)
+            topic = PROFILE_UPDATES
+            value = _pack(Passed(INNER_SCHEMA, instant, kind, origin, body))
+        else:
+            topic = INPUTS[self.core.stage] if to == PEER else IDENTITY_REQUESTS
+            value = _pack(Late(INNER_SCHEMA, bound, _LAG[to], origin, body))
+        partition = partition_of(key, self._partitions)
+        return Write(topic.name, partition, key.encode(), value, instant)
 
     def _clocks(self, at: Instant) -> list[Write]:
         """To whoever hears this stage: both inner topics, and those who read what it says."""
