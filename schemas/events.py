@@ -32,6 +32,8 @@ class Event(Inner, frozen=True):
     value:       the amount in `currency`, millionths.
     backfill:    counts for segments and reports, starts no flow.
     claimed_at:  the claimed time where that was after `received_at`, else None.
+    previous:    of an `Alias`: identifiers that are the same person's; an external id among them is
+                 retired, and that of `identifiers` takes its place.
     """
 
     schema: int
@@ -51,6 +53,7 @@ class Event(Inner, frozen=True):
     backfill: bool
     claimed_at: Instant | None = None
     refused: tuple[RefusedIdentifier, ...] = ()
+    previous: tuple[Identifier, ...] = ()
 
 
 EVENT_SCHEMA = 1

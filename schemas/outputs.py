@@ -189,7 +189,11 @@ class IdentityMerged(Record, frozen=True, kw_only=True, tag="identity-merged"):
 
 
 class IdentityConflict(Record, frozen=True, kw_only=True, tag="identity-conflict"):
-    """Two profiles were connected but must not be joined."""
+    """Profiles were connected but must not be joined.
+
+    reason: `two-external-ids`, or `shared-by-too-many` where the identifier stopped linking.
+    because: the identifier that connects them, where one alone does.
+    """
 
     id: str
     store: StoreId
@@ -197,6 +201,7 @@ class IdentityConflict(Record, frozen=True, kw_only=True, tag="identity-conflict
     external_ids: tuple[str, ...]
     reason: str
     decided_at: Timestamp
+    because: tuple[str, str] | None = None
 
 
 class DeadLetter(Record, frozen=True, kw_only=True, tag="dead-letter"):

@@ -18,7 +18,7 @@ from schemas.values import (
     StoreId,
 )
 
-INNER_SCHEMA = 1
+INNER_SCHEMA = 2
 """The schema number of every inner record; raised when an old worker could misread a new record."""
 
 
@@ -35,13 +35,14 @@ class Linked(Inner, frozen=True, tag="linked"):
     """`announcer` (an identifier with this profile) was seen together with the key of this record.
 
     strong: the announcer is a strong identifier. trust of the event that said so goes with it:
-    what a client says never joins strong identifiers.
+    what a client says never joins strong identifiers. announcer: None where a profile says so that
+    recognised the answer to one of its sends.
     """
 
     store: StoreId
     identifier: Identifier
     profile_id: ProfileId
-    announcer: Identifier
+    announcer: Identifier | None
     strong: bool
     by_server: bool
 
@@ -63,6 +64,15 @@ class Repoint(Inner, frozen=True, tag="repoint"):
     new: ProfileId
 
 
+class Retire(Inner, frozen=True, tag="retire"):
+    """The store says that the external id `by`, of profile `profile_id`, is in this one's place."""
+
+    store: StoreId
+    identifier: Identifier
+    by: Identifier
+    profile_id: ProfileId
+
+
 class ConsentClaimed(Inner, frozen=True, tag="consent-claimed"):
     """An event keyed by another identifier says something about the consent of this address."""
 
@@ -74,10 +84,16 @@ class ConsentClaimed(Inner, frozen=True, tag="consent-claimed"):
 
 
 class EventResolved(Inner, frozen=True, tag="event-resolved"):
-    """An event and the profile it belongs to."""
+    """An event and the profile it belongs to.
+
+    retired: the identifier that resolved it is an external id that names nobody any more.
+    otherwise: this is the answer to a send; whose it is if this profile has not made that send.
+    """
 
     event: Event
     resolved_by: Identifier
+    retired: bool = False
+    otherwise: ProfileId | None = None
 
 
 class AddressState(Inner, frozen=True):
@@ -122,36 +138,78 @@ class ConsentChanged(Inner, frozen=True, tag="consent-changed"):
     cause: str
 
 
-class Merge(Inner, frozen=True, tag="merge"):
-    """This profile and `into` are one person: agree on it, then join the smaller id."""
+class Shared(Inner, frozen=True, tag="shared"):
+    """Too many profiles share this identifier; it links nobody any more. To one of them."""
 
+    store: StoreId
+    identifier: Identifier
+    profiles: tuple[ProfileId, ...]
+
+
+class Retired(Inner, frozen=True, tag="retired"):
+    """The store says: this external id of yours is retired, `by` of `into` is in its place."""
+
+    store: StoreId
+    external_id: str
+    by: str
     into: ProfileId
+
+
+class Merge(Inner, frozen=True, tag="merge"):
+    """This profile and `into` are one person: agree on it, then join the smaller id.
+
+    strong: a strong identifier says so; else only a device or cart that both were seen with, and
+    two named profiles do not join for that.
+    """
+
+    store: StoreId
+    into: ProfileId
+    strong: bool
     because: Identifier | None
 
 
 class Propose(Inner, frozen=True, tag="propose"):
+    """May `loser` join you with these external ids?
+
+    attempt: counts the loser's proposals. retired: external ids that it knows to be retired.
+    """
+
+    store: StoreId
     loser: ProfileId
+    attempt: int
     external_ids: tuple[str, ...]
+    retired: tuple[str, ...]
+    because: Identifier | None
 
 
 class Refuse(Inner, frozen=True, tag="refuse"):
+    """Both hold external ids, and not the same."""
+
     winner: ProfileId
-    external_ids: tuple[str, ...]
+    attempt: int
 
 
 class Accept(Inner, frozen=True, tag="accept"):
+    """The place is reserved; the proposal is echoed, for it may be out of date."""
+
     winner: ProfileId
+    attempt: int
     external_ids: tuple[str, ...]
 
 
 class Moved(Inner, frozen=True, tag="moved"):
+    """Ask `to` instead: `winner` was merged into it."""
+
     winner: ProfileId
+    attempt: int
     to: ProfileId
 
 
 class Withdraw(Inner, frozen=True, tag="withdraw"):
+    """The place that was reserved for this attempt of `loser` is not needed."""
+
     loser: ProfileId
-    external_ids: tuple[str, ...]
+    attempt: int
 
 
 class Absorb(Inner, frozen=True, tag="absorb"):
@@ -177,11 +235,13 @@ class DefinitionsPublished(Inner, frozen=True, tag="definitions-published"):
 
 
 IdentityBody: TypeAlias = (
-    EventArrived | Linked | Forget | Repoint | ConsentClaimed | DefinitionsPublished
+    EventArrived | Linked | Forget | Repoint | Retire | ConsentClaimed | DefinitionsPublished
 )
 ProfileBody: TypeAlias = (
     EventResolved
     | ConsentChanged
+    | Shared
+    | Retired
     | Merge
     | Propose
     | Refuse

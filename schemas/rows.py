@@ -26,8 +26,8 @@ from schemas.values import (
 )
 
 POSITION_SCHEMA = 1
-IDENTITY_ROW_SCHEMA = 1
-PROFILE_ROW_SCHEMA = 1
+IDENTITY_ROW_SCHEMA = 2
+PROFILE_ROW_SCHEMA = 2
 DEFINITIONS_ROW_SCHEMA = 1
 
 POSITION_KEY = b"position/%d"
@@ -79,6 +79,8 @@ class IdentityRow(Row):
     announcer: who last pointed a weak identifier somewhere: told to forget when it is handed over.
     named:   named profiles a weak identifier was seen with, at most `named_per_weak_max` + 1.
     consent: channel -> what this address may receive there.
+    shared_at: since when too many share this identifier: it links nobody any more; 0: it does.
+    retired: an `Alias` has put another external id in the place of this one.
     """
 
     schema: int = IDENTITY_ROW_SCHEMA
@@ -91,17 +93,23 @@ class IdentityRow(Row):
     announcer: Identifier | None = None
     named: list[ProfileId] = []
     consent: dict[Channel, AddressState] = {}
+    shared_at: Instant = 0
+    retired: bool = False
 
 
 # --- profile -------------------------------------------------------------------------------------
 
 
 class Trait(msgspec.Struct, array_like=True, frozen=True):
-    """A trait's value, when it was said, and since when it has had this value."""
+    """A trait's value, when it was said, and since when it has had this value.
+
+    once: said by `traits_once`: the earliest counts, and only until the trait is set.
+    """
 
     value: object
     occurred_at: Instant
     since: Instant
+    once: bool = False
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True):
@@ -214,25 +222,64 @@ class SentMemory(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Figures(Row):
-    """Plain sums of a profile's orders; refunds are not taken off."""
+    """Plain sums of a profile's orders; refunds are not taken off.
+
+    recent: 8-byte hash of an order -> its share of the revenue; of the newest that `recent` of the
+            row knows, so that an order which reached two profiles is counted once when they join.
+    """
 
     orders: int = 0
     revenue: Micros = 0
     first_order_at: Instant | None = None
     last_order_at: Instant | None = None
+    recent: dict[int, Micros] = {}
+
+
+# --- profile: merging ----------------------------------------------------------------------------
+
+
+class Wish(msgspec.Struct, array_like=True, frozen=True):
+    """Another profile that is the same person. strong: a strong identifier says so."""
+
+    into: ProfileId
+    strong: bool
+    because: Identifier | None
+
+
+class Proposal(msgspec.Struct, array_like=True, frozen=True):
+    """What the loser has asked the winner: may I join you with these external ids?"""
+
+    into: ProfileId
+    attempt: int
+    external_ids: tuple[str, ...]
+
+
+class Reservation(msgspec.Struct, array_like=True, frozen=True):
+    """External ids that a winner has promised a place to, and for which attempt of the loser."""
+
+    attempt: int
+    external_ids: tuple[str, ...]
 
 
 class ProfileRow(Row):
     """All that is known of one person, changed in one place, one row at a time.
 
     to:       the profile this one was merged into; then nothing else in the row counts.
-    identifiers: kind -> values, oldest first.
+    identifiers: kind -> value -> when it was first named (the least `occurred_at` of its events).
+    ordered_with: kind of address -> (occurred_at, address) of the newest order that names one.
+    claimed:  devices that only a client has named: they point here, nothing is sent to them.
+    retired:  external ids in whose place an `Alias` has put another one, the newest 50.
     consent:  channel -> address -> what it may receive (a copy; the address's row decides).
     runs:     flow runs that go on; settled: those that ended within a day and have sent.
     flows:    `flow` or `flow/key` -> what re-entry needs.
     sent:     oldest first, at most 100.
     events:   how many there were (the timeline has them); recent: 8-byte hash -> receipt
               for deduplication, oldest first, at most 512.
+    absorbed: the profiles that were merged into this one, at most 500, the newest.
+    reserved: loser -> the external ids it was promised that it may bring.
+    proposal: what this profile has asked a smaller one and has no answer to; attempts: how many
+              times it has asked. to_join: whom it is to ask, the present one first, at most 200.
+    united:   loser -> its memberships, until the segments have been looked at after the merge.
     wake_at:  the next instant at which time alone changes something: the least of all below.
     coarsened: names of the caps this row has run into.
     flips:    segment -> when time alone may next change whether the profile is in it.
@@ -245,7 +292,7 @@ class ProfileRow(Row):
     definitions: str = ""
     first_seen_at: Instant = 0
     last_seen_at: Instant = 0
-    identifiers: dict[str, list[str]] = {}
+    identifiers: dict[str, dict[str, Instant]] = {}
     traits: dict[str, Trait] = {}
     consent: dict[Channel, dict[str, AddressState]] = {}
     lists: dict[ListId, ListMembership] = {}
@@ -258,11 +305,16 @@ class ProfileRow(Row):
     figures: Figures = msgspec.field(default_factory=Figures)
     events: int = 0
     absorbed: list[ProfileId] = []
-    external_ids_reserved: dict[ProfileId, tuple[str, ...]] = {}
-    proposal: tuple[ProfileId, tuple[str, ...]] | None = None
-    to_join: list[ProfileId] = []
+    reserved: dict[ProfileId, Reservation] = {}
+    proposal: Proposal | None = None
+    to_join: list[Wish] = []
     wake_at: Instant | None = None
     coarsened: list[str] = []
     settled: list[FlowRun] = []
     erased_at: Instant | None = None
     flips: dict[SegmentId, Instant] = {}
+    attempts: int = 0
+    united: dict[ProfileId, dict[SegmentId, Membership]] = {}
+    ordered_with: dict[str, tuple[Instant, str]] = {}
+    retired: list[str] = []
+    claimed: list[Identifier] = []

@@ -19,6 +19,7 @@ from schemas.records import (
     Moved,
     Propose,
     Refuse,
+    Retired,
     Withdraw,
 )
 from schemas.rows import DEFINITIONS_KEY
@@ -33,7 +34,7 @@ SLICE_MAX = 2_000
 ROW_BYTES_MAX = 1 << 20
 """A row larger than this is not kept: the topic takes 6 MiB, and a row is read as a whole."""
 
-MERGE_PROTOCOL = (Absorb, Accept, Merge, Moved, Propose, Refuse, Withdraw)
+MERGE_PROTOCOL = (Absorb, Accept, Merge, Moved, Propose, Refuse, Retired, Withdraw)
 """Bodies that are never set aside: one that raises stops the worker."""
 
 ReadRow: TypeAlias = Callable[[bytes], bytes | None]
@@ -232,7 +233,8 @@ class _Kept(Generic[RowT]):
                 self._silence(key)
             self._do(key, step)
             row = self._rows[key]
-            assert row is not None, "a turn leaves a row"
+            if row is None:
+                continue
             encoded = self._encoded(row)
             if isinstance(encoded, bytes):
                 kept, silenced = encoded, False

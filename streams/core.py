@@ -34,6 +34,8 @@ class Output(NamedTuple):
 
 
 Stepped: TypeAlias = tuple[RowT, list[Output]]
+Touched: TypeAlias = tuple[RowT | None, list[Output]]
+"""As `Stepped`; no row where there was none and nothing is to be kept."""
 
 
 class Core(Protocol[RowT]):
@@ -53,7 +55,7 @@ class Core(Protocol[RowT]):
 
     def step(
         self, row: RowT | None, key: str, body: Body, now: Instant, origin: Origin
-    ) -> Stepped[RowT]:
+    ) -> Touched[RowT]:
         """Say what `body`, applied at `now`, does to the row of `key`.
 
         The row may be changed in place: the caller reads it again if the step raises.

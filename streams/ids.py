@@ -1,5 +1,6 @@
 """Ids are derived from what caused them: a keyed hash, so equal causes give equal ids."""
 
+import re
 from hashlib import blake2b
 
 from schemas.values import EventId, FlowRunId, Identifier, ProfileId, SendId, StoreId
@@ -9,6 +10,21 @@ STRONG_KINDS = ("external_id", "email", "phone")
 
 REPLAY_SECRET = b"tillstream-replay: fixed on purpose, protects nothing"
 """The secret of `replay` and of the demo: same input, same bytes, on every machine."""
+
+
+RANK_MAX = 9
+
+_is_profile_id = re.compile("[in][0-9][0-9a-f]{24}").fullmatch
+
+
+def is_profile_id(text: object) -> bool:
+    """Has this the form of a profile id?"""
+    return isinstance(text, str) and _is_profile_id(text) is not None
+
+
+def is_named(profile_id: ProfileId) -> bool:
+    """Was this profile first seen by an identifier that names a person?"""
+    return profile_id.startswith("i")
 
 
 def key_number(key: str) -> int:
@@ -35,10 +51,22 @@ class Ids:
         return digest.hexdigest()
 
     def profile(
-        self, store: StoreId, identifier: Identifier, *, strong: bool, epoch: int = 0
+        self,
+        store: StoreId,
+        identifier: Identifier,
+        *,
+        strong: bool,
+        rank: int = 0,
+        epoch: int = 0,
     ) -> ProfileId:
-        """`i...` from a strong identifier, `n...` from a weak one: smaller wins every merge."""
-        return ("i" if strong else "n") + self.derive("profile", store, *identifier, epoch)
+        """`i<rank>...` from a strong identifier, `n<rank>...` from a weak one.
+
+        rank: of the kind among the strong or the weak ones, strongest first. The smaller id wins
+        every merge, so who is known by an external id keeps the id that it gives.
+        """
+        letter = "i" if strong else "n"
+        hashed = self.derive("profile", store, *identifier, epoch)
+        return f"{letter}{min(rank, RANK_MAX)}{hashed}"
 
     def event(self, store: StoreId, content: str) -> EventId:
         """For an event without an id: from its full content."""

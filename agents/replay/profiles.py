@@ -10,6 +10,7 @@ from schemas.rows import ProfileRow
 from schemas.values import Channel, EventId
 from streams.consent.receiving import address_of
 from streams.consent.state import state_of
+from streams.identity.held import in_order
 from streams.instants import to_timestamp
 from streams.money import to_money
 
@@ -25,7 +26,9 @@ def profile_state(row: ProfileRow, events: Sequence[EventId]) -> ProfileState:
     return ProfileState(
         profile_id=row.id,
         store=row.store,
-        identifiers={kind: tuple(values) for kind, values in row.identifiers.items() if values},
+        identifiers={
+            kind: in_order(row, kind) for kind in row.identifiers if row.identifiers[kind]
+        },
         traits={name: t.value for name, t in row.traits.items() if t.value is not None},
         consent={channel: _consent(row, channel) for channel in row.consent},
         lists=tuple(sorted(name for name, one in row.lists.items() if one.joined_at > one.left_at)),

@@ -3,24 +3,31 @@
 from schemas.definitions import StoreSettings
 from schemas.records import AddressState
 from schemas.rows import ProfileRow
-from schemas.values import Channel
+from schemas.values import Channel, Instant
 from streams.consent.state import ADDRESS_KINDS, permits, state_of
 
 
 def address_of(row: ProfileRow, channel: Channel) -> str | None:
-    """The address in use: the newest that has consented, else the newest; None: there is none."""
+    """The address in use: one that has consented before others, then that of the newest order, then
+    the newest; None: there is none.
+    """
     if channel == "in_app":
         return row.id
-    values = row.identifiers.get(ADDRESS_KINDS[channel])
+    kind = ADDRESS_KINDS[channel]
+    values = row.identifiers.get(kind)
     if not values:
         return None
-    if len(values) > 1:
-        states = row.consent.get(channel, {})
-        for value in reversed(values):
-            state = states.get(value)
-            if state_of(state) == "granted" and state is not None and not state.suppressed:
-                return value
-    return values[-1]
+    if len(values) == 1:
+        return next(iter(values))
+    states = row.consent.get(channel, {})
+    _, ordered_with = row.ordered_with.get(kind, (0, None))
+
+    def rank(value: str) -> tuple[bool, bool, Instant, str]:
+        state = states.get(value)
+        consented = state_of(state) == "granted" and state is not None and not state.suppressed
+        return consented, value == ordered_with, values[value], value
+
+    return max(values, key=rank)
 
 
 def address_state(row: ProfileRow, channel: Channel, address: str) -> AddressState | None:

@@ -129,7 +129,7 @@ def _address(moment: Moment, run: FlowRun, step: Send) -> str | None:
     else the one in use.
     """
     kind = ADDRESS_KINDS[step.channel]
-    held = moment.row.identifiers.get(kind, ())
+    held = moment.row.identifiers.get(kind, {})
     for identifier in run.trigger.identifiers:
         if identifier[0] == kind and identifier[1] in held:
             return identifier[1]

@@ -12,6 +12,7 @@ import phonenumbers.timezone
 
 from schemas.rows import ProfileRow
 from streams.definitions.zones import find_zone
+from streams.identity.held import newest
 
 
 @cache
@@ -33,8 +34,8 @@ def zone_of(row: ProfileRow, store_zone: str) -> ZoneInfo:
     zone = zone_named(trait.value) if trait is not None else None
     if zone is None and (trait := row.traits.get("country")) is not None:
         zone = zone_of_country(trait.value) if isinstance(trait.value, str) else None
-    if zone is None and (phones := row.identifiers.get("phone")):
-        zone = zone_of_phone(phones[-1])
+    if zone is None and (phone := newest(row, "phone")) is not None:
+        zone = zone_of_phone(phone)
     if zone is None:
         zone = zone_named(store_zone)
         assert zone is not None, "the store's zone was checked when its settings were read"

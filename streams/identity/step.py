@@ -1,15 +1,10 @@
-"""What a record does to one identifier: the pointer to its profile, its links, its consent.
-
-This version resolves an event by its strongest identifier and lets unknown identifiers point to
-the profile they were first seen with. Where two pointers differ, both stay: merging comes later.
-"""
+"""What a record does to one identifier: the pointer to its profile, its links, its consent."""
 
 from collections.abc import Mapping
 from typing import Final, Self
 
 import msgspec
 
-from schemas.definitions import ProfileList
 from schemas.events import Event
 from schemas.records import (
     Body,
@@ -20,34 +15,22 @@ from schemas.records import (
     Forget,
     Linked,
     Repoint,
+    Retire,
 )
 from schemas.rows import IDENTITY_ROW_SCHEMA, IdentityRow
-from schemas.values import Identifier, Instant, Origin, Stage, StoreId
-from streams.consent.said import DEFAULT_RULES, ConsentRules, rules_of, said_by
-from streams.core import NEXT, PEER, Output, Stepped
-from streams.definitions.parse import parse
-from streams.identity.addresses import LINKED, hear, hold
-from streams.identity.keys import ADDRESS_KINDS, identifier_of, key_of
-from streams.ids import STRONG_KINDS, Ids
+from schemas.values import Instant, Origin, ProfileId, Stage, StoreId
+from streams.consent.said import said_by
+from streams.core import NEXT, PEER, Output, Stepped, Touched
+from streams.identity.addresses import hear, hold
+from streams.identity.keys import identifier_of, key_of
+from streams.identity.links import announce, forget, link, mint, repoint, retire, retire_previous
+from streams.identity.rules import StoreRules, rules_in
+from streams.ids import Ids, is_profile_id
+from streams.sends.outcome import OUTCOMES
 from streams.versions import NewerSchema
-
-LINKS_MAX: Final = 50
-BY_CLIENT: Final = "?"
-"""In front of a link that only a client has announced: a server's word is worth saying again."""
 
 _decode = msgspec.msgpack.Decoder(IdentityRow).decode
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
-
-
-class StoreRules(msgspec.Struct, frozen=True):
-    """What a store's definitions say to this station.
-
-    strong: the identifier kinds that name a person.
-    """
-
-    strong: frozenset[str] = frozenset(STRONG_KINDS)
-    consent: ConsentRules = DEFAULT_RULES
-
 
 _DEFAULT: Final = StoreRules()
 
@@ -78,23 +61,27 @@ class IdentityCore:
 
     def step(
         self, row: IdentityRow | None, key: str, body: Body, now: Instant, _origin: Origin
-    ) -> Stepped[IdentityRow]:
+    ) -> Touched[IdentityRow]:
         """Say what `body`, applied at `now`, does to the row of `key`."""
         if row is None:
+            if isinstance(body, Repoint | Forget):
+                return None, []
             store, identifier = identifier_of(key)
             row = IdentityRow(store=store, identifier=identifier)
         match body:
             case EventArrived():
                 return row, self._arrived(row, body.event, now)
             case Linked():
-                return row, _linked(row, body, self._of(row.store))
+                return row, link(row, body, self._of(row.store), self._ids, now)
             case ConsentClaimed():
                 said = said_by(body.event, self._of(row.store).consent)
                 return row, hear(row, said, body.event.id, now)
+            case Retire():
+                return row, retire(row, body)
             case Repoint():
-                _repoint(row, body)
+                repoint(row, body)
             case Forget():
-                _forget(row, body.forgotten)
+                forget(row, body.forgotten)
             case _:
                 raise AssertionError(f"no record for identity: {type(body).__name__}")
         return row, []
@@ -124,13 +111,20 @@ class IdentityCore:
         """
         rules, own = self._of(row.store), row.identifier
         outputs: list[Output] = []
+        answered = _answered(row, event, rules)
         if not row.profile_id:
-            strong = own[0] in rules.strong
-            row.profile_id = self._ids.profile(row.store, own, strong=strong, epoch=row.epoch)
+            row.profile_id = mint(row, rules, self._ids)
             outputs += hold(row, row.profile_id, event.id)
-        outputs.append(Output(NEXT, row.profile_id, EventResolved(event, own)))
-        if len(event.identifiers) > 1:
-            outputs += _announce(row, event, rules)
+        if event.previous:
+            outputs += retire_previous(row, event)
+        if answered is None or answered == row.profile_id:
+            resolved = EventResolved(event, own, row.retired)
+            outputs.append(Output(NEXT, row.profile_id, resolved))
+        else:
+            resolved = EventResolved(event, own, row.retired, otherwise=row.profile_id)
+            outputs.append(Output(NEXT, answered, resolved))
+        if len(event.identifiers) > 1 or event.previous:
+            outputs += announce(row, event, rules)
         said = said_by(event, rules.consent)
         if said:
             outputs += hear(row, said, event.id, now)
@@ -142,69 +136,15 @@ class IdentityCore:
         return outputs
 
 
-def _announce(row: IdentityRow, event: Event, rules: StoreRules) -> list[Output]:
-    """Tell the other identifiers of an event, once each, which profile they were seen with.
+def _answered(row: IdentityRow, event: Event, rules: StoreRules) -> ProfileId | None:
+    """The profile that an outcome names as that of its send; it is asked whether it made it.
 
-    A client announces weak identifiers alone: anybody can type somebody else's e-mail address.
+    A strong identifier that was never seen before names its own profile first.
     """
-    by_server = event.trust == "server"
-    outputs = []
-    for other in event.identifiers[1:]:
-        if not by_server and other[0] in rules.strong:
-            continue
-        link = f"{other[0]}/{other[1]}"
-        if link in row.links:
-            continue
-        if not by_server:
-            link = BY_CLIENT + link
-            if link in row.links:
-                continue
-        row.links = [*row.links, link][-LINKS_MAX:]
-        strong = row.identifier[0] in rules.strong
-        body = Linked(row.store, other, row.profile_id, row.identifier, strong, by_server)
-        outputs.append(Output(PEER, key_of(row.store, other), body))
-    return outputs
-
-
-def _linked(row: IdentityRow, linked: Linked, rules: StoreRules) -> list[Output]:
-    """Point to the announcer's profile, if this identifier was unknown; let an address be held.
-
-    Nothing is merged where this identifier points to another profile already.
-    """
-    if not linked.by_server and row.identifier[0] in rules.strong:
-        return []
-    if not row.profile_id:
-        row.profile_id = linked.profile_id
-        row.announcer = linked.announcer
-        return hold(row, linked.profile_id, LINKED)
-    if row.identifier[0] in ADDRESS_KINDS:
-        return hold(row, linked.profile_id, LINKED)
-    return []
-
-
-def _repoint(row: IdentityRow, body: Repoint) -> None:
-    """Follow a profile into the one that absorbed it."""
-    if row.profile_id == body.old:
-        row.profile_id = body.new
-    if body.old in row.holders:
-        moved = [body.new if holder == body.old else holder for holder in row.holders]
-        row.holders = list(dict.fromkeys(moved))
-
-
-def _forget(row: IdentityRow, forgotten: Identifier) -> None:
-    """Announce an identifier again when it is seen again: it was handed over to another profile."""
-    link = f"{forgotten[0]}/{forgotten[1]}"
-    row.links = [kept for kept in row.links if kept not in (link, BY_CLIENT + link)]
-
-
-def rules_in(published: DefinitionsPublished) -> StoreRules:
-    """What published definitions say to this station."""
-    parsed = parse(published.documents)
-    own = parsed.settings.identifiers.kinds.items()
-    lists = [one for one in parsed.definitions.values() if isinstance(one, ProfileList)]
-    return StoreRules(
-        strong=frozenset(STRONG_KINDS).union(
-            kind for kind, strength in own if strength == "strong"
-        ),
-        consent=rules_of(parsed.settings, {one.id: one for one in lists}),
-    )
+    properties = event.properties
+    if event.metric not in OUTCOMES or event.trust != "server" or "send_id" not in properties:
+        return None
+    if not row.profile_id and row.identifier[0] in rules.strong:
+        return None
+    claimed: ProfileId | None = properties.get("profile_id")
+    return claimed if is_profile_id(claimed) else None

@@ -9,6 +9,7 @@ from schemas.events import EVENT_SCHEMA, Event, RefusedIdentifier, RejectedEvent
 from schemas.records import DefinitionsPublished
 from schemas.values import Identifier, Instant, Micros, Properties
 from streams.definitions.parse import parse
+from streams.identity.held import EXTERNAL_ID
 from streams.identity.keys import key_of
 from streams.ids import Ids
 from streams.ingest import fields
@@ -20,6 +21,12 @@ from streams.ingest.settings import IngestSettings, settings_of
 from streams.ingest.shapes import decode
 from streams.ingest.trouble import fields_out_of_range, number_out_of_range, utf8_checked
 from streams.intake import LogRecord, Tick
+
+ALIAS: Final = "Alias"
+"""The metric by which a store says that two of its names are one person's."""
+
+NOTHING_IN_ITS_PLACE: Final = "nothing-in-its-place"
+"""Why the previous external id of an `Alias` is refused that has no external id itself."""
 
 EVENT_BYTES_MAX: Final = 5_000_000
 """5 MB. The topics take 6 MiB: what is larger than this arrives and can be rejected with a word."""
@@ -114,6 +121,10 @@ def _checked(
     own_id = fields.id_of(event.id)
     identifiers, refused = _identifiers(sent, settings.of(store))
     properties = event.properties or {}
+    previous: tuple[Identifier, ...] = ()
+    if metric == ALIAS and event.trust != "client":
+        previous, not_usable = _previous(properties, identifiers, settings.of(store))
+        refused += not_usable
     if sent.own or sent.unknown:
         properties = _with_unknown(properties, sent, identifiers, refused)
     traits, traits_once = profile.traits or {}, profile.traits_once or {}
@@ -137,6 +148,7 @@ def _checked(
         event.backfill or False,
         claim if is_ahead else None,
         refused,
+        previous,
     )
     return accepted if own_id else _with_derived_id(accepted, claim, ids)
 
@@ -181,6 +193,35 @@ def _identifiers(
         said = ", ".join([f"{one.kind} ({one.reason})" for one in refused])
         detail = f"no usable identifier: {said}" if said else "no identifier"
         raise Rejection(Reason.NO_IDENTIFIER, detail, "$.profile")
+    return tuple(taken), tuple(refused)
+
+
+def _previous(
+    properties: Properties, identifiers: tuple[Identifier, ...], settings: IngestSettings
+) -> tuple[tuple[Identifier, ...], tuple[RefusedIdentifier, ...]]:
+    """What an `Alias` says the profile was called before, strongest first; and what is none.
+
+    An external id is replaced by another one: where the event has none, there is nothing to do.
+    """
+    said = properties.get("previous")
+    taken: list[Identifier] = []
+    refused: list[RefusedIdentifier] = []
+    kinds = {kind for kind, _ in identifiers}
+    if not isinstance(said, dict):
+        return (), ()
+    for kind in strength_order(settings):
+        claimed = said.get(kind)
+        if not isinstance(claimed, str | int | float) or isinstance(claimed, bool):
+            continue
+        if kind == EXTERNAL_ID and EXTERNAL_ID not in kinds:
+            refused.append(RefusedIdentifier(f"previous.{kind}", NOTHING_IN_ITS_PLACE))
+            continue
+        text = fields.text_of(claimed, f"$.properties.previous.{kind}")
+        value = normalised(kind, text, settings)
+        if isinstance(value, Refusal):
+            refused.append(RefusedIdentifier(f"previous.{kind}", value.value))
+        elif (kind, value) not in identifiers:
+            taken.append((kind, value))
     return tuple(taken), tuple(refused)
 
 

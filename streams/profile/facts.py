@@ -6,7 +6,7 @@ Order of arrival does not matter to any of it: the newest `occurred_at` wins, a 
 import msgspec
 
 from schemas.events import Event
-from schemas.records import AddressState, ConsentClaimed
+from schemas.records import AddressState, ConsentClaimed, EventResolved
 from schemas.rows import ListMembership, ProfileRow, Trait
 from schemas.values import Channel, Identifier, Millis
 from streams.consent.receiving import address_of
@@ -24,8 +24,9 @@ from streams.consent.state import ADDRESS_KINDS, NEVER, adds
 from streams.core import BACK, Output
 from streams.flows.moment import Moment
 from streams.flows.sending import say
+from streams.identity.held import EXTERNAL_ID
 from streams.identity.keys import key_of
-from streams.ids import STRONG_KINDS
+from streams.ids import STRONG_KINDS, key_number
 from streams.segments.features import TOTALS, saturated
 from streams.segments.person import TO_COME
 from streams.sends.gates import PROFILE_ERASED as PROFILE_IS_ERASED
@@ -49,6 +50,9 @@ only while all traits together are within the fourth."""
 BY_CLIENT: Millis = 100_000_000_000_000
 """So much earlier does a trait count that a client says: earlier than all that servers say."""
 
+ORDERS_RECENT_MAX = 64
+"""Orders of which a row knows what they added to its figures."""
+
 PLACED_ORDER = "Placed Order"
 PROFILE_ERASED = "Profile Erased"
 
@@ -61,25 +65,60 @@ _LIST_METRICS = frozenset(
 )
 
 
-def note_identifiers(moment: Moment, event: Event, resolved_by: Identifier) -> None:
-    """Add what is new, and may be said."""
-    held = moment.row.identifiers
-    for identifier in event.identifiers:
+def note_identifiers(moment: Moment, event: Event, by: EventResolved) -> None:
+    """Add what is new. What a browser claims adds no strong identifier: anybody can type one.
+
+    The answer to a send adds weak ones alone: its address may be somebody else's by now.
+    """
+    row, at = moment.row, event.occurred_at
+    for identifier in named_by(event):
         kind, value = identifier
-        values = held.get(kind)
-        if values is not None and value in values:
+        values = row.identifiers.get(kind)
+        since = None if values is None else values.get(value)
+        if since is not None and since <= at:
             continue
-        if event.trust == "client" and not _may_claim(moment, identifier, resolved_by):
+        if event.trust == "client" and not _may_claim(moment, identifier, by.resolved_by):
+            _note_claimed(moment, identifier)
+            continue
+        if by.otherwise is not None and is_strong(moment, kind):
+            continue
+        if kind == EXTERNAL_ID and (value in row.retired or by.retired):
             continue
         if values is None:
-            held[kind] = [value]
-        else:
-            values.append(value)
+            values = row.identifiers[kind] = {}
+        values[value] = at
+        if since is None:
             if len(values) > IDENTIFIERS_MAX:
-                del values[0]
-                coarsen(moment.row, "identifiers")
-        moment.channels.update(_CHANNELS_OF.get(kind, ()))
-        moment.traits.add(kind)
+                del values[min(values, key=lambda one: (one == value, values[one], one))]
+                coarsen(row, "identifiers")
+            moment.channels.update(_CHANNELS_OF.get(kind, ()))
+            moment.traits.add(kind)
+    if event.metric == PLACED_ORDER:
+        _note_addresses(row, event, by)
+
+
+def named_by(event: Event) -> tuple[Identifier, ...]:
+    """The identifiers an event gives its profile: its own, and what an `Alias` says was before."""
+    if not event.previous:
+        return event.identifiers
+    return (*event.identifiers, *(one for one in event.previous if one[0] != EXTERNAL_ID))
+
+
+def is_strong(moment: Moment, kind: str) -> bool:
+    """Does this kind of identifier name a person in this store?"""
+    if kind in STRONG_KINDS:
+        return True
+    return moment.program.settings.identifiers.kinds.get(kind) == "strong"
+
+
+def _note_addresses(row: ProfileRow, event: Event, by: EventResolved) -> None:
+    """Remember which addresses the newest order names, if they are this profile's."""
+    for identifier in event.identifiers:
+        kind, value = identifier
+        ours = event.trust == "server" or identifier == by.resolved_by
+        if ours and kind in _CHANNELS_OF and value in row.identifiers.get(kind, {}):
+            said = event.occurred_at, value
+            row.ordered_with[kind] = max(row.ordered_with.get(kind, said), said)
 
 
 def _may_claim(moment: Moment, identifier: Identifier, resolved_by: Identifier) -> bool:
@@ -89,13 +128,20 @@ def _may_claim(moment: Moment, identifier: Identifier, resolved_by: Identifier) 
     not even then, where somebody is named already: a client may have pointed it there.
     """
     kind = identifier[0]
-    kinds = moment.program.settings.identifiers.kinds
-    strong = {*STRONG_KINDS, *(own for own, strength in kinds.items() if strength == "strong")}
-    if kind in strong:
+    if is_strong(moment, kind):
         return identifier == resolved_by
     if kind in _CHANNELS_OF:
-        return identifier == resolved_by and strong.isdisjoint(moment.row.identifiers)
+        is_known = any(is_strong(moment, held) for held in moment.row.identifiers)
+        return identifier == resolved_by and not is_known
     return True
+
+
+def _note_claimed(moment: Moment, identifier: Identifier) -> None:
+    """A device that a client named points here, though nothing is sent to it."""
+    claimed = moment.row.claimed
+    if not is_strong(moment, identifier[0]) and identifier not in claimed:
+        claimed.append(identifier)
+        del claimed[:-IDENTIFIERS_MAX]
 
 
 def note_traits(moment: Moment, event: Event) -> None:
@@ -106,36 +152,49 @@ def note_traits(moment: Moment, event: Event) -> None:
     """
     row, since = moment.row, event.occurred_at
     at = since - BY_CLIENT if event.trust == "client" else since
-    traits = row.traits
-    for name, value in event.traits.items():
-        before = traits.get(name)
-        if not _fits(row, name, value):
+    said = [(name, Trait(value, at, since)) for name, value in event.traits.items()]
+    said += [
+        (name, Trait(value, at, since, once=True))
+        for name, value in event.traits_once.items()
+        if value is not None
+    ]
+    for name, trait in said:
+        before = row.traits.get(name)
+        if not _fits(row, name, trait.value):
             coarsen(row, "traits")
             continue
-        if before is None:
-            traits[name] = Trait(value, at, since)
-        elif before.value == value and type(before.value) is type(value):
-            if at > before.occurred_at:
-                traits[name] = Trait(value, at, before.since)
-            continue
-        elif at > before.occurred_at or (
-            at == before.occurred_at and _is_larger(value, before.value)
-        ):
-            traits[name] = Trait(value, at, since)
-        else:
-            continue
-        moment.traits.add(name)
-    for name, value in event.traits_once.items():
-        before = traits.get(name)
-        if value is None or not (before is None or before.value is None):
-            continue
-        if before is not None and at < 0 <= before.occurred_at:
-            continue  # a server has removed it
-        if not _fits(row, name, value):
-            coarsen(row, "traits")
-        else:
-            traits[name] = Trait(value, at, since)
+        if before is not None:
+            trait = newer(before, trait)
+            if is_same_value(before.value, trait.value):
+                trait = msgspec.structs.replace(trait, since=before.since)
+            if trait == before:
+                continue
+        row.traits[name] = trait
+        if before is None or not is_same_value(before.value, trait.value):
             moment.traits.add(name)
+
+
+def newer(one: Trait, other: Trait) -> Trait:
+    """Which of two counts: a server's word before a client's, what is set before what is only said
+    once; then the newest `occurred_at`, of what is said once the earliest, of two the larger value.
+
+    Where a trait was removed, what is said once and later stands; but a client's word not for a
+    server's.
+    """
+    ranks = [(trait.occurred_at >= 0, not trait.once) for trait in (one, other)]
+    if ranks[0] != ranks[1]:
+        first, second = (one, other) if ranks[0] > ranks[1] else (other, one)
+        later = second.once and second.occurred_at > first.occurred_at
+        stands = first.value is None and later and ranks[0][0] is ranks[1][0]
+        return second if stands else first
+    if is_same_value(one.value, other.value):
+        pick = min if one.once else max
+        at = pick(one.occurred_at, other.occurred_at)
+        return Trait(one.value, at, min(one.since, other.since), one.once)
+    if one.occurred_at == other.occurred_at:
+        return one if is_larger(one.value, other.value) else other
+    is_newer = one.occurred_at > other.occurred_at
+    return one if is_newer is not one.once else other
 
 
 def _fits(row: ProfileRow, name: str, value: object) -> bool:
@@ -156,9 +215,13 @@ def _fits(row: ProfileRow, name: str, value: object) -> bool:
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def _is_larger(value: object, other: object) -> bool:
+def is_larger(value: object, other: object) -> bool:
     """A fixed order over all values, so that both orders of arrival come to the same."""
     return msgspec.json.encode(value) > msgspec.json.encode(other)
+
+
+def is_same_value(value: object, other: object) -> bool:
+    return value == other and type(value) is type(other)
 
 
 def note_consent(moment: Moment, event: Event, rules: ConsentRules) -> None:
@@ -284,12 +347,17 @@ def note_figures(row: ProfileRow, event: Event, currency: str) -> None:
     if event.metric != PLACED_ORDER:
         return
     figures, at = row.figures, event.occurred_at
-    figures.orders += 1
+    amount = 0
     if event.value is not None and event.currency in (None, currency):
-        revenue = figures.revenue + event.value
-        figures.revenue = saturated(revenue)
-        if figures.revenue != revenue:
-            coarsen(row, TOTALS)
+        amount = event.value
+    figures.orders += 1
+    revenue = figures.revenue + amount
+    figures.revenue = saturated(revenue)
+    if figures.revenue != revenue:
+        coarsen(row, TOTALS)
+    figures.recent[key_number(f"{event.metric}/{event.id}")] = amount
+    if len(figures.recent) > ORDERS_RECENT_MAX:
+        del figures.recent[next(iter(figures.recent))]
     if figures.first_order_at is None or at < figures.first_order_at:
         figures.first_order_at = at
     if figures.last_order_at is None or at > figures.last_order_at:

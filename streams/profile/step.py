@@ -1,8 +1,10 @@
 """What a record, or time alone, does to one person: composes the rest over one row.
 
-In:    events with their profile and words about consent (identity), merges (other profiles).
-Out:   timeline, segment changes, flow triggers, send decisions and commands; words about consent
-       of addresses that an event did not name go back to identity.
+In:    events with their profile, words about consent, merges that are asked for (identity); what
+       profiles say to each other to agree on a merge (profile).
+Out:   timeline, segment changes, flow triggers, send decisions and commands, merges and conflicts;
+       words about consent of addresses that an event did not name, and where the identifiers of
+       somebody merged point, go back to identity.
 State: one row a profile (`ProfileRow`).
 """
 
@@ -13,23 +15,50 @@ import msgspec
 
 from schemas.events import Event
 from schemas.outputs import TimelineEntry
-from schemas.records import Body, ConsentChanged, DefinitionsPublished, EventResolved
+from schemas.records import (
+    Absorb,
+    Accept,
+    Body,
+    ConsentChanged,
+    DefinitionsPublished,
+    EventResolved,
+    Linked,
+    Merge,
+    Moved,
+    Propose,
+    Refuse,
+    Retired,
+    Shared,
+    Withdraw,
+)
 from schemas.rows import PROFILE_ROW_SCHEMA, ProfileRow
 from schemas.topics import SEGMENT_CHANGES, TIMELINE
-from schemas.values import Identifier, Instant, Origin, Stage, StoreId
+from schemas.values import Instant, Origin, Stage, StoreId
 from streams.consent.said import ConsentRules, rules_of
-from streams.core import Output, Stepped
+from streams.core import BACK, PEER, Output, Stepped, Touched
 from streams.definitions.program import Program, compile_program
-from streams.flows.entry import await_dates, enter_by_event, enter_by_list, enter_by_segment
+from streams.flows.entry import (
+    RUNS_MAX,
+    TOO_MANY_RUNS,
+    await_dates,
+    end,
+    enter_by_event,
+    enter_by_list,
+    enter_by_segment,
+)
 from streams.flows.moment import Moment
 from streams.flows.plan import FlowPlans, plan_flows
 from streams.flows.run import advance, hear, resume
-from streams.ids import Ids, key_number
+from streams.flows.sending import say
+from streams.identity.keys import key_of
+from streams.ids import Ids, is_named, key_number
 from streams.instants import to_timestamp
 from streams.money import to_money
 from streams.profile.expiry import note_expired
 from streams.profile.facts import (
+    coarsen,
     hear_consent,
+    is_strong,
     note_consent,
     note_erasure,
     note_figures,
@@ -37,16 +66,28 @@ from streams.profile.facts import (
     note_lists,
     note_traits,
 )
+from streams.profile.merge import (
+    answer,
+    hear_acceptance,
+    hear_move,
+    hear_refusal,
+    redirect,
+    release,
+    report,
+    retire,
+    wish,
+)
+from streams.profile.united import RECENT_MAX, absorb
 from streams.segments.features import note
 from streams.segments.membership import Change, adopt, evaluate, next_flip
+from streams.segments.person import TO_COME
+from streams.segments.united import unite_memberships
 from streams.sends.outcome import OUTCOMES, SEND_EXPIRED, completed, send_of
 from streams.versions import NewerSchema
 
-RECENT_MAX = 512
-"""Hashes of events kept to recognise repeats."""
-
 AT_ONCE: Instant = 0
-"""Due before everything else; `now` is then the instant at which the definitions changed."""
+"""Due before everything else; `now` is then the instant of the merge, or at which the definitions
+changed."""
 
 WAKES_MAX = 10_000
 """Instants that one wake works off; more is a loop, and an error."""
@@ -94,6 +135,8 @@ class ProfileCore:
 
     def wake_at(self, row: ProfileRow) -> Instant | None:
         """A row that is under other definitions is due at once."""
+        if row.to is not None:
+            return None
         return AT_ONCE if row.definitions != self._version(row.store) else row.wake_at
 
     def _version(self, store: StoreId) -> str:
@@ -113,24 +156,64 @@ class ProfileCore:
 
     def step(
         self, row: ProfileRow | None, key: str, body: Body, now: Instant, origin: Origin
-    ) -> Stepped[ProfileRow]:
+    ) -> Touched[ProfileRow]:
         """Say what `body`, applied at `now`, does to the row of `key`."""
+        if row is not None and row.to is not None:
+            return row, redirect(row, body)
         match body:
-            case EventResolved(event, resolved_by):
+            case EventResolved(event=event):
+                if body.otherwise is not None and not _has_sent(row, event):
+                    other = EventResolved(event, body.resolved_by, body.retired)
+                    return row, [Output(PEER, body.otherwise, other)]
                 if row is None:
                     row = ProfileRow(store=event.store, id=key, first_seen_at=now)
                 moment, store = self._moment(row, now)
-                _event(moment, store, event, resolved_by, origin)
+                _event(moment, store, body, origin)
             case ConsentChanged():
                 if row is None:
                     row = ProfileRow(store=body.store, id=key, first_seen_at=now)
                 moment, store = self._moment(row, now)
                 hear_consent(moment, body.channel, body.identifier[1], body.state)
             case _:
-                raise NotImplementedError(f"no merges yet: {type(body).__name__}")
+                return self._merging(row, key, body, now)
         _settle(moment, None)
         row.wake_at = _next_wake(row)
         return row, moment.outputs
+
+    def _merging(
+        self, row: ProfileRow | None, key: str, body: Body, now: Instant
+    ) -> Touched[ProfileRow]:
+        """A step of the merge protocol. None of them may raise."""
+        outputs: list[Output]
+        if row is None:
+            if not isinstance(body, Merge | Propose | Absorb | Retired | Shared):
+                return None, []
+            store = self.decode(body.row).store if isinstance(body, Absorb) else body.store
+            row = ProfileRow(store=store, id=key)
+        match body:
+            case Merge():
+                outputs = wish(row, body)
+            case Propose():
+                outputs = answer(row, body, now, self._ids)
+            case Refuse():
+                outputs = hear_refusal(row, body)
+            case Moved():
+                outputs = hear_move(row, body)
+            case Withdraw():
+                outputs = release(row, body)
+            case Retired():
+                outputs = retire(row, body)
+            case Shared():
+                outputs = report(row, body, now, self._ids)
+            case Accept():
+                row, outputs = hear_acceptance(row, body, self.encode)
+            case Absorb(loser, blob):
+                program = self._stores.get(row.store, self._nothing).program
+                outputs = absorb(row, loser, self.decode(blob), program, now, self._ids)
+                row.wake_at = _next_wake(row)
+            case _:
+                raise AssertionError(f"no record for profile: {type(body).__name__}")
+        return row, outputs
 
     def wake(self, row: ProfileRow, key: str, due: Instant, now: Instant) -> Stepped[ProfileRow]:
         """Do all that is due at or before `due`, in the order of the instants: at each of them
@@ -138,6 +221,8 @@ class ProfileCore:
         """
         assert row.id == key, "a timer of another row"
         moment, _ = self._moment(row, now)
+        if row.united:
+            _look_at_union(moment)
         _settle(moment, None)
         for _ in range(WAKES_MAX):
             at = _next_wake(row)
@@ -163,11 +248,14 @@ class ProfileCore:
         return moment, store
 
 
-def _event(
-    moment: Moment, store: Store, event: Event, resolved_by: Identifier, origin: Origin
-) -> None:
+def _has_sent(row: ProfileRow | None, event: Event) -> bool:
+    """Is the event the answer to a send of this profile?"""
+    return row is not None and row.store == event.store and send_of(row, event) is not None
+
+
+def _event(moment: Moment, store: Store, resolved: EventResolved, origin: Origin) -> None:
     """Apply an event once: a repeat within the store's time changes and says nothing."""
-    row, now = moment.row, moment.now
+    row, now, event = moment.row, moment.now, resolved.event
     settings = moment.program.settings
     if _is_repeat(row, event, now, settings.deduplicate_for):
         return
@@ -179,7 +267,9 @@ def _event(
     if sent is not None:
         event = completed(event, sent)
     moment.outputs.append(Output(TIMELINE.name, row.id, _timeline_entry(row, event, origin)))
-    note_identifiers(moment, event, resolved_by)
+    note_identifiers(moment, event, resolved)
+    if resolved.otherwise is not None:
+        moment.outputs += _claim_devices(moment, event)
     if event.traits or event.traits_once:
         note_traits(moment, event)
     note_consent(moment, event, store.rules)
@@ -194,6 +284,20 @@ def _event(
     _look(moment, event)
     enter_by_event(moment, event)
     _enter_lists(moment, event)
+
+
+def _claim_devices(moment: Moment, event: Event) -> list[Output]:
+    """Whoever answers a send is whom it was sent to: so is the device on which it is answered."""
+    row = moment.row
+    return [
+        Output(
+            BACK,
+            key_of(row.store, identifier),
+            Linked(row.store, identifier, row.id, None, strong=is_named(row.id), by_server=True),
+        )
+        for identifier in event.identifiers
+        if not is_strong(moment, identifier[0])
+    ]
 
 
 def _is_repeat(row: ProfileRow, event: Event, now: Instant, within: Instant) -> bool:
@@ -265,6 +369,24 @@ def _flip(moment: Moment, at: Instant) -> None:
         _settle(moment, None)
 
 
+def _look_at_union(moment: Moment) -> None:
+    """Look at all that a merge may have changed, once, however many were absorbed at this instant.
+
+    A flow starts for a segment that nobody of them was in.
+    """
+    row = moment.row
+    losers, row.united = row.united, {}
+    changes = unite_memberships(row, losers, moment.program, moment.now, ids=moment.ids)
+    running = [run for run in row.runs if not run.anew and run.trigger.kind != TO_COME]
+    for run in running[: max(0, len(running) - RUNS_MAX)]:
+        say(moment, run, None, None, "skipped", (TOO_MANY_RUNS,))
+        end(moment, run, moment.plans.flows.get(run.flow))
+        coarsen(row, "runs")
+    _announce(moment, changes, None)
+    await_dates(moment)
+    _settle(moment, None)
+
+
 def _announce(moment: Moment, changes: list[Change], event: Event | None) -> None:
     key = moment.row.id
     outputs = moment.outputs
@@ -304,7 +426,9 @@ def _take_over(moment: Moment) -> None:
 
 
 def _next_wake(row: ProfileRow) -> Instant | None:
-    """The least of the segments' flips and the runs' instants."""
+    """The least of the segments' flips and the runs' instants; at once after a merge."""
+    if row.united:
+        return AT_ONCE
     wake_at = next_flip(row)
     for run in row.runs:
         if run.wake_at is not None and (wake_at is None or run.wake_at < wake_at):

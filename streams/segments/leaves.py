@@ -15,6 +15,7 @@ from schemas.values import Instant
 from streams.consent.receiving import address_of, address_state, may_receive
 from streams.consent.state import state_of
 from streams.definitions.comparisons import to_number
+from streams.identity.held import newest
 from streams.segments.person import FAILS, HOLDS, TO_COME, Answer, Ask, Person
 from streams.segments.values import canonical, compile_event_test, compile_tests, text_of
 
@@ -33,8 +34,7 @@ def trait_value(row: ProfileRow, name: str) -> Any:
     if trait is not None:
         return trait.value
     if name in IDENTIFIERS:
-        values = row.identifiers.get(name)
-        return values[-1] if values else None
+        return newest(row, name)
     return None
 
 

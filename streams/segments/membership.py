@@ -116,7 +116,7 @@ def _ask_all(
         if had is None:
             had = memberships[name] = Membership()
         evidence = segment.condition.explain(person, at)
-        changes.append(_change(row, segment, had, holds, at, now, by_definition, evidence, ids))
+        changes.append(change_of(row, segment, had, holds, at, now, by_definition, evidence, ids))
         for other in program.segments_for(segments=(name,)):
             rank = program.segments[other].rank
             if rank not in queue:
@@ -125,7 +125,7 @@ def _ask_all(
     return changes
 
 
-def _change(
+def change_of(
     row: ProfileRow,
     segment: CompiledSegment,
     membership: Membership,

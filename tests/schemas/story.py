@@ -1,8 +1,9 @@
 """A small story, told to the real core: at least one record of everything the path says today.
 
-Ann subscribes, is welcomed, orders twice and falls silent for sixty days; Bob orders and has never
-been asked; one record is no event. docs/topics.md shows what comes out, and the tests beside this
-file see who writes to which topic.
+Ann subscribes, is welcomed, orders twice and falls silent for sixty days; the second time she uses
+a browser that was here before. Bob orders and has never been asked; Ann's mother has an account of
+her own with Ann's e-mail address; one record is no event. docs/topics.md shows what comes out, and
+the tests beside this file see who writes to which topic.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from streams.identity.step import IdentityCore
 from streams.ids import REPLAY_SECRET, Ids
 from streams.ingest.control import definitions, tick
 from streams.ingest.read import EventReader
-from streams.instants import DAY, SECOND, to_instant, to_timestamp
+from streams.instants import DAY, HOUR, SECOND, to_instant, to_timestamp
 from streams.intake import PassIntake, RoundIntake, Work, Write
 from streams.profile.step import ProfileCore
 from streams.replay import Replay
@@ -62,6 +63,9 @@ DEFINITIONS: tuple[dict[str, Any], ...] = (
 )
 
 ANN = {"external_id": "c-17", "email": "ann@example.com", "traits": {"first_name": "Ann"}}
+ANN_AT_HOME = {**ANN, "anonymous_id": "a-9"}
+SOMEBODY = {"anonymous_id": "a-9"}
+MOTHER = {"external_id": "c-18", "email": "ann@example.com"}
 BOB = {"email": "bob@example.com"}
 
 
@@ -77,7 +81,9 @@ def events() -> Iterator[tuple[Instant, dict[str, Any]]]:
     said: list[tuple[Instant, str, str, dict[str, Any], dict[str, Any], str | None]] = [
         (0, "s-1", "Subscribed", ANN, {"channel": "email", "method": "checkout"}, None),
         (1 * DAY, "order-1001", "Placed Order", ANN, {"order_id": "1001"}, "39.80"),
-        (2 * DAY, "order-1002", "Placed Order", ANN, {"order_id": "1002"}, "12.00"),
+        (1 * DAY + HOUR, "v-1", "Viewed Product", SOMEBODY, {"product_id": "p-3"}, None),
+        (2 * DAY, "order-1002", "Placed Order", ANN_AT_HOME, {"order_id": "1002"}, "12.00"),
+        (2 * DAY + HOUR, "i-1", "Identify", MOTHER, {}, None),
         (3 * DAY, "order-1003", "Placed Order", BOB, {"order_id": "1003"}, "7.50"),
     ]
     for after, own_id, metric, profile, properties, value in said:

@@ -214,7 +214,7 @@ def test_a_timer_that_raises_sleeps_until_the_next_record() -> None:
 
 def test_a_record_of_the_merge_protocol_is_never_set_aside() -> None:
     partition = Partition()
-    partition.tell(10, Merge("i0", None))
+    partition.tell(10, Merge("main", "i0", True, None))
     with pytest.raises(AssertionError, match="broken protocol"):
         partition.round_ends(BOUND)
 

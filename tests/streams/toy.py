@@ -92,7 +92,7 @@ class ToyIdentity:
         low, high = sorted((pointer.profile, towards))
         said = []
         if isinstance(body, Linked) and low != high:
-            said.append(Output(NEXT, high, Merge(low, ("id", key))))
+            said.append(Output(NEXT, high, Merge(STORE, low, True, ("id", key))))
         return Pointer(low), said
 
     def wake(self, row: Pointer, key: str, due: Instant, now: Instant) -> Any:
@@ -142,7 +142,7 @@ class ToyProfile:
         if low == high:
             return person, []
         if person.to is not None:
-            return Person(to=low), [Output(PEER, high, Merge(low, None))]
+            return Person(to=low), [Output(PEER, high, Merge(STORE, low, True, None))]
         return Person(to=low), [Output(PEER, low, Absorb(key, self.encode(person)))]
 
     def _absorb(self, person: Person, key: str, body: Absorb) -> tuple[Person, list[Output]]:

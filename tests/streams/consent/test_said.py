@@ -206,7 +206,8 @@ def test_other_events_say_nothing() -> None:
 
 
 def profile(**states: AddressState) -> ProfileRow:
-    row = ProfileRow(id="i-1", identifiers={"email": ["old@x.de", "new@x.de"], "phone": ["+49301"]})
+    emails = {"new@x.de": 2, "old@x.de": 1}
+    row = ProfileRow(id="i-1", identifiers={"email": emails, "phone": {"+49301": 1}})
     for name, state in states.items():
         row.consent.setdefault("email", {})[f"{name}@x.de"] = state
     return row

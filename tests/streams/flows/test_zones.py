@@ -95,7 +95,7 @@ def test_a_profile_lives_where_its_timezone_country_or_phone_says_beyond_doubt()
         traits = {"timezone": timezone, "country": country}
         row = ProfileRow(
             traits={name: Trait(value, 0, 0) for name, value in traits.items() if value},
-            identifiers={"phone": [phone]} if phone else {},
+            identifiers={"phone": {phone: 0}} if phone else {},
         )
         return zone_of(row, "Asia/Tokyo").key
 

@@ -16,6 +16,7 @@ from schemas.records import (
     EventResolved,
     Forget,
     Linked,
+    Merge,
     Repoint,
 )
 from schemas.rows import IdentityRow
@@ -23,7 +24,8 @@ from schemas.values import Identifier, Properties, Trust
 from streams.core import NEXT, PEER, Core, Output
 from streams.identity.addresses import HOLDERS_MAX
 from streams.identity.keys import identifier_of, key_of
-from streams.identity.step import LINKS_MAX, IdentityCore
+from streams.identity.links import LINKS_MAX
+from streams.identity.step import IdentityCore
 from streams.ids import REPLAY_SECRET, Ids
 
 IDS = Ids(REPLAY_SECRET)
@@ -75,7 +77,8 @@ class World:
         blob = self.rows.get(key)
         row = None if blob is None else self.core.decode(blob)
         row, outputs = self.core.step(row, key, body, now, (now, 0, 0))  # type: ignore[arg-type]
-        self.rows[key] = self.core.encode(row)
+        if row is not None:
+            self.rows[key] = self.core.encode(row)
         return outputs
 
     def arrive(self, arrived: Event) -> list[Output]:
@@ -118,11 +121,15 @@ def test_an_identifier_seen_once_with_a_person_finds_that_person_alone() -> None
     assert world.row(BROWSER).announcer == CUSTOMER
 
 
-def test_where_two_pointers_differ_both_stay() -> None:
+def test_where_two_pointers_differ_a_merge_is_asked_for_and_both_stay_until_it_is_agreed() -> None:
     world = World()
     mail = profiles(world.arrive(event(EMAIL)))
-    customer = profiles(world.arrive(event(CUSTOMER, EMAIL)))
-    assert mail != customer
+    said = world.arrive(event(CUSTOMER, EMAIL))
+    customer = profiles(said)
+    asked = [one for one in said if isinstance(one.record, Merge)]
+    assert [(one.to, one.key, one.record) for one in asked] == [
+        (NEXT, mail[0], Merge("main", customer[0], True, EMAIL))
+    ]
     assert profiles(world.arrive(event(EMAIL))) == mail
     assert world.row(EMAIL).holders == mail + customer
 
@@ -169,6 +176,7 @@ def test_a_client_announces_weak_identifiers_alone() -> None:
 def test_what_a_client_says_of_a_strong_identifier_joins_nothing() -> None:
     linked = Linked("main", EMAIL, "i1", CUSTOMER, True, False)
     row, said = CORE.step(None, key_of("main", EMAIL), linked, NOW, (NOW, 0, 0))
+    assert row is not None
     assert (row.profile_id, row.holders, said) == ("", [], [])
 
 
@@ -254,8 +262,11 @@ def test_a_device_keeps_the_consent_to_push_for_the_profile_it_points_to() -> No
     person = profiles(said)
     assert [one.key for one in said if isinstance(one.record, ConsentChanged)] == person
     assert world.row(DEVICE).holders == []
-    world.arrive(event(CUSTOMER, DEVICE))
-    assert [world.row(DEVICE).profile_id] == person
+    said = world.arrive(event(CUSTOMER, DEVICE))
+    customer = profiles(said)
+    assert [world.row(DEVICE).profile_id] == customer
+    assert [one.key for one in said if isinstance(one.record, ConsentChanged)] == customer
+    assert [one.key for one in said if isinstance(one.record, Merge)] == person
 
 
 def test_consent_for_an_address_nobody_holds_is_kept_until_somebody_does() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.events import Event
-from schemas.records import ConsentChanged, DefinitionsPublished, EventResolved, Merge
+from schemas.records import ConsentChanged, DefinitionsPublished, EventResolved, Forget
 from schemas.rows import ProfileRow
 from schemas.values import Instant
 from streams.consent.state import denied
@@ -214,9 +214,9 @@ def test_consent_from_another_event_reaches_the_copy_and_its_segments() -> None:
     assert row.consent["email"]["a@example.com"] == state
 
 
-def test_merges_are_refused_clearly() -> None:
-    with pytest.raises(NotImplementedError, match="Merge"):
-        CORE.step(None, "i-1", Merge("i-0", None), START, (1,))
+def test_a_record_that_is_not_for_profile_is_refused() -> None:
+    with pytest.raises(AssertionError, match="no record for profile: Forget"):
+        CORE.step(ProfileRow(), "i-1", Forget("main", WHO[0], WHO[1]), START, (1,))
 
 
 def test_an_event_of_a_store_without_definitions_is_kept() -> None:

@@ -98,7 +98,7 @@ def test_tests_of_traits(tests: dict[str, Any], value: Any, holds: bool) -> None
 
 
 def test_an_identifier_is_asked_for_as_a_trait() -> None:
-    email = {"identifiers": {"email": ["ann@old.example", "ann@gmail.com"]}}
+    email = {"identifiers": {"email": {"ann@old.example": 1, "ann@gmail.com": 2}}}
     assert answer({"trait": "email", "ends_with": "@gmail.com"}, **email) == (True, None)
     assert answer({"trait": "email", "is_set": True}) == (False, None)
     other = {**email, "traits": {"email": Trait("x", START, START)}}

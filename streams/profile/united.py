@@ -1,0 +1,207 @@
+"""The winner takes over what the loser was: a union, whatever the order and however often.
+
+In:    the loser's row, whole. Out: who merged, and where the loser's identifiers point from now on.
+State: the winner's row. What follows from the union, memberships and runs, is looked at by the
+       winner's timer at once (`look`), for definitions may raise, and this may not.
+
+An event reaches one profile, so counts and sums add; where a store pushed one twice and it reached
+both, what both still remember of it counts once.
+"""
+
+from typing import Final
+
+from schemas.outputs import IdentityMerged
+from schemas.records import AddressState
+from schemas.rows import Figures, ListMembership, ProfileRow, Reservation, Trait
+from schemas.topics import IDENTITY_MERGES
+from schemas.values import Channel, Instant, ProfileId
+from streams.consent.state import ADDRESS_KINDS, NEVER, join
+from streams.core import Output
+from streams.definitions.program import Program
+from streams.flows.united import unite_flows
+from streams.identity.held import EXTERNAL_ID
+from streams.ids import Ids
+from streams.instants import to_timestamp
+from streams.profile.facts import (
+    ADDRESSES_MAX,
+    IDENTIFIERS_MAX,
+    LISTS_MAX,
+    ORDERS_RECENT_MAX,
+    TRAITS_MAX,
+    coarsen,
+    newer,
+)
+from streams.profile.merge import RETIRED_MAX, repointed
+from streams.segments.features import saturated
+from streams.segments.united import unite_features
+from streams.sends.standing import SENT_MAX
+
+ABSORBED_MAX: Final = 500
+RECENT_MAX: Final = 512
+"""Hashes of events kept to recognise repeats."""
+
+
+def absorb(
+    row: ProfileRow, loser: ProfileId, lost: ProfileRow, program: Program, now: Instant, ids: Ids
+) -> list[Output]:
+    """Take over the loser, once; point all its identifiers here."""
+    if loser in row.absorbed or loser == row.id:
+        return []
+    repeated = row.recent.keys() & lost.recent.keys()
+    _unite_identity(row, loser, lost)
+    row.traits = unite_traits(row, lost.traits)
+    row.consent = _unite_consent(row, lost)
+    row.lists = _unite_lists(row, lost)
+    unite_features(row, lost, program, now)
+    unite_flows(row, lost, now)
+    sent = {one.send_id: one for one in (*row.sent, *lost.sent)}
+    row.sent = sorted(sent.values(), key=lambda one: (one.at, one.send_id))
+    if len(row.sent) > SENT_MAX:
+        del row.sent[:-SENT_MAX]
+        coarsen(row, "sent")
+    row.figures = _unite_figures(row.figures, lost.figures)
+    row.events += lost.events - len(repeated)
+    _unite_recent(row, lost)
+    _unite_times(row, lost)
+    row.united[loser] = lost.segments
+    row.united.update(lost.united)
+    for cap in lost.coarsened:
+        coarsen(row, cap)
+    record = IdentityMerged(
+        id="m" + ids.derive("merged", row.store, row.id, loser),
+        store=row.store,
+        winner=row.id,
+        loser=loser,
+        decided_at=to_timestamp(now),
+    )
+    outputs = [Output(IDENTITY_MERGES.name, row.id, record)]
+    pointing = [
+        (kind, value) for kind in sorted(lost.identifiers) for value in lost.identifiers[kind]
+    ]
+    pointing += [(kind, value) for kind, value in lost.claimed]
+    pointing += [(EXTERNAL_ID, value) for value in lost.retired]
+    outputs += [repointed(row.store, identifier, loser, row.id) for identifier in pointing]
+    return outputs
+
+
+def _unite_identity(row: ProfileRow, loser: ProfileId, lost: ProfileRow) -> None:
+    """Identifiers, what was retired and reserved, whom either has absorbed."""
+    united: dict[str, dict[str, Instant]] = {}
+    for kind in sorted({*row.identifiers, *lost.identifiers}):
+        ours, theirs = row.identifiers.get(kind, {}), lost.identifiers.get(kind, {})
+        values = dict(ours)
+        for value, at in theirs.items():
+            values[value] = min(at, values.get(value, at))
+        united[kind] = values
+    retired = list(dict.fromkeys((*row.retired, *lost.retired)))
+    names = united.get(EXTERNAL_ID, {})
+    kept = {name: at for name, at in names.items() if name not in retired}
+    if names and not kept:  # each was said to be in the other's place
+        kept = {min(names): names[min(names)]}
+    if names:
+        united[EXTERNAL_ID] = kept
+    row.retired = [name for name in retired if name not in kept][-RETIRED_MAX:]
+    for kind, values in united.items():
+        if len(values) > IDENTIFIERS_MAX:
+            newest = sorted(values, key=lambda one: (values[one], one))[-IDENTIFIERS_MAX:]
+            united[kind] = {value: values[value] for value in newest}
+            coarsen(row, "identifiers")
+    row.identifiers = united
+    for kind, said in lost.ordered_with.items():
+        row.ordered_with[kind] = max(row.ordered_with.get(kind, said), said)
+    claimed = dict.fromkeys((*row.claimed, *lost.claimed))
+    strangers = [one for one in claimed if one[1] not in united.get(one[0], ())]
+    row.claimed = strangers[-IDENTIFIERS_MAX:]
+    row.reserved.pop(loser, None)
+    for promised, reserved in lost.reserved.items():
+        before = row.reserved.get(promised, Reservation(-1, ()))
+        if promised not in row.absorbed and reserved.attempt > before.attempt:
+            row.reserved[promised] = reserved
+    row.absorbed = list(dict.fromkeys((*row.absorbed, *lost.absorbed, loser)))
+    for absorbed in lost.absorbed:
+        row.reserved.pop(absorbed, None)
+    if len(row.absorbed) > ABSORBED_MAX:
+        del row.absorbed[:-ABSORBED_MAX]
+        coarsen(row, "absorbed")
+
+
+def unite_traits(row: ProfileRow, lost: dict[str, Trait]) -> dict[str, Trait]:
+    """Of each trait the newer; over the cap the newest stay."""
+    united = dict(row.traits)
+    for name, trait in lost.items():
+        united[name] = newer(united[name], trait) if name in united else trait
+    if len(united) > TRAITS_MAX:
+        by_age = sorted(united, key=lambda name: (united[name].occurred_at, name))
+        united = {name: united[name] for name in by_age[-TRAITS_MAX:]}
+        coarsen(row, "traits")
+    return united
+
+
+def _unite_consent(row: ProfileRow, lost: ProfileRow) -> dict[Channel, dict[str, AddressState]]:
+    """A join for each address; in-app messages are addressed by the profile's id."""
+    united = {channel: dict(states) for channel, states in row.consent.items()}
+    for channel, states in lost.consent.items():
+        ours = united.setdefault(channel, {})
+        for address, state in states.items():
+            mine = row.id if channel == "in_app" else address
+            ours[mine] = join(ours.get(mine, NEVER), state)
+        held = row.identifiers.get(ADDRESS_KINDS[channel], ())
+        strangers = [address for address in ours if address not in held]
+        for address in (*strangers, *ours)[: max(0, len(ours) - ADDRESSES_MAX)]:
+            del ours[address]
+            coarsen(row, "consent")
+    return united
+
+
+def _unite_lists(row: ProfileRow, lost: ProfileRow) -> dict[str, ListMembership]:
+    united = dict(row.lists)
+    for name, other in lost.lists.items():
+        listed = united.get(name, ListMembership())
+        united[name] = ListMembership(
+            max(listed.joined_at, other.joined_at),
+            max(listed.left_at, other.left_at),
+            max(listed.pending_at, other.pending_at),
+        )
+    if len(united) > LISTS_MAX:
+        kept = sorted(united, key=lambda name: (united[name].joined_at, name))[-LISTS_MAX:]
+        united = {name: united[name] for name in kept}
+        coarsen(row, "lists")
+    return united
+
+
+def _unite_figures(one: Figures, other: Figures) -> Figures:
+    """Sums add; an order that both know counts once."""
+    both = one.recent.keys() & other.recent.keys()
+    amounts = dict(one.recent)
+    for mark, amount in other.recent.items():
+        amounts[mark] = max(amount, amounts.get(mark, amount))
+    firsts = [at for at in (one.first_order_at, other.first_order_at) if at is not None]
+    lasts = [at for at in (one.last_order_at, other.last_order_at) if at is not None]
+    return Figures(
+        one.orders + other.orders - len(both),
+        saturated(
+            one.revenue + other.revenue - sum(min(one.recent[m], other.recent[m]) for m in both)
+        ),
+        min(firsts, default=None),
+        max(lasts, default=None),
+        dict(list(amounts.items())[-ORDERS_RECENT_MAX:]),
+    )
+
+
+def _unite_recent(row: ProfileRow, lost: ProfileRow) -> None:
+    """The memory of repeats, oldest first."""
+    seen = dict(row.recent)
+    for mark, at in lost.recent.items():
+        seen[mark] = max(at, seen.get(mark, at))
+    newest = sorted(seen, key=lambda mark: (seen[mark], mark))[-RECENT_MAX:]
+    row.recent = {mark: seen[mark] for mark in newest}
+
+
+def _unite_times(row: ProfileRow, lost: ProfileRow) -> None:
+    """An erased profile stays erased: nothing is sent to it by way of another."""
+    firsts = [at for at in (row.first_seen_at, lost.first_seen_at) if at]
+    row.first_seen_at = min(firsts, default=0)
+    row.last_seen_at = max(row.last_seen_at, lost.last_seen_at)
+    if lost.erased_at is not None:
+        row.erased_at = max(lost.erased_at, row.erased_at or 0)
+        row.runs, row.settled = [], []

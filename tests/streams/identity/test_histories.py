@@ -1,0 +1,124 @@
+"""Every history ends well: real cores, random orders of arrival, partitions, repeats, crashes."""
+
+import random
+
+import pytest
+
+from schemas.topics import DEAD_LETTERS, IDENTITY_CONFLICTS
+from tests.streams.identity.people import (
+    PATH,
+    Ended,
+    Event,
+    Kind,
+    also,
+    check,
+    ended,
+    events_of,
+    groups,
+    history,
+    summary,
+    told_events,
+    world,
+)
+from tests.streams.simulation import Simulation, by_topic, replayed
+
+KINDS = {
+    "clean": Kind(),
+    "conflicts": Kind(conflicts=True),
+    "dense": Kind(conflicts=True, dense=True),
+    "shared": Kind(conflicts=True, shared=True),
+    "client": Kind(conflicts=True, shared=True, client=True),
+    "alias": Kind(conflicts=True, shared=True, client=True, alias=True),
+    "circles": Kind(conflicts=True, shared=True, client=True, alias=True, circles=True),
+}
+
+
+def play(rng: random.Random, events: list[Event], partitions: int, kind: Kind) -> Ended:
+    """Let the events arrive at random; check the end, return it."""
+    alone = not (kind.shared or kind.conflicts or kind.alias)
+    repeats = rng.choice((0.0, 0.2))
+    replay = replayed(PATH, partitions, world(rng, events, partitions, repeats=repeats))
+    said = replay.run()
+    assert not [one for one in said if one.topic == DEAD_LETTERS.name]
+    profiles, identifiers = (
+        {key: row for _, key, row in replay.rows(stage)}
+        for stage in ("profile", "identity")  # type: ignore[arg-type]
+    )
+    end = ended(profiles, identifiers)
+    check(end, events, once=alone or not repeats, circles=kind.circles)
+    return end
+
+
+def histories(kind: str, seeds: range) -> None:
+    for seed in seeds:
+        rng = random.Random(f"{kind}-{seed}")
+        events = also(rng, history(rng, KINDS[kind]))
+        play(rng, events, rng.randint(1, 3), KINDS[kind])
+
+
+def clean(seeds: range) -> None:
+    """Without conflicts and shared devices the end does not depend on the order of arrival."""
+    for seed in seeds:
+        rng = random.Random(f"order-{seed}")
+        kind = Kind(client=seed % 2 == 0)
+        events = also(rng, history(rng, kind), grants_alone=True)
+        ends = [play(rng, events, rng.randint(1, 3), kind) for _ in range(3)]
+        first = summary(ends[0])
+        for other in ends[1:]:
+            assert summary(other) == first, seed
+        want = {
+            frozenset(one for one in group if one.startswith("e"))
+            for group in groups(events).values()
+        }
+        assert {frozenset(events_of(row)) for row in ends[0].live if row.events} == want
+
+
+def crashes(seeds: range) -> int:
+    """With crashes, stalls and small slices: the bytes are those of the replay."""
+    conflicts = 0
+    for seed in seeds:
+        rng = random.Random(f"crash-{seed}")
+        events = also(rng, history(rng, list(KINDS.values())[seed % len(KINDS)]))
+        partitions = rng.randint(1, 3)
+        source = world(rng, events, partitions, repeats=0.2)
+        replay = replayed(PATH, partitions, source)
+        said = replay.run()
+        assert set(told_events(said)) == {event["id"] for event in events}
+        want = by_topic(said)
+        conflicts += sum(len(v) for (t, _), v in want.items() if t == IDENTITY_CONFLICTS.name)
+        sim = Simulation(PATH, partitions, source, seed)
+        assert {k: v for k, v in sim.said.items() if v} == want, seed
+        for stage in ("identity", "profile"):
+            rows = {key: row for _, key, row in replay.rows(stage)}  # type: ignore[arg-type]
+            assert sim.rows(stage) == rows, (seed, stage)
+        check(ended(sim.rows("profile"), sim.rows("identity")), events, once=False, circles=True)
+    return conflicts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_history_ends_well(kind: str) -> None:
+    histories(kind, range(60))
+
+
+def test_the_order_of_arrival_changes_nothing_where_nobody_shares_and_nothing_conflicts() -> None:
+    clean(range(40))
+
+
+def test_any_schedule_with_stalls_and_crashes_equals_the_replay() -> None:
+    assert crashes(range(25)) > 0
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("kind", KINDS)
+def test_thousands_of_histories_end_well(kind: str) -> None:
+    histories(kind, range(60, 4000))
+
+
+@pytest.mark.prove
+def test_thousands_of_orders_of_arrival_change_nothing() -> None:
+    clean(range(40, 2000))
+
+
+@pytest.mark.prove
+def test_thousands_of_schedules_equal_the_replay() -> None:
+    crashes(range(25, 2000))
