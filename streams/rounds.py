@@ -201,7 +201,12 @@ class Rounds:
         read again before a round of which others were forgotten.
         """
         done = self._done
-        self._late.sort(key=lambda one: (one.after > done[-one.lag], one.after, one.origin))
+
+        def place(one: _LateMessage) -> tuple[bool, Instant, Origin]:
+            waits = one.after > done[-one.lag]
+            return waits, one.after if waits else 0, one.origin
+
+        self._late.sort(key=place)  # those of the next round by their turns, whatever their lag
         half = max(1, len(self._late) // 2)
         for message in self._late[half:]:
             self._open.discard(message.offset)
