@@ -1,0 +1,226 @@
+"""How a merge breaks when it is done almost right: every step by itself."""
+
+from schemas.records import (
+    Absorb,
+    Accept,
+    Merge,
+    Moved,
+    Propose,
+    Refuse,
+    Repoint,
+    Retired,
+    Shared,
+    Withdraw,
+)
+from schemas.rows import ProfileRow, Trait
+from streams.core import Output
+from streams.ids import REPLAY_SECRET, Ids
+from streams.profile.facts import newer
+from streams.profile.merge import WISHES_MAX
+from streams.profile.step import ProfileCore
+
+CORE = ProfileCore(Ids(REPLAY_SECRET))
+WINNER, LOSER, THIRD, NAMELESS = "i0a", "i1b", "i2c", "n0d"
+MAIL = ("email", "a@example.com")
+
+
+def person(profile_id: str, *external: str) -> ProfileRow:
+    identifiers = {"external_id": dict.fromkeys(external, 1)} if external else {}
+    return ProfileRow(store="main", id=profile_id, identifiers=identifiers)
+
+
+def say(row: ProfileRow | None, body: object, key: str = "") -> tuple[ProfileRow, list[Output]]:
+    key = key or (row.id if row is not None else "")
+    after, said = CORE.step(row, key, body, 10, (10, 0, 0))  # type: ignore[arg-type]
+    assert after is not None
+    return CORE.decode(CORE.encode(after)), said
+
+
+def records(said: list[Output]) -> list[object]:
+    return [one.record for one in said]
+
+
+def asking(*external: str) -> ProfileRow:
+    """The loser, which has asked the winner once."""
+    row, said = say(person(LOSER, *external), Merge("main", WINNER, True, MAIL))
+    assert records(said) == [Propose("main", LOSER, 1, external, (), MAIL)]
+    return row
+
+
+def test_the_larger_asks_the_smaller_once() -> None:
+    row, said = say(asking(), Merge("main", WINNER, True, MAIL))
+    assert said == []
+    row, said = say(person(WINNER), Merge("main", LOSER, True, MAIL))
+    assert [(one.key, one.record) for one in said] == [(LOSER, Merge("main", WINNER, True, MAIL))]
+    assert say(row, Merge("main", WINNER, True, MAIL))[1] == []
+
+
+def test_a_repeated_acceptance_moves_nothing_twice() -> None:
+    row, said = say(asking("c-1"), Accept(WINNER, 1, ("c-1",)))
+    assert row.to == WINNER
+    assert [type(one) for one in records(said)] == [Absorb]
+    again, said = say(row, Accept(WINNER, 1, ("c-1",)))
+    assert (again, said) == (row, []), "the place may not be given free before the row is there"
+
+
+def test_an_acceptance_of_what_is_out_of_date_is_withdrawn_and_asked_anew() -> None:
+    row = asking()
+    row.identifiers["external_id"] = {"c-1": 1}
+    row, said = say(row, Accept(WINNER, 1, ()))
+    assert row.to is None
+    assert records(said) == [
+        Withdraw(LOSER, 1),
+        Propose("main", LOSER, 2, ("c-1",), (), MAIL),
+    ]
+    row, said = say(row, Accept(WINNER, 1, ()))
+    assert records(said) == [Withdraw(LOSER, 1)], "an old answer, come again"
+
+
+def test_a_withdrawn_reservation_frees_the_place() -> None:
+    row, said = say(person(WINNER), Propose("main", LOSER, 1, ("c-1",), (), MAIL))
+    assert records(said) == [Accept(WINNER, 1, ("c-1",))]
+    row, said = say(row, Propose("main", THIRD, 1, ("c-2",), (), MAIL))
+    assert type(said[0].record) is Refuse
+    row, _ = say(row, Withdraw(LOSER, 1))
+    assert row.reserved == {}
+    row, said = say(row, Propose("main", THIRD, 2, ("c-2",), (), MAIL))
+    assert records(said) == [Accept(WINNER, 2, ("c-2",))]
+
+
+def test_a_late_withdrawal_does_not_free_the_place_of_a_newer_proposal() -> None:
+    row, _ = say(person(WINNER), Propose("main", LOSER, 1, (), (), MAIL))
+    row, _ = say(row, Propose("main", LOSER, 2, ("c-1",), (), MAIL))
+    row, _ = say(row, Withdraw(LOSER, 1))
+    assert row.reserved[LOSER].external_ids == ("c-1",)
+    row, said = say(row, Propose("main", LOSER, 1, (), (), MAIL))
+    assert (row.reserved[LOSER].attempt, said) == (2, []), "an old proposal, come again"
+
+
+def test_what_is_reserved_counts_when_the_winner_asks_somebody_else() -> None:
+    row, _ = say(person(LOSER), Propose("main", THIRD, 1, ("c-1",), (), MAIL))
+    _, said = say(row, Merge("main", WINNER, True, MAIL))
+    assert records(said) == [Propose("main", LOSER, 1, ("c-1",), (), MAIL)]
+
+
+def test_a_refusal_is_reported_and_the_next_is_asked() -> None:
+    _, said = say(person(WINNER, "c-1"), Propose("main", LOSER, 1, ("c-2",), (), MAIL))
+    assert records(said)[0] == Refuse(WINNER, 1)
+    conflict = said[1].record
+    assert (conflict.profiles, conflict.external_ids) == ((WINNER, LOSER), ("c-1", "c-2"))  # type: ignore[attr-defined]
+    row = asking("c-2")
+    row, _ = say(row, Merge("main", "i0b", True, MAIL))
+    row, said = say(row, Refuse(WINNER, 1))
+    assert [one.key for one in said] == ["i0b"]
+    row, said = say(row, Refuse(WINNER, 1))
+    assert said == []
+    row, said = say(row, Refuse("i0b", 2))
+    assert (row.to_join, row.proposal, said) == ([], None, [])
+
+
+def test_a_refusal_of_what_is_out_of_date_is_none() -> None:
+    row = asking("c-2")
+    row, _ = say(row, Retired("main", "c-2", "c-1", WINNER))
+    row, said = say(row, Refuse(WINNER, 1))
+    assert records(said) == [Propose("main", LOSER, 2, ("c-1",), ("c-2",), MAIL)]
+
+
+def test_who_was_merged_sends_on_whoever_asks() -> None:
+    gone, _ = say(asking(), Accept(WINNER, 1, ()))
+    _, said = say(gone, Propose("main", THIRD, 1, (), (), MAIL))
+    assert [(one.key, one.record) for one in said] == [(THIRD, Moved(LOSER, 1, WINNER))]
+    row, _ = say(person(THIRD), Merge("main", LOSER, True, MAIL))
+    row, said = say(row, Moved(LOSER, 1, WINNER))
+    assert [(one.key, type(one.record)) for one in said] == [(WINNER, Propose)]
+    row, said = say(row, Moved(LOSER, 1, WINNER))
+    assert said == []
+    row, _ = say(person(LOSER), Merge("main", WINNER, True, MAIL))
+    row, said = say(row, Moved(WINNER, 1, THIRD))
+    assert [(one.key, one.record) for one in said] == [(THIRD, Merge("main", LOSER, True, MAIL))]
+    for body in (Refuse(WINNER, 1), Accept(WINNER, 1, ()), Moved(WINNER, 1, "i0")):
+        assert say(gone, body)[1] == []
+    assert records(say(gone, Accept("i0z", 3, ()))[1]) == [Withdraw(LOSER, 3)]
+    assert [one.key for one in say(gone, Withdraw(THIRD, 1))[1]] == [WINNER]
+
+
+def test_whom_a_loser_was_to_join_besides_is_the_winners_affair() -> None:
+    row = asking()
+    row, _ = say(row, Merge("main", "i0b", True, MAIL))
+    _, said = say(row, Accept(WINNER, 1, ()))
+    assert [(one.key, one.record) for one in said[1:]] == [
+        ("i0b", Merge("main", WINNER, True, MAIL))
+    ]
+
+
+def test_a_device_is_no_reason_to_join_two_named_profiles() -> None:
+    device = ("device_id", "d")
+    assert say(person(LOSER), Merge("main", WINNER, False, device))[1] == []
+    row, said = say(person(NAMELESS), Merge("main", WINNER, False, device))
+    assert len(said) == 1
+    row, _ = say(row, Merge("main", LOSER, False, device))
+    _, said = say(row, Accept(WINNER, 1, ()))
+    assert [type(one) for one in records(said)] == [Absorb]
+
+
+def test_absorbing_twice_is_absorbing_once_and_repoints_everything() -> None:
+    lost = person(LOSER, "c-1")
+    lost.identifiers["email"] = {"a@example.com": 5}
+    lost.retired, lost.claimed = ["c-0"], [("device_id", "d")]
+    lost.traits["city"] = Trait("Rome", 7, 7)
+    body = Absorb(LOSER, CORE.encode(lost))
+    row, said = say(person(WINNER), body)
+    assert sorted(one.record.identifier for one in said if isinstance(one.record, Repoint)) == [
+        ("device_id", "d"),
+        ("email", "a@example.com"),
+        ("external_id", "c-0"),
+        ("external_id", "c-1"),
+    ]
+    again, said = say(row, body)
+    assert (again, said) == (row, [])
+    assert row.traits["city"].value == "Rome"
+    assert say(row, Propose("main", LOSER, 9, ("c-9",), (), MAIL))[1] == []
+
+
+def test_answers_to_nobody_leave_nothing() -> None:
+    for body in (
+        Refuse(WINNER, 1),
+        Accept(WINNER, 1, ()),
+        Moved(WINNER, 1, "i0"),
+        Withdraw("i", 1),
+    ):
+        assert CORE.step(None, LOSER, body, 10, ()) == (None, [])
+    row, said = say(None, Shared("main", MAIL, (WINNER, LOSER)), WINNER)
+    assert (row.id, said[0].record.reason) == (WINNER, "shared-by-too-many")  # type: ignore[attr-defined]
+
+
+def test_who_is_larger_or_of_another_store_is_refused() -> None:
+    assert records(say(person(LOSER), Propose("main", WINNER, 1, (), (), MAIL))[1]) == [
+        Refuse(LOSER, 1)
+    ]
+    assert records(say(person(WINNER), Propose("other", LOSER, 1, (), (), MAIL))[1]) == [
+        Refuse(WINNER, 1)
+    ]
+
+
+def test_wishes_are_bounded() -> None:
+    row = asking()
+    for number in range(WISHES_MAX + 5):
+        row, _ = say(row, Merge("main", f"i0{number:04}", True, MAIL))
+    assert len(row.to_join) == WISHES_MAX
+    assert "to_join" in row.coarsened
+
+
+def test_which_of_two_traits_counts() -> None:
+    said, older = Trait("a", 9, 9), Trait("b", 5, 5)
+    once, later = Trait("c", 4, 4, once=True), Trait("d", 6, 6, once=True)
+    gone, by_client = Trait(None, 5, 5), Trait("e", -5, 7)
+    for one, other, want in (
+        (said, older, said),
+        (said, later, said),
+        (once, later, once),
+        (gone, later, later),
+        (gone, once, gone),
+        (once, by_client, once),
+        (Trait("a", 9, 9), Trait("b", 9, 9), Trait("b", 9, 9)),
+        (Trait("a", 9, 9), Trait("a", 5, 2), Trait("a", 9, 2)),
+    ):
+        assert newer(one, other) == newer(other, one) == want
