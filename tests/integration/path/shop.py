@@ -76,7 +76,9 @@ class Shop(NamedTuple):
         for (stage, _, _), row in rows.items():
             if stage == "profile":
                 profile = _read_profile(row)
-                first = next((kind, v[0]) for kind, v in profile.identifiers.items() if v)
+                if profile.to is not None:
+                    continue  # became part of another
+                first = next((kind, next(iter(v))) for kind, v in profile.identifiers.items() if v)
                 counts[people[first]] += profile.events
         return counts
 
