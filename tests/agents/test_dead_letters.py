@@ -53,11 +53,11 @@ def test_a_failed_event_is_pushed_again_as_it_was_meant() -> None:
 
 def test_a_record_of_the_merge_protocol_cannot_be_pushed_again() -> None:
     with pytest.raises(CannotRedrive, match="no event but Merge"):
-        store_event_of(dead(Merge("i0", None)))
+        store_event_of(dead(Merge("main", "i0", True, None)))
 
 
 def test_a_timer_that_raised_cannot_be_pushed_again() -> None:
-    found = dead(Merge("i0", None))
+    found = dead(Merge("main", "i0", True, None))
     with pytest.raises(CannotRedrive, match="a timer raised"):
         store_event_of(Found(found.record, b""))
 

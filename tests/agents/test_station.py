@@ -33,7 +33,8 @@ from streams.intake import (
 from streams.profile.step import ProfileCore
 from streams.replay import STAGES, MemoryRecord
 from streams.versions import NewerSchema
-from tests.streams.test_rounds import replayed, world
+from tests.streams.simulation import replayed
+from tests.streams.test_rounds import PATH, world
 from tests.streams.toy import ToyIdentity, ToyProfile, ToyReader
 
 ROWS = "{}-changelog"
@@ -220,7 +221,7 @@ async def test_a_crash_at_any_await_loses_and_doubles_nothing(
     partitions, source, calls = small
     want = said_and_rows(await run_with_crash_at(None, partitions, source), partitions)
     assert sum(map(len, want[0])) >= 3, "reminders were sent"
-    replay = replayed(partitions, source)
+    replay = replayed(PATH, partitions, source)
     sent = [write for write in replay.run() if write.topic == FLOW_TRIGGERS.name]
     assert sum(map(len, want[0])) == len(sent)
     assert calls > 300
@@ -319,10 +320,10 @@ def test_a_log_that_was_made_anew_or_cut_is_refused() -> None:
 
 def test_a_row_of_a_newer_version_is_refused() -> None:
     newer = msgspec.msgpack.encode(ProfileRow(schema=PROFILE_ROW_SCHEMA + 1))
-    with pytest.raises(NewerSchema, match="schema 2"):
+    with pytest.raises(NewerSchema, match="schema 3"):
         ProfileCore(Ids(REPLAY_SECRET)).decode(newer)
     newer = msgspec.msgpack.encode(IdentityRow(schema=IDENTITY_ROW_SCHEMA + 1))
-    with pytest.raises(NewerSchema, match="schema 2"):
+    with pytest.raises(NewerSchema, match="schema 3"):
         IdentityCore(Ids(REPLAY_SECRET)).decode(newer)
 
 
