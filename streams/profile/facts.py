@@ -94,7 +94,7 @@ def note_identifiers(moment: Moment, event: Event, by: EventResolved) -> None:
             moment.channels.update(_CHANNELS_OF.get(kind, ()))
             moment.traits.add(kind)
     if event.metric == PLACED_ORDER:
-        _note_addresses(row, event, by)
+        _note_addresses(moment, event, by)
 
 
 def named_by(event: Event) -> tuple[Identifier, ...]:
@@ -111,12 +111,14 @@ def is_strong(moment: Moment, kind: str) -> bool:
     return moment.program.settings.identifiers.kinds.get(kind) == "strong"
 
 
-def _note_addresses(row: ProfileRow, event: Event, by: EventResolved) -> None:
+def _note_addresses(moment: Moment, event: Event, by: EventResolved) -> None:
     """Remember which addresses the newest order names, if they are this profile's."""
+    row = moment.row
     for identifier in event.identifiers:
         kind, value = identifier
-        ours = event.trust == "server" or identifier == by.resolved_by
-        if ours and kind in _CHANNELS_OF and value in row.identifiers.get(kind, {}):
+        if kind not in _CHANNELS_OF or value not in row.identifiers.get(kind, {}):
+            continue
+        if event.trust == "server" or (identifier == by.resolved_by and is_strong(moment, kind)):
             said = event.occurred_at, value
             row.ordered_with[kind] = max(row.ordered_with.get(kind, said), said)
 
