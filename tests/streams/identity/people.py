@@ -376,8 +376,12 @@ def groups(events: list[Event]) -> dict[str, set[str]]:
     return {event_id: gathered[key] for event_id, key in keys.items()}
 
 
-def summary(end: Ended) -> list[Any]:
-    """What must not depend on the order of arrival."""
+def summary(end: Ended, *, counts: bool = True) -> list[Any]:
+    """What must not depend on the order of arrival.
+
+    counts: of features too; where an event reached two profiles before they merged, a feature that
+    keeps fewer entries than it counts cannot tell.
+    """
     return sorted(
         (
             row.id,
@@ -386,7 +390,7 @@ def summary(end: Ended) -> list[Any]:
             sorted((name, repr(t.value), t.occurred_at, t.once) for name, t in row.traits.items()),
             sorted(events_of(row)),
             sorted(
-                (key, state.count, state.total, [list(map(repr, state.entries))])
+                (key, counts and (state.count, state.total), list(map(repr, state.entries)))
                 for key, state in row.features.items()
             ),
             (row.figures.orders, row.figures.revenue),
