@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import ssl
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -64,6 +65,7 @@ def download(scratch: Path) -> Path:
     from jgo.maven import MavenContext, PythonResolver
 
     expected = checksums()
+    trust_as_the_system_does()
     context = MavenContext(
         resolver=PythonResolver(progress_callback=Progress(len(expected))),
         repo_cache=scratch / "repository",
@@ -93,6 +95,15 @@ def download(scratch: Path) -> Path:
     for jar in found:
         shutil.move(jar, jars / jar.name)
     return jars
+
+
+def trust_as_the_system_does() -> None:
+    """Let `requests` take the system's certificates, as pip does: networks may have one of their
+    own. What the environment names goes first; the jars are compared with checksums in any case.
+    """
+    known = ssl.get_default_verify_paths().cafile
+    if known is not None and "CURL_CA_BUNDLE" not in os.environ:
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", known)
 
 
 class Progress:
