@@ -25,6 +25,7 @@ from agents.sender.letters import Letters
 from agents.sender.reference import Figures, ReferenceSender
 from agents.sender.smtp import Catcher, SmtpDelivery
 from agents.settings import Settings
+from schemas.topics import TOPICS
 from schemas.values import Instant, Money, SendId
 from streams.attribution.rules import rules_of
 from streams.instants import DAY
@@ -164,9 +165,10 @@ def _report(live: Live, made: Made, said: Digests, until: Instant) -> Outcome:
     found = totals(live.client)
     checked = reconciled(found, until)
     differing = differences(made.said, said)
+    counts = said.records()
     return Outcome(
         events=0,
-        topics=dict(said.records()),
+        topics={one.name: counts[one.name] for one in TOPICS if one.name in counts},
         same_as_made=not differing,
         differs=differing,
         is_reconciled=all(Decimal(row.shop) == Decimal(row.timeline) for row in checked),

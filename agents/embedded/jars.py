@@ -102,7 +102,7 @@ def trust_as_the_system_does() -> None:
     own. What the environment names goes first; the jars are compared with checksums in any case.
     """
     known = ssl.get_default_verify_paths().cafile
-    if known is not None and "CURL_CA_BUNDLE" not in os.environ:
+    if known and "CURL_CA_BUNDLE" not in os.environ:
         os.environ.setdefault("REQUESTS_CA_BUNDLE", known)
 
 
