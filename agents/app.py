@@ -22,7 +22,8 @@ from agents.transactions import KafkaTransactions
 from schemas.rows import Position
 from schemas.topics import TOPICS, Topic
 from schemas.values import Stage
-from streams.intake import INPUTS, Intake
+from streams.core import Core
+from streams.intake import INPUTS, Intake, RoundIntake, adopted_in
 
 MakeIntake = Callable[[int, Position, MutableMapping[bytes, bytes]], Intake]
 
@@ -50,6 +51,20 @@ class _App(faust.App):
             await asyncio.wait_for(self.station.leave(), LEAVE_SECONDS_MAX)
         except TimeoutError:
             log.warning("a transaction did not end", stage=self.station.name)
+
+
+def rounds_of(core: Core[Any]) -> MakeIntake:
+    """Makes the intakes of a stage that works in rounds, with the definitions its rows have."""
+
+    def make(
+        partition: int, position: Position, rows: MutableMapping[bytes, bytes]
+    ) -> RoundIntake[Any]:
+        adopted = core
+        for published in adopted_in(rows.items()):
+            adopted = adopted.adopt(published)
+        return RoundIntake(adopted, partition, position, rows)
+
+    return make
 
 
 class StageApp:

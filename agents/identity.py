@@ -2,30 +2,18 @@
 row an identifier. Renaming it orphans its changelog.
 """
 
-from collections.abc import MutableMapping
 from typing import Any
 
-from agents.app import StageApp
+from agents.app import StageApp, rounds_of
 from agents.settings import Settings
-from schemas.rows import IdentityRow, Position
 from schemas.topics import IDENTITY_ROWS
-from streams.core import Core
 from streams.identity.step import IdentityCore
 from streams.ids import Ids
-from streams.intake import RoundIntake, adopted_in
 
 
 def identity_app(settings: Settings, ids: Ids) -> StageApp:
     """The app of this stage."""
-
-    def make_intake(
-        partition: int, position: Position, rows: MutableMapping[bytes, bytes]
-    ) -> RoundIntake[IdentityRow]:
-        core: Core[IdentityRow] = IdentityCore(ids)
-        for published in adopted_in(rows.items()):
-            core = core.adopt(published)
-        return RoundIntake(core, partition, position, rows)
-
+    make_intake = rounds_of(IdentityCore(ids))
     stage = StageApp("identity", settings, rows_topic=IDENTITY_ROWS, make_intake=make_intake)
 
     @stage.app.agent(stage.channel, name="identity")

@@ -2,30 +2,18 @@
 row a profile. Renaming it orphans its changelog.
 """
 
-from collections.abc import MutableMapping
 from typing import Any
 
-from agents.app import StageApp
+from agents.app import StageApp, rounds_of
 from agents.settings import Settings
-from schemas.rows import Position, ProfileRow
 from schemas.topics import PROFILE_ROWS
-from streams.core import Core
 from streams.ids import Ids
-from streams.intake import RoundIntake, adopted_in
 from streams.profile.step import ProfileCore
 
 
 def profile_app(settings: Settings, ids: Ids) -> StageApp:
     """The app of this stage."""
-
-    def make_intake(
-        partition: int, position: Position, rows: MutableMapping[bytes, bytes]
-    ) -> RoundIntake[ProfileRow]:
-        core: Core[ProfileRow] = ProfileCore(ids)
-        for published in adopted_in(rows.items()):
-            core = core.adopt(published)
-        return RoundIntake(core, partition, position, rows)
-
+    make_intake = rounds_of(ProfileCore(ids))
     stage = StageApp("profile", settings, rows_topic=PROFILE_ROWS, make_intake=make_intake)
 
     @stage.app.agent(stage.channel, name="profile")
