@@ -4,7 +4,7 @@ import os
 import sys
 from typing import Any
 
-from agents import identity, profile, worker
+from agents import app, worker
 from agents.settings import Settings
 from streams.core import RowT
 from streams.intake import RoundIntake
@@ -30,6 +30,5 @@ class NarrowIntake(RoundIntake[RowT]):
 
 
 if __name__ == "__main__":
-    for stage in (identity, profile):
-        setattr(stage, RoundIntake.__name__, NarrowIntake)
+    setattr(app, RoundIntake.__name__, NarrowIntake)
     worker.run(Settings.from_environ(os.environ), simulated=True)
