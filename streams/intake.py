@@ -162,7 +162,8 @@ class ReadEvent(Protocol):
     def adopt(self, published: DefinitionsPublished) -> None: ...
 
 
-def _always(_: Instant) -> bool:
+def always(_: Instant) -> bool:
+    """Whatever the instant."""
     return True
 
 
@@ -182,8 +183,8 @@ class PassIntake:
         partition: int,
         position: Position,
         *,
-        can_be_true: Callable[[Instant], bool] = _always,
-        believes: Callable[[Instant], bool] = _always,
+        can_be_true: Callable[[Instant], bool] = always,
+        believes: Callable[[Instant], bool] = always,
     ) -> None:
         self._reader, self._partition = reader, partition
         self._can_be_true, self._believes = can_be_true, believes

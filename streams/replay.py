@@ -22,16 +22,13 @@ from streams.intake import (
     RoundIntake,
     Work,
     Write,
+    always,
     is_row_of_a_key,
 )
 from streams.rounds import WAITING_MAX
 
 STAGES: tuple[Stage, ...] = ("ingest", "identity", "profile")
 _INNER = {IDENTITY_REQUESTS.name, PROFILE_UPDATES.name}
-
-
-def _always(_: Instant) -> bool:
-    return True
 
 
 class MemoryRecord(NamedTuple):
@@ -108,7 +105,7 @@ class Replay:
         reader: Callable[[], ReadEvent],
         identity: Core[Any],
         profile: Core[Any],
-        believes: Callable[[Instant], bool] = _always,
+        believes: Callable[[Instant], bool] = always,
         waiting_max: int = WAITING_MAX,
     ) -> None:
         self.partitions = partitions
@@ -121,7 +118,7 @@ class Replay:
                 position = Position(partitions=partitions)
                 intake: Intake
                 if stage == "ingest":
-                    ticks = believes if partition == 0 else _always
+                    ticks = believes if partition == 0 else always
                     intake = PassIntake(reader(), partition, position, believes=ticks)
                 else:
                     core = identity if stage == "identity" else profile
