@@ -251,7 +251,7 @@ class Rounds:
         for record in self.waiting[half:]:
             self._open.discard(record.offset)
             self._forget(record.offset)
-        self._horizon = self.waiting[half].turn
+        self._horizon = min(self._horizon, self.waiting[half].turn)
         del self.waiting[half:]
         self._bytes = sum(len(record.value) for record in self.waiting)
 

@@ -1,6 +1,6 @@
 """The path in memory: it lets go of what nobody needs, and reads again what it had to forget."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.values import Instant
@@ -56,8 +56,21 @@ def by_partition(said: list[Write]) -> dict[tuple[str, int], list[Write]]:
     return places
 
 
+# what the two bounds forget overlaps here: late messages first, then waiting records beyond them
+OVERLAPPING = (
+    [(0, "start", "a", None)] * 8
+    + [(0, "start", "a", "b"), (0, "start", "b", "c")]
+    + [(0, "start", "a", None)] * 6
+    + [(0, "start", "a", "d")]
+    + [(0, "start", "c", None)] * 3
+    + [(0, "start", "a", None), (0, "start", "c", None), (0, "start", "c", "d")]
+    + [(0, "start", "c", "a")] * 3
+)
+
+
 @settings(max_examples=80, deadline=None)
 @given(events)
+@example(OVERLAPPING)
 def test_with_hardly_any_room_the_log_is_read_again_and_the_same_is_said(
     history: list[tuple[int, str, str, str | None]],
 ) -> None:
