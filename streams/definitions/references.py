@@ -86,21 +86,24 @@ def check_references(
     return problems + _segment_circles(definitions) + _flow_circles(definitions)
 
 
-def _unknown(part: Any, written: Mapping[str, set[str]]) -> Iterator[str]:
-    names: list[tuple[str, str | None]] = []
+def named_in(part: Any) -> list[tuple[str, str]]:
+    """The definitions that a part names: (kind, id)."""
     match part:
         case c.InSegment(segment=segment) | d.OnSegment(segment=segment):
-            names = [("segment", segment)]
+            return [("segment", segment)]
         case c.InList(list=name) | d.OnList(list=name) | d.Join(list=name) | d.Leave(list=name):
-            names = [("list", name)]
-        case c.CanReceive(list=name):
-            names = [("list", name)]
+            return [("list", name)]
+        case c.CanReceive(list=str(name)):
+            return [("list", name)]
         case c.InFlow(flow=name) | d.Start(flow=name):
-            names = [("flow", name)]
+            return [("flow", name)]
         case _:
-            return
-    for kind, name in names:
-        if name is not None and name not in written[kind]:
+            return []
+
+
+def _unknown(part: Any, written: Mapping[str, set[str]]) -> Iterator[str]:
+    for kind, name in named_in(part):
+        if name not in written[kind]:
             yield f"there is no {kind} '{name}'{near(name, written[kind])}"
 
 
