@@ -310,11 +310,16 @@ class InSegment(Part, frozen=True, tag="in-segment"):
 
 
 class Near(Part, frozen=True, tag="near"):
-    """The traits `lat` and `lon` (degrees) are a place at most so far away."""
+    """The profile's place (its traits `lat` and `lon`, else `postal_code` and `country`) is at most
+    so far away.
+
+    postal_code: how the place was said (`US 10001`), where not by its degrees.
+    """
 
     latitude: Decimal
     longitude: Decimal
     within_meters: int
+    postal_code: str | None = None
 
 
 class InCountry(Part, frozen=True, tag="country"):

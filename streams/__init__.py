@@ -8,6 +8,7 @@ segments       events, time -> entered | exited
 flows          entries, events, time -> planned sends
 sends          planned send -> deliver | hold | drop
 definitions  what a store writes -> types -> a compiled program
+places       where a postal code is
 attribution  touches + conversion -> credit
 
 core         what all stations have in common: a step, its outputs, the shape of a station

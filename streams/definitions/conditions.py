@@ -23,6 +23,7 @@ from streams.definitions.readers import (
 )
 from streams.definitions.shapes import Field, Keyed, ListOf, MapOf, Named, Shape
 from streams.definitions.values import TESTS, Where
+from streams.places import postal
 
 METRIC = Text("the name of a metric such as Placed Order")
 CONDITION = Named("condition")
@@ -293,6 +294,40 @@ _CONSENT = {
     "method": Field(Text()),
     "in_last": Field(Duration()),
 }
+
+
+class PostalCode:
+    """`10001`, "SW1A 1AA"; a number as it was written, so zeros in front need quotes."""
+
+    def read(self, found: Any, at: Path, reading: Reading) -> Any:
+        text = str(found) if isinstance(found, int) and not isinstance(found, bool) else found
+        if isinstance(text, str) and postal.plain(text):
+            return text
+        return reading.refuse(at, f"{show(found)} is not a postal code")
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": ["string", "integer"], "description": "a postal code such as 10001"}
+
+
+def check_place(values: dict[str, Any], at: Path, reading: Reading) -> None:
+    country, code = values["country"], values["postal_code"]
+    if postal.find_place(country, code) is not None:
+        return
+    if country.upper() in postal.countries():
+        reading.refuse((*at, "postal_code"), f"no postal code {show(code)} is known in {country}")
+    else:
+        message = f"the postal codes of {show(country)} are not known; say `lat` and `lon`"
+        reading.refuse((*at, "country"), message)
+
+
+def make_place(postal_code: str, country: str) -> dict[str, Any]:
+    place = postal.find_place(country, postal_code)
+    assert place is not None, "it was checked"
+    latitude, longitude = (Decimal(str(degrees)) for degrees in place)
+    said = f"{country.upper()} {postal_code}"
+    return {"latitude": latitude, "longitude": longitude, "postal_code": said}
+
+
 _PLACES = Keyed(
     "a place such as {lat: 52.5, lon: 13.4}",
     {
@@ -306,9 +341,12 @@ _PLACES = Keyed(
         ),
         "postal_code": Shape(
             "a place by postal code",
-            {"postal_code": Field(Text()), "country": Field(COUNTRY, required=True)},
-            dict,
-            yet=False,
+            {
+                "postal_code": Field(PostalCode(), required=True),
+                "country": Field(COUNTRY, required=True),
+            },
+            make_place,
+            checks=check_place,
         ),
     },
 )

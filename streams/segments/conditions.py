@@ -15,7 +15,7 @@ from schemas.outputs import Evidence
 from schemas.values import Instant
 from streams.consent.said import TITLES
 from streams.definitions.comparisons import bounds, compile_comparison
-from streams.segments import dates, leaves, windows
+from streams.segments import dates, leaves, places, windows
 from streams.segments.evidence import Describe, explain_feature, explain_leaf
 from streams.segments.features import Kind, Registry
 from streams.segments.ground import Ground, horizon_of, reach_of
@@ -224,9 +224,9 @@ def _compile_plain(condition: c.Condition) -> Compiled:
         case c.TraitHeld(trait=name):
             leaf, needs = leaves.trait_held(condition), Needs(traits=frozenset({name}))
         case c.InCountry(countries):
-            leaf, needs = leaves.in_country(countries), Needs(traits=frozenset({"country"}))
+            leaf, needs = places.in_country(countries), Needs(traits=frozenset({"country"}))
         case c.InRegion(region):
-            leaf = leaves.in_country(leaves.REGIONS[region])
+            leaf = places.in_country(places.REGIONS[region])
             needs = Needs(traits=frozenset({"country"}))
         case c.CanReceive(channel, on):
             leaf = leaves.can_receive(condition)
@@ -245,7 +245,7 @@ def _compile_plain(condition: c.Condition) -> Compiled:
         case c.InFlow():
             leaf = leaves.in_flow(condition)
         case c.Near():
-            leaf, needs = leaves.near(condition), Needs(traits=frozenset({"lat", "lon"}))
+            leaf, needs = places.near(condition), Needs(traits=places.PLACE_TRAITS)
         case c.Ranked() | c.Predicted() | c.RfmIs() | c.HasAffinity():
             raise AssertionError(f"{type(condition).__name__} is refused when it is read")
         case (

@@ -1,12 +1,10 @@
-"""The answers of leaves that do not look at features: traits, consent, lists, flows, places.
+"""The answers of leaves that do not look at features: traits, consent, lists, flows.
 
 Each function returns (ask, find): what the leaf answers, and what was found, as text for evidence.
 """
 
-import re
 from collections.abc import Callable
 from hashlib import blake2b
-from math import asin, cos, radians, sin, sqrt
 from typing import Any, TypeAlias
 
 from schemas import conditions as c
@@ -14,7 +12,6 @@ from schemas.rows import ListMembership, ProfileRow
 from schemas.values import Instant
 from streams.consent.receiving import address_of, address_state, may_receive
 from streams.consent.state import state_of
-from streams.definitions.comparisons import to_number
 from streams.identity.held import newest
 from streams.segments.person import FAILS, HOLDS, TO_COME, Answer, Ask, Person
 from streams.segments.values import canonical, compile_event_test, compile_tests, text_of
@@ -24,9 +21,6 @@ Leaf: TypeAlias = tuple[Ask, Find]
 
 IDENTIFIERS = frozenset({"email", "phone", "external_id"})
 """What is no trait of its own but asked for as one: `trait: email`, the newest of the profile."""
-
-EU_CODES = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
-REGIONS: dict[str, tuple[str, ...]] = {"eu": tuple(re.split(" ", EU_CODES)), "us": ("US",)}
 
 
 def trait_value(row: ProfileRow, name: str) -> Any:
@@ -80,16 +74,6 @@ def _from(begins_at: Instant, now: Instant) -> Answer:
 def _until(ends_at: Instant, now: Instant) -> Answer:
     """Holds until this instant, which does not belong."""
     return (True, ends_at) if ends_at > now else FAILS
-
-
-def in_country(countries: tuple[str, ...]) -> Leaf:
-    wanted = frozenset(country.casefold() for country in countries)
-
-    def ask(person: Person, _now: Instant) -> Answer:
-        trait = person.row.traits.get("country")
-        return HOLDS if trait and text_of(trait.value).casefold() in wanted else FAILS
-
-    return ask, lambda person: shown(trait_value(person.row, "country"))
 
 
 # --- consent, lists, segments --------------------------------------------------------------------
@@ -230,46 +214,3 @@ def in_flow(condition: c.InFlow) -> Leaf:
         return FAILS if span is None else _until(ended_at(person) + span, now)
 
     return ask, lambda person: "in it" if goes_on(person) else None
-
-
-# --- places --------------------------------------------------------------------------------------
-
-EARTH_METERS = 6_371_008.8
-"""The mean radius of the earth (IUGG)."""
-
-
-def near(condition: c.Near) -> Leaf:
-    """The distance on a sphere between the place and the traits `lat` and `lon`."""
-    here = (radians(condition.latitude), radians(condition.longitude))
-
-    def meters(person: Person) -> float | None:
-        latitude = _degrees(trait_value(person.row, "lat"), 90)
-        longitude = _degrees(trait_value(person.row, "lon"), 180)
-        if latitude is None or longitude is None:
-            return None
-        return haversine(here, (latitude, longitude))
-
-    def ask(person: Person, _now: Instant) -> Answer:
-        found = meters(person)
-        return HOLDS if found is not None and found <= condition.within_meters else FAILS
-
-    def find(person: Person) -> str | None:
-        found = meters(person)
-        return None if found is None else f"{found:.0f} m"
-
-    return ask, find
-
-
-def _degrees(value: Any, most: int) -> float | None:
-    number = to_number(value)
-    return radians(number) if number is not None and abs(number) <= most else None
-
-
-def haversine(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """Metres between two places (latitude, longitude) in radians."""
-    (latitude, longitude), (latitude2, longitude2) = one, other
-    square = (
-        sin((latitude2 - latitude) / 2) ** 2
-        + cos(latitude) * cos(latitude2) * sin((longitude2 - longitude) / 2) ** 2
-    )
-    return 2 * EARTH_METERS * asin(min(1.0, sqrt(square)))

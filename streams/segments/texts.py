@@ -51,8 +51,8 @@ def leaf_text(condition: c.Condition) -> str:
             return f"trigger {_filters_text(where)}"
         case c.InFlow(name, span):
             return f"in_flow {name}{_span_text('in_last', span)}"
-        case c.Near(latitude, longitude, meters):
-            place = f"{show_number(latitude)}, {show_number(longitude)}"
+        case c.Near(latitude, longitude, meters, said):
+            place = said or f"{show_number(latitude)}, {show_number(longitude)}"
             return f"near {place} within {meters} m"
         case _:
             return str(condition.__struct_config__.tag)

@@ -240,6 +240,11 @@ ROWS = [
         [is_(lat=52.4, lon="13.06")],
         [is_(lat=53.55, lon=9.99), []],
     ),
+    Row(
+        '{near: {postal_code: "10001", country: US}, within: 50km}',
+        [is_(postal_code="11201-1832", country="US")],
+        [is_(postal_code="60601", country="US"), is_(postal_code="11201")],
+    ),
     Row("{region: eu}", [is_(country="de")], [is_(country="CH"), []]),
     Row("{region: us}", [is_(country="US")], [is_(country="CA")]),
     Row("{country: [DE, AT]}", [is_(country="AT")], [is_(country="CH")]),

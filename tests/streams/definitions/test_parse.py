@@ -283,7 +283,6 @@ def test_the_whole_flow_of_the_manual_is_read() -> None:
 
 
 REFUSED: list[dict[str, Any]] = [
-    {"near": {"postal_code": "10001", "country": "US"}, "within": "50km"},
     {"top": "10%", "by": {"did": "A", "total": "value", "in_last": "365d"}},
     {"bottom": "10%", "by": {"did": "A"}},
     {"predicted": "churn_probability", "is": "> 0.7"},
@@ -331,6 +330,18 @@ MORE_WRONG: list[tuple[dict[str, Any], str]] = [
     (
         segment({"near": {"lat": 91, "lon": 0}, "within": "1m"}),
         "where.near.lat: 91 is not a number",
+    ),
+    (
+        segment({"near": {"postal_code": "1000", "country": "US"}, "within": "1m"}),
+        "where.near.postal_code: no postal code '1000' is known in US",
+    ),
+    (
+        segment({"near": {"postal_code": True, "country": "US"}, "within": "1m"}),
+        "where.near.postal_code: true is not a postal code",
+    ),
+    (
+        segment({"near": {"postal_code": "A", "country": "ZZ"}, "within": "1m"}),
+        "where.near.country: the postal codes of 'ZZ' are not known; say `lat` and `lon`",
     ),
     (segment({"near": {}, "within": 50}), "where.within: 50 is not a distance such as 50km"),
     (segment({"affinity": ["shoes"]}), "where.affinity: a list is not a map"),

@@ -228,6 +228,31 @@ def test_near_is_the_distance_on_a_sphere(
     assert answer(berlin, **place(lat, lon)) == (expected, None)
 
 
+@pytest.mark.parametrize(
+    ("traits", "meters"),
+    [
+        ({"postal_code": "10117", "country": "de"}, "1302 m"),
+        ({"postal_code": 10117, "country": "DE"}, "1302 m"),
+        ({"postal_code": "20095", "country": "DE"}, "252209 m"),
+        ({"postal_code": "20095", "country": "DE", "lat": 52.53, "lon": 13.38}, "0 m"),
+        ({"postal_code": "10117", "country": "DE", "lat": 52.53}, "1302 m"),
+        ({"postal_code": "10117"}, None),
+        ({"postal_code": "00000", "country": "DE"}, None),
+        ({"country": "DE"}, None),
+    ],
+)
+def test_a_profile_is_where_its_traits_say_else_at_its_postal_code(
+    traits: dict[str, object], meters: str | None
+) -> None:
+    near = {"near": {"postal_code": 10115, "country": "DE"}, "within": "5km"}
+    program, condition = compiled(near)
+    row = ProfileRow(id="i1", traits={n: Trait(v, START, START) for n, v in traits.items()})
+    (evidence,) = condition.explain(Person(row, program), START)
+    assert (evidence.leaf, evidence.value) == ("near DE 10115 within 5000 m", meters)
+    assert evidence.holds is (meters in ("1302 m", "0 m"))
+    assert condition.needs.traits == {"lat", "lon", "postal_code", "country"}
+
+
 def test_evidence_of_places_sequences_and_the_newest() -> None:
     program, condition = compiled({"near": {"lat": 52.52, "lon": 13.405}, "within": "1km"})
     person = Person(ProfileRow(id="i1", **place("48.137", "11.575")), program)
