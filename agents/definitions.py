@@ -7,7 +7,7 @@ folders give equal bytes.
 
 import json
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,7 +66,19 @@ def load(folder: Path, *, known_metrics: Collection[str] | None = None) -> Loade
     if not folder.is_dir():
         return Loaded([], [Problem(str(folder), 0, "", "there is no such folder")])
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml"))
-    files = [_read(path, path.relative_to(folder).as_posix()) for path in paths]
+    return _load(
+        [_read(path, path.relative_to(folder).as_posix()) for path in paths], known_metrics
+    )
+
+
+def load_file(path: Path) -> Loaded:
+    """Read the definition in one file; what it refers to is elsewhere, and so a problem."""
+    if not path.is_file():
+        return Loaded([], [Problem(str(path), 0, "", "there is no such file")])
+    return _load([_read(path, path.name)], None)
+
+
+def _load(files: Sequence[_File], known_metrics: Collection[str] | None) -> Loaded:
     good = [file for file in files if file.document is not None]
     good.sort(key=lambda file: _order(file.document or {}))
     documents = [file.document for file in good if file.document is not None]

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "demo": "a year of a real shop's orders through the whole path",
     "replay": "the whole path in memory: events in, files out; or a recorded log, compared",
     "definitions": "check definitions; publish them",
+    "flow": "draw a flow",
     "profile": "show one person: traits, consent, segments, timeline",
     "explain": "why a send was made, or not",
     "report": "attribution, funnels, totals",

@@ -1,4 +1,4 @@
-"""Leaves as text, in the language of definitions: for evidence."""
+"""Conditions as text, in the language of definitions: for evidence and for pictures."""
 
 from decimal import Decimal
 
@@ -8,18 +8,42 @@ from streams.definitions.durations import to_duration
 from streams.instants import to_timestamp
 
 
+def condition_text(condition: c.Condition) -> str:
+    """A condition on one line: `did_not Placed Order and (in_segment vip or in_list fans)`."""
+    match condition:
+        case c.AllOf(parts):
+            return _joined(" and ", parts)
+        case c.AnyOf(parts):
+            return _joined(" or ", parts)
+        case c.NoneOf(parts):
+            return f"none of: {', '.join(map(_inner_text, parts))}"
+        case _:
+            return leaf_text(condition)
+
+
+def _joined(word: str, parts: tuple[c.Condition, ...]) -> str:
+    if len(parts) == 1:
+        return condition_text(parts[0])
+    return word.join(map(_inner_text, parts))
+
+
+def _inner_text(part: c.Condition) -> str:
+    text = condition_text(part)
+    return f"({text})" if isinstance(part, c.AllOf | c.AnyOf | c.NoneOf) else text
+
+
 def leaf_text(condition: c.Condition) -> str:
     """The leaf in the language of definitions: `did Placed Order >= 2 in_last 60d`."""
     match condition:
         case c.Did(event, times, window):
             if times == c.Compare("=", Decimal(0)):
-                return f"did_not {_event_text(event)}{_window_text(window)}"
+                return f"did_not {event_text(event)}{_window_text(window)}"
             once = times == c.Compare(">=", Decimal(1))
             many = "" if once else f" {show_comparison(times)}"
-            return f"did {_event_text(event)}{many}{_window_text(window)}"
+            return f"did {event_text(event)}{many}{_window_text(window)}"
         case c.Measured(event, measure, of, comparison, window):
             compared = f"{measure} of {of} {show_comparison(comparison)}"
-            return f"did {_event_text(event)} {compared}{_window_text(window)}"
+            return f"did {event_text(event)} {compared}{_window_text(window)}"
         case c.Sequence(steps, window):
             return f"sequence {', '.join(map(_step_text, steps))}{_window_text(window)}"
         case c.OfNewest():
@@ -48,7 +72,7 @@ def leaf_text(condition: c.Condition) -> str:
         case c.Sampled(share, seed):
             return f"sample {share / 10_000:g}%{f' seed {seed}' if seed else ''}"
         case c.TriggerPasses(where):
-            return f"trigger {_filters_text(where)}"
+            return f"trigger {filters_text(where)}"
         case c.InFlow(name, span):
             return f"in_flow {name}{_span_text('in_last', span)}"
         case c.Near(latitude, longitude, meters, said):
@@ -60,7 +84,7 @@ def leaf_text(condition: c.Condition) -> str:
 
 def _step_text(step: c.SequenceStep) -> str:
     word = "did" if step.happened else "did_not"
-    return f"{word} {_event_text(step.event)}{_span_text('within', step.within)}"
+    return f"{word} {event_text(step.event)}{_span_text('within', step.within)}"
 
 
 def _newest_text(condition: c.OfNewest) -> str:
@@ -68,18 +92,20 @@ def _newest_text(condition: c.OfNewest) -> str:
     once = condition.times == c.Compare(">=", Decimal(1))
     if condition.event is not None:
         by = "" if condition.by == "send_id" else f" by {condition.by}"
-        asked = f" did {_event_text(condition.event)}{by}"
+        asked = f" did {event_text(condition.event)}{by}"
     else:
-        asked = f" {_filters_text(condition.where)}" if condition.where else ""
+        asked = f" {filters_text(condition.where)}" if condition.where else ""
     many = "" if once else f" {show_comparison(condition.times)}"
-    return f"of_newest {condition.count} {_event_text(condition.of)}{asked}{many}"
+    return f"of_newest {condition.count} {event_text(condition.of)}{asked}{many}"
 
 
-def _event_text(event: c.EventFilter) -> str:
-    return f"{event.metric} where {_filters_text(event.where)}" if event.where else event.metric
+def event_text(event: c.EventFilter) -> str:
+    """`Viewed Product where category is shoes`."""
+    return f"{event.metric} where {filters_text(event.where)}" if event.where else event.metric
 
 
-def _filters_text(filters: tuple[c.Filter, ...]) -> str:
+def filters_text(filters: tuple[c.Filter, ...]) -> str:
+    """`category is shoes and price >= 50`."""
     return " and ".join(f"{f.path} {' and '.join(map(_test_text, f.tests))}" for f in filters)
 
 

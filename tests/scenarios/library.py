@@ -1,8 +1,10 @@
 """The library of flows as a shop takes it: one flow, copied with what it refers to."""
 
+from functools import cache
 from pathlib import Path
 
 from agents.definitions import load
+from schemas.definitions import Definition, StoreSettings
 from streams.definitions.parse import id_of, kind_of, parse
 from streams.definitions.references import named_in, walk
 
@@ -18,20 +20,23 @@ def copied(flow: str) -> str:
 
 def files_of(flow: str) -> list[Path]:
     """What has to be copied for a flow to work, the flow first."""
-    documents = load(LIBRARY).documents
-    definitions = parse(documents).definitions
-    files = {
-        _file(str(kind_of(document)), id_of(document)): definitions[number]
-        for number, document in enumerate(documents)
-        if kind_of(document) != "store"
-    }
+    written = definitions()
     found = [_file("flow", flow)]
     for path in found:
-        named = [name for part, _ in walk(files[path]) for name in named_in(part)]
-        found += [
-            file for file in dict.fromkeys(_file(*name) for name in named) if file not in found
-        ]
+        named = dict.fromkeys(name for part, _ in walk(written[path]) for name in named_in(part))
+        found += [file for file in (_file(*name) for name in named) if file not in found]
     return found
+
+
+@cache
+def definitions() -> dict[Path, Definition]:
+    """File -> the definition in it, settings left out."""
+    documents = load(LIBRARY).documents
+    return {
+        _file(str(kind_of(documents[number])), id_of(documents[number])): definition
+        for number, definition in parse(documents).definitions.items()
+        if not isinstance(definition, StoreSettings)
+    }
 
 
 def _file(kind: str, name: str) -> Path:

@@ -8,6 +8,7 @@ import pytest
 from agents.definitions import load
 from schemas.outputs import TimelineEntry
 from streams.flows.run import NOTIFIED
+from tests.scenarios.flow_pages import PAGES, pages
 from tests.scenarios.library import FLOWS, LIBRARY, SETTINGS, copied, files_of
 from tests.scenarios.play import Stage, play
 
@@ -24,6 +25,11 @@ def test_a_shop_can_copy_one_flow_with_what_it_needs(flow: str, tmp_path: Path) 
     for file in [*files_of(flow), SETTINGS]:
         shutil.copy(file, tmp_path)
     assert load(tmp_path).problems == []
+
+
+def test_the_pages_are_those_of_the_files() -> None:
+    there = {path.name: path.read_text() for path in PAGES.iterdir()}
+    assert there == pages(), "python -m tests.scenarios.flow_pages writes them anew"
 
 
 def notified(stage: Stage) -> list[str]:
