@@ -66,18 +66,23 @@ class OnDate(Part, frozen=True, tag="on-date"):
 
 
 class OnPriceDrop(Part, frozen=True, tag="on-price-drop"):
-    of: str
+    """The price of a product fell by at least `by` millionths. interest: who is told."""
+
     by: Micros
-    in_last: Millis
+    interest: Condition
 
 
 class OnLowStock(Part, frozen=True, tag="on-low-stock"):
+    """The stock of a product fell below `below`, and something is left. interest: who is told."""
+
     below: int
-    of: str
+    interest: Condition
 
 
 class OnBackInStock(Part, frozen=True, tag="on-back-in-stock"):
-    pass
+    """There was nothing left of a product, and now there is. interest: who is told."""
+
+    interest: Condition
 
 
 class OnPrediction(Part, frozen=True, tag="on-prediction"):

@@ -39,6 +39,8 @@ _OUTCOMES = ("Received", "Opened", "Clicked", "Bounced", "Dropped")
 NEEDS_SERVER = frozenset(
     {
         "Alias",
+        "Catalog Item Updated",
+        "Catalog Triggered",
         "Confirmed Subscription",
         "Joined List",
         "Profile Erased",

@@ -5,6 +5,7 @@ from typing import Any
 from schemas import definitions as d
 from streams.definitions.conditions import CHANNEL, CONDITION, EVENT, FLOW, LIST, METRIC, SEGMENT
 from streams.definitions.problems import Path, show
+from streams.definitions.products import interested
 from streams.definitions.readers import (
     Choice,
     ClockTime,
@@ -23,6 +24,12 @@ from streams.definitions.readers import (
 from streams.definitions.shapes import ByType, Field, Keyed, ListOf, MapOf, Named, Shape
 from streams.definitions.values import PATH, Where
 
+
+def single(word: str, reads: Any, make: Any, to: str | None = None, what: str = "step") -> Shape:
+    """A step or a trigger that is one key."""
+    return Shape(f"a `{word}` {what}", {word: Field(reads, to)}, make)
+
+
 STEP = Named("step")
 STEPS = ListOf(STEP, most=200)
 PROPERTY = Text("the name of a property", PATH)
@@ -37,6 +44,15 @@ def check_date(values: dict[str, Any], at: Path, reading: Reading) -> None:
 
 
 # --- what starts a flow --------------------------------------------------------------------------
+
+
+def of_products(word: str, what: str, fields: dict[str, Field], make: Any) -> Shape:
+    """A trigger from the catalogue. of, in_last: who is told (`interested`)."""
+    who = {"of": Field(ListOf(METRIC, single=True, least=1, most=10)), "in_last": Field(Duration())}
+    return single(
+        word, Shape(what, {**fields, **who}, make), lambda **read: read[word], what="trigger"
+    )
+
 
 TRIGGERS: dict[str, Any] = {
     "did": Shape("a trigger", EVENT.fields, lambda **event: d.OnEvent(EVENT.make(**event))),
@@ -53,46 +69,23 @@ TRIGGERS: dict[str, Any] = {
         lambda every=None, **date: d.OnDate(every_year=every is not None, **date),
         checks=check_date,
     ),
-    "price_drop": Shape(
-        "a `price_drop` trigger",
-        {
-            "price_drop": Field(
-                Shape(
-                    "a price drop",
-                    {
-                        "of": Field(METRIC, required=True),
-                        "by": Field(Share(), required=True),
-                        "in_last": Field(Duration(), required=True),
-                    },
-                    d.OnPriceDrop,
-                )
-            )
-        },
-        lambda price_drop: price_drop,
-        yet=False,
+    "price_drop": of_products(
+        "price_drop",
+        "a price drop",
+        {"by": Field(Share(), required=True)},
+        lambda by, **who: d.OnPriceDrop(by, interested(**who)),
     ),
-    "low_stock": Shape(
-        "a `low_stock` trigger",
-        {
-            "low_stock": Field(
-                Shape(
-                    "low stock",
-                    {
-                        "below": Field(Whole(1, 1_000_000), required=True),
-                        "of": Field(METRIC, required=True),
-                    },
-                    d.OnLowStock,
-                )
-            )
-        },
-        lambda low_stock: low_stock,
-        yet=False,
+    "low_stock": of_products(
+        "low_stock",
+        "low stock",
+        {"below": Field(Whole(1, 1_000_000), required=True)},
+        lambda below, **who: d.OnLowStock(below, interested(**who)),
     ),
-    "back_in_stock": Shape(
-        "a `back_in_stock` trigger",
-        {"back_in_stock": Field(Shape("back in stock", {}, d.OnBackInStock))},
-        lambda back_in_stock: back_in_stock,
-        yet=False,
+    "back_in_stock": of_products(
+        "back_in_stock",
+        "back in stock",
+        {},
+        lambda **who: d.OnBackInStock(interested(asked=True, **who)),
     ),
     "predicted": Shape(
         "a `predicted` trigger",
@@ -266,11 +259,6 @@ _NOTE = Shape(
     d.Notify,
 )
 _TRAITS = MapOf(Text("the name of a trait"), Raw())
-
-
-def single(word: str, reads: Any, make: Any, to: str | None = None, *, yet: bool = True) -> Shape:
-    """A step that is one key."""
-    return Shape(f"a `{word}` step", {word: Field(reads, to)}, make, yet=yet)
 
 
 STEP_SHAPES: dict[str, Any] = {

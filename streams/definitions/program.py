@@ -112,6 +112,8 @@ class Program:
 
     def _compile_flow(self, flow: d.Flow, registry: Registry) -> None:
         conditions = [flow.filter]
+        if isinstance(flow.trigger, d.OnPriceDrop | d.OnLowStock | d.OnBackInStock):
+            conditions.append(flow.trigger.interest)
         for part, _ in walk(flow):
             match part:
                 case d.Split(where=where):

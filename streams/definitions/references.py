@@ -123,8 +123,11 @@ def _flow_problems(flow: d.Flow, number: int) -> Iterator[Problem]:
                 message = f"there is a message '{part.message}' in this flow already"
                 yield Problem((*path, "send"), message, document=number)
             seen.add(part.message)
-    if flow.key is not None and not isinstance(flow.trigger, d.OnEvent):
-        yield Problem(("key",), "only a flow that an event starts has a key", document=number)
+    if flow.key is not None and isinstance(
+        flow.trigger, d.OnSegment | d.OnList | d.OnDate | d.OnPrediction
+    ):
+        message = "only a flow that an event or a product starts has a key"
+        yield Problem(("key",), message, document=number)
 
 
 def _flow_only(definition: d.Segment | d.Campaign, number: int) -> Iterator[Problem]:

@@ -27,6 +27,7 @@ NO_KEY = "no-key"
 ALREADY_RUNNING = "already-running"
 RE_ENTRY = "re-entry"
 TOO_MANY_RUNS = "too-many-runs"
+NOT_INTERESTED = "not-interested"
 FLOW_FILTER = "flow-filter"
 
 DATE = "date"
@@ -245,11 +246,11 @@ def enter(moment: Moment, plan: FlowPlan, trigger: Trigger, event: Event | None)
     if trigger.kind == DATE and now - trigger.occurred_at > flow.trigger_max_age:
         reasons = [*reasons, *([] if TOO_OLD in reasons else [TOO_OLD])]
     evidence: tuple[Evidence, ...] = ()
-    if plan.filter is not None:
-        person = Person(row, moment.program, trigger, run)
-        if not plan.filter.holds(person, now):
-            reasons.append(FLOW_FILTER)
-            evidence = plan.filter.explain(person, now)
+    person = Person(row, moment.program, trigger, run)
+    for reason, condition in ((NOT_INTERESTED, plan.interest), (FLOW_FILTER, plan.filter)):
+        if condition is not None and not condition.holds(person, now):
+            reasons.append(reason)
+            evidence += condition.explain(person, now)
     if reasons:
         _refuse(moment, run, reasons, evidence)
         return

@@ -10,9 +10,12 @@ from typing import NamedTuple, TypeAlias
 from schemas.conditions import Condition, EventFilter
 from schemas.definitions import (
     Flow,
+    OnBackInStock,
     OnDate,
     OnEvent,
     OnList,
+    OnLowStock,
+    OnPriceDrop,
     OnSegment,
     Send,
     Split,
@@ -22,6 +25,8 @@ from schemas.definitions import (
     WaitFor,
 )
 from schemas.values import FlowId, ListId, SegmentId
+from streams.definitions.products import CATALOG_TRIGGERED
+from streams.flows.catalog import triggered_by
 from streams.segments.person import Compiled
 from streams.segments.values import EventTest, Get, compile_event_test, compile_path
 
@@ -49,13 +54,14 @@ class Place(NamedTuple):
 class FlowPlan(NamedTuple):
     """A flow, ready.
 
-    test: of the triggering event; filter: at entry and before every send; goal: of the event that
-    ends a run; key: the property that tells runs of one profile apart; sends: message -> path of
-    its send; started_by: the trigger as text.
+    test: of the triggering event; interest: of a flow that a product starts, at entry; filter: at
+    entry and before every send; goal: of the event that ends a run; key: the property that tells
+    runs of one profile apart; sends: message -> path of its send; started_by: the trigger as text.
     """
 
     flow: Flow
     test: EventTest
+    interest: Compiled | None
     filter: Compiled | None
     goal: EventTest | None
     key: Get | None
@@ -102,6 +108,8 @@ def plan_flows(flows: Mapping[FlowId, Flow], compiled: Compile) -> FlowPlans:
                 by_list.setdefault(name, []).append(plan)
             case OnDate():
                 by_date.append(plan)
+            case OnPriceDrop() | OnLowStock() | OnBackInStock():
+                by_metric.setdefault(CATALOG_TRIGGERED, []).append(plan)
             case other:
                 raise AssertionError(f"{type(other).__name__} is refused when it is read")
         if plan.flow.goal is not None:
@@ -121,11 +129,17 @@ def plan_flows(flows: Mapping[FlowId, Flow], compiled: Compile) -> FlowPlans:
 
 def plan_flow(flow: Flow, compiled: Compile) -> FlowPlan:
     """Make one flow ready."""
-    trigger = flow.trigger
     places = dict(_places(flow.steps, (), None, compiled))
+    test, interest = compile_event_test(()), None
+    match flow.trigger:
+        case OnEvent(event):
+            test = compile_event_test(event.where)
+        case OnPriceDrop() | OnLowStock() | OnBackInStock() as on_product:
+            test, interest = triggered_by(on_product), compiled(on_product.interest)
     return FlowPlan(
         flow=flow,
-        test=compile_event_test(trigger.event.where if isinstance(trigger, OnEvent) else ()),
+        test=test,
+        interest=interest,
         filter=None if flow.filter is None else compiled(flow.filter),
         goal=None if flow.goal is None else compile_event_test(flow.goal.where),
         key=None if flow.key is None else compile_path(flow.key),
@@ -149,8 +163,14 @@ def _started_by(flow: Flow) -> str:
             return f"joins {name}"
         case OnDate(trait):
             return f"date {trait}"
+        case OnPriceDrop():
+            return "price drop"
+        case OnLowStock():
+            return "low stock"
+        case OnBackInStock():
+            return "back in stock"
         case other:
-            return type(other).__name__
+            raise AssertionError(f"{type(other).__name__} is refused when it is read")
 
 
 def _places(

@@ -9,6 +9,7 @@ from schemas.events import EVENT_SCHEMA, Event, RefusedIdentifier, RejectedEvent
 from schemas.records import DefinitionsPublished
 from schemas.values import Identifier, Instant, Micros, Properties
 from streams.definitions.parse import parse
+from streams.definitions.products import CATALOG_ITEM_UPDATED, PRODUCT
 from streams.identity.held import EXTERNAL_ID
 from streams.identity.keys import key_of
 from streams.ids import Ids
@@ -16,7 +17,7 @@ from streams.ingest import fields
 from streams.ingest.control import HEADER, read_control
 from streams.ingest.identifiers import KINDS, Refusal, normalised, strength_order
 from streams.ingest.rejection import Reason, Rejection
-from streams.ingest.sent import UNKNOWN, Sent, SentProfile, kept_unknown, place_of
+from streams.ingest.sent import UNKNOWN, Sent, SentEvent, SentProfile, kept_unknown, place_of
 from streams.ingest.settings import IngestSettings, settings_of
 from streams.ingest.shapes import decode
 from streams.ingest.trouble import fields_out_of_range, number_out_of_range, utf8_checked
@@ -24,6 +25,9 @@ from streams.intake import LogRecord, Tick
 
 ALIAS: Final = "Alias"
 """The metric by which a store says that two of its names are one person's."""
+
+PRODUCT_KIND: Final = "$product"
+"""Stands for the kind of identifier where an event is about a product: no store can name one so."""
 
 NOTHING_IN_ITS_PLACE: Final = "nothing-in-its-place"
 """Why the previous external id of an `Alias` is refused that has no external id itself."""
@@ -111,7 +115,7 @@ def _checked(
 
     Raises: Rejection, with the field as it is called in our own shape.
     """
-    event, profile = sent.event, sent.event.profile
+    event = sent.event
     store = fields.store_of(event.store, settings.bound_store)
     metric = fields.metric_of(event.metric)
     claim = fields.time_of(event.time, received_at)
@@ -119,8 +123,13 @@ def _checked(
     currency = fields.currency_of(event.currency)
     source = fields.source_of(event.source)
     own_id = fields.id_of(event.id)
-    identifiers, refused = _identifiers(sent, settings.of(store))
     properties = event.properties or {}
+    refused: tuple[RefusedIdentifier, ...] = ()
+    if metric == CATALOG_ITEM_UPDATED and event.trust != "client":
+        profile, identifiers = SentProfile(), _product(properties)
+    else:
+        profile = _profile(event)
+        identifiers, refused = _identifiers(sent, profile, settings.of(store))
     previous: tuple[Identifier, ...] = ()
     if metric == ALIAS and event.trust != "client":
         previous, not_usable = _previous(properties, identifiers, settings.of(store))
@@ -168,14 +177,21 @@ def _amount(raw: msgspec.Raw, value: bytes) -> Micros | None:
     return fields.value_of(msgspec.json.decode(written, type=str).strip(), quoted=True)
 
 
+def _profile(event: SentEvent) -> SentProfile:
+    """Raises: Rejection."""
+    if event.profile is msgspec.UNSET:
+        raise Rejection(Reason.MISSING, "is required", "$.profile")
+    return event.profile
+
+
 def _identifiers(
-    sent: Sent, settings: IngestSettings
+    sent: Sent, profile: SentProfile, settings: IngestSettings
 ) -> tuple[tuple[Identifier, ...], tuple[RefusedIdentifier, ...]]:
     """The identifiers of an event, strongest first, and those that are none.
 
     Raises: Rejection where none is left.
     """
-    profile, own = sent.event.profile, sent.own
+    own = sent.own
     taken: list[Identifier] = []
     refused: list[RefusedIdentifier] = []
     for kind in strength_order(settings) if own else KINDS:
@@ -194,6 +210,18 @@ def _identifiers(
         detail = f"no usable identifier: {said}" if said else "no identifier"
         raise Rejection(Reason.NO_IDENTIFIER, detail, "$.profile")
     return tuple(taken), tuple(refused)
+
+
+def _product(properties: Properties) -> tuple[Identifier, ...]:
+    """What is said of a product is about nobody: the product stands for the profile.
+
+    Raises: Rejection where it is not named.
+    """
+    product = properties.get(PRODUCT)
+    if not isinstance(product, str | int) or isinstance(product, bool) or not str(product):
+        detail = f"a {CATALOG_ITEM_UPDATED} names its product"
+        raise Rejection(Reason.NO_IDENTIFIER, detail, f"$.properties.{PRODUCT}")
+    return ((PRODUCT_KIND, fields.text_of(product, f"$.properties.{PRODUCT}")),)
 
 
 def _previous(

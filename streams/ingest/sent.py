@@ -33,10 +33,13 @@ class SentProfile(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SentEvent(msgspec.Struct, forbid_unknown_fields=True):
-    """A store event as the store sent it. `received_at` is for replay files and ignored here."""
+    """A store event as the store sent it. `received_at` is for replay files and ignored here.
+
+    profile: what is said of a product is about nobody and has none.
+    """
 
     metric: str
-    profile: SentProfile
+    profile: SentProfile | msgspec.UnsetType = msgspec.UNSET
     id: Name | None = None
     time: Name | None = None
     store: str | None = None

@@ -33,9 +33,10 @@ from schemas.records import (
 )
 from schemas.rows import PROFILE_ROW_SCHEMA, ProfileRow
 from schemas.topics import SEGMENT_CHANGES, TIMELINE
-from schemas.values import Instant, Origin, Stage, StoreId
+from schemas.values import Instant, Origin, ProfileId, Stage, StoreId
 from streams.consent.said import ConsentRules, rules_of
 from streams.core import BACK, PEER, Output, Stepped, Touched
+from streams.definitions.products import CATALOG_ITEM_UPDATED
 from streams.definitions.program import Program, compile_program
 from streams.flows.entry import (
     RUNS_MAX,
@@ -165,6 +166,8 @@ class ProfileCore:
                 if body.otherwise is not None and not _has_sent(row, event):
                     other = EventResolved(event, body.resolved_by, body.retired)
                     return row, [Output(PEER, body.otherwise, other)]
+                if event.metric == CATALOG_ITEM_UPDATED and event.trust == "server":
+                    return row, [_timeline_entry(key, event, origin)]
                 if row is None:
                     row = ProfileRow(store=event.store, id=key, first_seen_at=now)
                 moment, store = self._moment(row, now)
@@ -266,7 +269,7 @@ def _event(moment: Moment, store: Store, resolved: EventResolved, origin: Origin
     sent = send_of(row, event) if metric in OUTCOMES else None
     if sent is not None:
         event = completed(event, sent)
-    moment.outputs.append(Output(TIMELINE.name, row.id, _timeline_entry(row, event, origin)))
+    moment.outputs.append(_timeline_entry(row.id, event, origin))
     note_identifiers(moment, event, resolved)
     if resolved.otherwise is not None:
         moment.outputs += _claim_devices(moment, event)
@@ -317,12 +320,12 @@ def _is_repeat(row: ProfileRow, event: Event, now: Instant, within: Instant) -> 
         del recent[oldest]
 
 
-def _timeline_entry(row: ProfileRow, event: Event, origin: Origin) -> TimelineEntry:
+def _timeline_entry(profile_id: ProfileId, event: Event, origin: Origin) -> Output:
     value = event.value
-    return TimelineEntry(
+    entry = TimelineEntry(
         event_id=event.id,
-        store=row.store,
-        profile_id=row.id,
+        store=event.store,
+        profile_id=profile_id,
         metric=event.metric,
         occurred_at=to_timestamp(event.occurred_at),
         received_at=to_timestamp(event.received_at),
@@ -336,6 +339,7 @@ def _timeline_entry(row: ProfileRow, event: Event, origin: Origin) -> TimelineEn
         value=None if value is None else to_money(value),
         currency=event.currency,
     )
+    return Output(TIMELINE.name, profile_id, entry)
 
 
 # --- segments, and what follows from them --------------------------------------------------------

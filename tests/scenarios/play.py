@@ -8,7 +8,7 @@ when:   `day 62`, `day 62 15:30`, `2026-03-28 22:30` (the store's local time); a
         event tells what time alone does; several events at one instant happen in their order.
 event:  the metric, then its properties; `late=2h` (occurred so long before), `backfill=yes`,
         `trust=client`, `id=...`, `money=...` (value), `trait.city=...`, `email=...` and other
-        identifiers are no properties; a value that begins with `[` is JSON without spaces.
+        identifiers are no properties; a list or a map is JSON without spaces.
 comes:  `entered S`, `exited S`, `starts F`, `refuses F: reason`, `sends M [to A] [variant]`,
         `holds M until <when>: reason`, `drops M: reason, reason`, `skips M: reason`,
         `ends F: reason`.
@@ -247,7 +247,7 @@ def _is_property(name: str) -> bool:
 
 
 def _value(text: str) -> Any:
-    if text.startswith("["):
+    if text[0] in "[{":
         return msgspec.json.decode(text)
     return int(text) if text.lstrip("-").isdigit() else {"true": True}.get(text, text)
 

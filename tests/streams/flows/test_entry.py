@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from schemas.definitions import Flow, OnBackInStock, ReEntry
+from schemas.definitions import Flow, OnPrediction, ReEntry
 from schemas.records import DefinitionsPublished, EventResolved
 from schemas.rows import ProfileRow
 from schemas.values import Instant
@@ -101,9 +101,10 @@ def test_memories_of_entries_are_bounded_the_oldest_forgotten_first() -> None:
 
 
 def test_a_trigger_that_is_not_run_yet_is_refused_when_the_flow_is_made_ready() -> None:
-    flow = Flow("restock", OnBackInStock(), ReEntry("never"), stay=False, steps=())
-    with pytest.raises(AssertionError, match="OnBackInStock"):
-        plan_flows({"restock": flow}, lambda condition: pytest.fail(str(condition)))
+    trigger = OnPrediction("expected_next_order", 0)
+    flow = Flow("refill", trigger, ReEntry("never"), stay=False, steps=())
+    with pytest.raises(AssertionError, match="OnPrediction"):
+        plan_flows({"refill": flow}, lambda condition: pytest.fail(str(condition)))
 
 
 def test_choices_follow_weights_and_shares_and_never_change() -> None:

@@ -319,3 +319,17 @@ def test_what_was_accepted_and_sent_again_is_accepted_as_the_same(
         "value": "1.5",
     }
     assert accepted(msgspec.json.encode(again)) == first
+
+
+def test_what_is_said_of_a_product_is_about_nobody_and_needs_the_product() -> None:
+    said = accepted(
+        b'{"metric":"Catalog Item Updated","profile":{"email":"ann@example.com"},'
+        b'"properties":{"product_id":17,"price":"9.50"}}'
+    )
+    assert said.identifiers == (("$product", "17"),)
+    nobody = b'{"metric":"Catalog Item Updated","properties":{"product_id":"p1"}}'
+    assert accepted(nobody).identifiers == (("$product", "p1"),)
+    for product in (b"", b'"product_id":""', b'"product_id":null', b'"product_id":true'):
+        value = b'{"metric":"Catalog Item Updated","properties":{%s}}' % product
+        assert rejected(value) == ("no-identifier", "$.properties.product_id")
+    assert rejected(nobody.replace(b"{", b'{"trust":"client",', 1)) == ("missing", "$.profile")

@@ -286,3 +286,13 @@ flow: new
 trigger: {enters: mailable}
 steps: [{send: new, channel: email, template: t}]
 """
+
+
+def test_what_is_said_of_a_product_stands_in_the_timeline_and_makes_no_profile() -> None:
+    product = (("$product", "p1"),)
+    event = event_of("Catalog Item Updated", "u1", START, product, {"product_id": "p1"})
+    row, said = CORE.step(None, "n-1", EventResolved(event, product[0]), START, (START, 0, 0))
+    assert row is None
+    (entry,) = said
+    assert entry.to == "timeline"
+    assert (entry.record.profile_id, entry.record.event_id) == ("n-1", "u1")
