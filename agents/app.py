@@ -5,7 +5,7 @@ alone; a worker runs any of them in one process.
 """
 
 import asyncio
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any
 
 import faust
@@ -14,7 +14,7 @@ from faust.types import TP
 from agents.consumer import BatchConsumer, BatchSchema, transport_for
 from agents.logs import log
 from agents.metrics import Metrics
-from agents.rows import StateTable
+from agents.rows import InMemory, Keeping, Rows, StateTable
 from agents.settings import Settings
 from agents.station import Station, give_up
 from agents.topics import topic_name
@@ -25,7 +25,7 @@ from schemas.values import Stage
 from streams.core import Core
 from streams.intake import INPUTS, Intake, RoundIntake, adopted_in
 
-MakeIntake = Callable[[int, Position, MutableMapping[bytes, bytes]], Intake]
+MakeIntake = Callable[[int, Position, Rows], Intake]
 
 
 LEAVE_SECONDS_MAX = 5.0
@@ -35,6 +35,7 @@ class _App(faust.App):
     """Ends in order: the seats with their running transactions, Faust's services, the producers."""
 
     station: Station
+    table: StateTable
 
     async def on_stop(self) -> None:
         await self._leave()
@@ -44,6 +45,7 @@ class _App(faust.App):
         await super().on_shutdown()
         await self._leave()  # a rebalance under way may have claimed partitions again
         await self.station.transactions.release(range(self.conf.topic_partitions))
+        self.table.rows.close()
 
     async def _leave(self) -> None:
         """Leave all seats; a transaction that hangs, on a broker that is away, is left open."""
@@ -56,15 +58,22 @@ class _App(faust.App):
 def rounds_of(core: Core[Any]) -> MakeIntake:
     """Makes the intakes of a stage that works in rounds, with the definitions its rows have."""
 
-    def make(
-        partition: int, position: Position, rows: MutableMapping[bytes, bytes]
-    ) -> RoundIntake[Any]:
+    def make(partition: int, position: Position, rows: Rows) -> RoundIntake[Any]:
         adopted = core
         for published in adopted_in(rows.items()):
             adopted = adopted.adopt(published)
         return RoundIntake(adopted, partition, position, rows)
 
     return make
+
+
+def keeping_of(settings: Settings) -> Keeping:
+    """Where the settings say that rows are kept."""
+    if settings.store == "memory":
+        return InMemory()
+    from agents.rocks import OnDisk
+
+    return OnDisk(settings)
 
 
 class StageApp:
@@ -81,6 +90,7 @@ class StageApp:
             name="rows",
             changelog=names[rows_topic.name],
             partitions=settings.partitions,
+            keeping=keeping_of(settings),
         )
         self.app.tables.add(self.table)
         self.station = Station(
@@ -97,7 +107,7 @@ class StageApp:
             seek=self._seek,
             metrics=Metrics(stage),
         )
-        self.app.station = self.station
+        self.app.station, self.app.table = self.station, self.table
         self.input_topic = names[INPUTS[stage].name]
         self.app.transport = transport_for(
             self.app, station=self.station, table=self.table, input_topic=self.input_topic
@@ -146,9 +156,10 @@ def _faust_settings(settings: Settings) -> dict[str, Any]:
         "stream_buffer_maxsize": 16,
         "broker_max_poll_records": 2_000,
         "broker_commit_interval": 1.0,
-        "broker_session_timeout": float(settings.session_timeout_s),
-        "broker_heartbeat_interval": max(0.3, settings.session_timeout_s / 6),
-        "broker_rebalance_timeout": float(settings.session_timeout_s),
+        "broker_session_timeout": float(settings.session_seconds),
+        "broker_heartbeat_interval": max(0.3, settings.session_seconds / 6),
+        "broker_rebalance_timeout": float(settings.session_seconds),
         "broker_request_timeout": 90.0,
         "consumer_auto_offset_reset": "earliest",
+        "consumer_group_instance_id": settings.slot,
     }

@@ -1,14 +1,17 @@
 """A station's rows as its changelog has them: the newest of each key, read_committed.
 
-For who looks from outside (the command line, tests). Workers recover through Faust.
+For who looks from outside (the command line, tests). Workers recover through Faust; what they keep
+on disk they compare with the changelog as it is.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.settings import Settings
+from agents.topic_id import topic_id
 from agents.topics import topic_name
 from schemas.topics import Topic
 
@@ -43,8 +46,29 @@ async def read_rows(
     return rows
 
 
+class Changelog(NamedTuple):
+    """A changelog topic as it is now.
+
+    id: another one for every topic that ever was, in any cluster, and every count of partitions.
+    ends: partition -> the offset after its last record.
+    """
+
+    id: str
+    ends: Mapping[int, int]
+
+
+async def changelog_as_it_is(settings: Settings, name: str) -> Changelog:
+    """Ask the cluster about a changelog by its name there."""
+    places = [TopicPartition(name, partition) for partition in range(settings.partitions)]
+    async with _reader(settings, *places) as reader:
+        ends = await reader.end_offsets(places)
+        made = await topic_id(reader._client, name)
+    of = f"{made}/{settings.partitions}"
+    return Changelog(of, {place.partition: end for place, end in ends.items()})
+
+
 @asynccontextmanager
-async def _reader(settings: Settings, place: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
+async def _reader(settings: Settings, *places: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
     reader = AIOKafkaConsumer(
         **settings.kafka_clients(),
         isolation_level="read_committed",
@@ -53,8 +77,8 @@ async def _reader(settings: Settings, place: TopicPartition) -> AsyncIterator[AI
     )
     await reader.start()
     try:
-        reader.assign([place])
-        await reader.seek_to_beginning(place)
+        reader.assign(list(places))
+        await reader.seek_to_beginning(*places)
         yield reader
     finally:
         await reader.stop()

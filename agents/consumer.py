@@ -114,6 +114,7 @@ class BatchConsumer(driver.Consumer):
             changelog = TP(self.table.changelog_topic_name, partition)
             self.app.tables.recovery.active_offsets.pop(changelog, None)
         await self.station.transactions.claim(ours)
+        await self.table.take(ours)
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
         """Hold the inputs back until `perform_seek`: Faust would let them through before."""

@@ -3,10 +3,10 @@ partition (how far it has come) and one a store (the definitions in force).
 """
 
 import time
-from collections.abc import MutableMapping
 from typing import Any
 
 from agents.app import StageApp
+from agents.rows import Rows
 from agents.settings import Settings
 from schemas.rows import Position
 from schemas.topics import INGEST_ROWS
@@ -33,9 +33,7 @@ def ingest_app(settings: Settings, ids: Ids, *, simulated: bool) -> StageApp:
     simulated: time comes from a feeder, so a tick of the past is believed.
     """
 
-    def make_intake(
-        partition: int, position: Position, rows: MutableMapping[bytes, bytes]
-    ) -> PassIntake:
+    def make_intake(partition: int, position: Position, rows: Rows) -> PassIntake:
         region = settings.default_region or None
         reader = EventReader(ids, IngestSettings(default_region=region))
         for published in adopted_in(rows.items()):

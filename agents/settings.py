@@ -7,6 +7,7 @@ The table in `docs/settings.md` is made from the declarations below (`table`).
 
 import difflib
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ import phonenumbers
 
 PREFIX = "TILLSTREAM_"
 SECRET_CHARACTERS_MIN = 16
+SESSION_SECONDS = 30
+SESSION_SECONDS_EMBEDDED = 10
 
 Security = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
 Store = Literal["memory", "rocksdb"]
@@ -79,6 +82,13 @@ def namespace_name(text: str) -> str:
     """Read what goes in front of every topic, consumer group and transactional id."""
     allowed = set("abcdefghijklmnopqrstuvwxyz0123456789-")
     if not set(text) <= allowed or text != text.strip("-") or len(text) > 60:
+        raise ValueError
+    return text
+
+
+def slot_name(text: str) -> str:
+    """Read the name of a worker's place: a folder, and part of an id in the cluster."""
+    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}", text):
         raise ValueError
     return text
 
@@ -216,7 +226,17 @@ class Settings:
         "memory",
         one_of(Store),
         expected="memory or rocksdb",
-        meaning="Where a worker keeps its rows between the changelog's replays.",
+        meaning="Where a worker keeps its rows: in memory, read anew from the changelog at every "
+        "start; or below `data`, where a start reads only what came since (needs `slot`).",
+    )
+    slot: str | None = setting(
+        None,
+        slot_name,
+        expected="up to 100 of a-z, A-Z, 0-9, ., _ and -, first a letter or digit",
+        meaning="The name of this worker's place: the same after every restart, and never that of "
+        "two at once. Its partitions wait for it while it starts again, for as long as the "
+        "session. `up` gives each worker `<slot>-<number>`.",
+        shown="none; with the embedded broker `up` numbers its workers",
     )
     workers: int = setting(
         1,
@@ -224,11 +244,12 @@ class Settings:
         expected="1 to 64",
         meaning="Worker processes that `tillstream up` starts.",
     )
-    session_timeout_s: int = setting(
-        30,
+    session_timeout_s: int | None = setting(
+        None,
         whole_number(1, 1_800),
         expected="1 to 1800",
         meaning="Seconds after which a silent worker's partitions go to the others.",
+        shown="30; with the embedded broker 10",
     )
     default_region: str = setting(
         "",
@@ -293,6 +314,11 @@ class Settings:
         return self.secret.encode()
 
     @property
+    def session_seconds(self) -> int:
+        """The session of a worker."""
+        return SESSION_SECONDS if self.session_timeout_s is None else self.session_timeout_s
+
+    @property
     def uses_sasl(self) -> bool:
         """User and password are asked for by the cluster."""
         return self.kafka_security.startswith("sasl_")
@@ -313,6 +339,11 @@ class Settings:
                     f"{PREFIX}{name.upper()} is not set; "
                     f"{PREFIX}KAFKA_SECURITY={self.kafka_security} needs it"
                 )
+        if self.kafka is not None and self.store == "rocksdb" and self.slot is None:
+            raise SettingsError(
+                f"{PREFIX}SLOT is not set; {PREFIX}STORE=rocksdb needs it: the rows of a worker "
+                "are found again by the name of its place"
+            )
         if self.kafka is None and self.kafka_security != "plaintext":
             raise SettingsError(
                 f"{PREFIX}KAFKA_SECURITY is '{self.kafka_security}', but {PREFIX}KAFKA is not set; "
@@ -324,7 +355,12 @@ class Settings:
 
         The secret of the embedded default is read, or generated at the first start, on the way.
         """
-        return replaced(self, kafka=brokers, secret=self.secret or kept_secret(self.data))
+        return replaced(
+            self,
+            kafka=brokers,
+            secret=self.secret or kept_secret(self.data),
+            session_timeout_s=self.session_timeout_s or SESSION_SECONDS_EMBEDDED,
+        )
 
     def kafka_clients(self) -> dict[str, Any]:
         """Return the keyword arguments that every aiokafka client needs to reach the cluster."""

@@ -8,13 +8,14 @@ position, which came with it.
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
 from aiokafka.errors import KafkaError
 
 from agents.logs import log
 from agents.metrics import Metrics
+from agents.rows import Rows
 from agents.transactions import Transactions
 from schemas.rows import POSITION_KEY, Position
 from streams.apply import where_raised
@@ -66,7 +67,7 @@ class Seat:
         self,
         partition: int,
         intake: Intake,
-        rows: MutableMapping[bytes, bytes],
+        rows: Rows,
         transactions: Transactions,
         *,
         follows: int | None = None,
@@ -111,8 +112,8 @@ class Seat:
 
     async def _work(self) -> None:
         while not self._stopping and (work := self.intake.next()) is not None:
-            await self._transactions.write(self.partition, work)
-            self._rows.update(work.rows)
+            offset = await self._transactions.write(self.partition, work)
+            self._rows.keep(work.rows, offset)
             self.low = work.low
             self.steps += work.steps
             self._metrics.worked(self.partition, work)
@@ -151,7 +152,7 @@ class Station:
         partitions: int,
         *,
         make_intake: Callable[..., Intake],
-        rows_of: Callable[[int], MutableMapping[bytes, bytes]],
+        rows_of: Callable[[int], Rows],
         transactions: Transactions,
         seek: Callable[[int, int], None],
         metrics: Metrics,

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import aiokafka.producer.sender
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.structs import RecordMetadata
 
 from agents.logs import log
 from streams.intake import Work, Write
@@ -40,8 +41,11 @@ class Transactions(Protocol):
         """Give these partitions up."""
         ...
 
-    async def write(self, partition: int, work: Work) -> None:
-        """Write all of `work`, or nothing that anybody can read."""
+    async def write(self, partition: int, work: Work) -> int | None:
+        """Write all of `work`, or nothing that anybody can read.
+
+        Returns: an offset in the changelog up to which all rows are written now, if it is known.
+        """
         ...
 
 
@@ -94,30 +98,39 @@ class KafkaTransactions:
         except (TimeoutError, KafkaError) as error:
             log.warning("a producer did not stop", stage=self._transactional_id, error=error)
 
-    async def write(self, partition: int, work: Work) -> None:
+    async def write(self, partition: int, work: Work) -> int | None:
         try:
-            await self._write(self._producers[partition], partition, work)
+            return await self._write(self._producers[partition], partition, work)
         except ProducerFenced:
             log.error("fenced: another worker has this partition", partition=partition)
             os._exit(EXIT_FENCED)
 
-    async def _write(self, producer: AIOKafkaProducer, partition: int, work: Work) -> None:
+    async def _write(self, producer: AIOKafkaProducer, partition: int, work: Work) -> int | None:
         by_place: dict[tuple[str, int], list[Write]] = {}
         for write in work.writes:
             place = (self._name_of[write.topic], write.partition)
             by_place.setdefault(place, []).append(write)
         at = work.writes[-1].timestamp if work.writes else 0
-        by_place[self._rows_topic, partition] = [
-            Write(self._rows_topic, partition, key, blob, at) for key, blob in work.rows
-        ]
+        rows = [Write(self._rows_topic, partition, key, blob, at) for key, blob in work.rows]
         await producer.begin_transaction()
         sent = []
         for (topic, number), writes in by_place.items():
             batches = _batches(producer, writes)
             sent += [await producer.send_batch(batch, topic, partition=number) for batch in batches]
-        for future in sent:
-            await future
+        kept = [
+            await producer.send_batch(batch, self._rows_topic, partition=partition)
+            for batch in _batches(producer, rows)
+        ]
+        told = [await future for future in sent + kept]
         await producer.commit_transaction()
+        return _first_offset(told[-1])
+
+
+def _first_offset(told: RecordMetadata) -> int | None:
+    """Of a batch that is written: all before it is written, too. One that was sent again may come
+    back without an offset.
+    """
+    return told.offset if told.offset >= 0 else None
 
 
 def _batches(producer: AIOKafkaProducer, writes: Iterable[Write]) -> Iterable[Any]:

@@ -21,6 +21,7 @@ from agents.ingest import ingest_app
 from agents.logs import configure
 from agents.profile import profile_app
 from agents.settings import Settings, SettingsError
+from agents.slot import take_slot
 from agents.ticker import Ticker, expect_live, expect_simulated
 from streams.ids import Ids
 
@@ -47,11 +48,11 @@ class _Ticking(mode.Service):
 def run(settings: Settings, *, simulated: bool) -> NoReturn:
     """Work until told to stop, then exit.
 
-    Raises: SettingsError.
+    Raises: SettingsError, where its slot is taken or the namespace's time is made otherwise.
     """
-    if settings.store != "memory":
-        raise SettingsError("TILLSTREAM_STORE is 'rocksdb'; this version keeps rows in memory")
     configure(settings.log_level)
+    if settings.slot is not None:
+        take_slot(settings)
     ids = Ids(settings.secret_bytes)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

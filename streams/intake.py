@@ -122,6 +122,13 @@ class Intake(Protocol):
         ...
 
 
+class Rows(Protocol):
+    """The rows of one partition, for reading."""
+
+    def get(self, key: bytes, /) -> bytes | None: ...
+    def items(self) -> Iterable[tuple[bytes, bytes]]: ...
+
+
 def partition_of(key: str, partitions: int) -> int:
     """The partition of a key in every topic that a station writes."""
     return crc32(key.encode()) % partitions
@@ -297,7 +304,7 @@ class RoundIntake(Generic[RowT]):
         core: Core[RowT],
         partition: int,
         position: Position,
-        rows: Mapping[bytes, bytes],
+        rows: Rows,
         *,
         waiting_max: int = WAITING_MAX,
         bounds_max: int = BOUNDS_MAX,

@@ -192,6 +192,7 @@ def _local(settings: Settings) -> list[Path]:
     """What processes keep beside: local stores, logs, the reference sender's ledger."""
     places: Iterable[Path] = (
         settings.data / "faust",
+        *(settings.data / "rows" / name for name in _topics_of(settings)),
         run_folder(settings),
         live_folder(settings),
         *sorted(settings.data.glob("sends.sqlite*")),

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import msgspec
+from aiokafka.errors import KafkaError
 
 from agents.clickhouse import open_client
 from agents.definitions_log import Prepared, in_force, publish
@@ -22,6 +23,7 @@ from agents.live.sink import Timeline
 from agents.live.workers import Worker
 from agents.migrations import migrate
 from agents.settings import Settings
+from agents.slot import give_up_slots
 from agents.topics import ensure_topics
 from schemas.values import Instant, StoreId
 
@@ -29,6 +31,7 @@ LOOK_SECONDS = 1.0
 ASK_SECONDS = 0.1
 CATCH_UP_SECONDS = 20.0
 DRAIN_SECONDS_MAX = 15.0
+LEAVE_SECONDS_MAX = 5.0
 
 Say = Callable[[str], None]
 
@@ -64,6 +67,7 @@ class Live:
         self._place = settings
         self._stopping = asyncio.Event()
         self._workers: list[Worker] = []
+        self._slots: list[str] = []
         self._kept: list[asyncio.Task[None]] = []
         self._timeline: Timeline | None = None
         self._sinking: asyncio.Task[None] | None = None
@@ -100,10 +104,10 @@ class Live:
         definitions, published = await self._definitions()
         say(f"starting {self._count} worker{'s' * (self._count > 1)}")
         self._began = time.time_ns() // 1_000_000
-        self._workers = [
-            Worker(number, _of_worker(servers.settings, number), self._folder, say)
-            for number in range(1, self._count + 1)
-        ]
+        for number in range(1, self._count + 1):
+            own = _of_worker(servers.settings, number, embedded=servers.kafka is not None)
+            self._workers.append(Worker(number, own, self._folder, say))
+            self._slots += [own.slot] if own.slot is not None else []
         self._kept = [asyncio.create_task(worker.keep()) for worker in self._workers]
         self._start_timeline()
         settings = servers.settings
@@ -203,6 +207,15 @@ class Live:
             await asyncio.wait({self._sinking})
         self._timeline = self._sinking = None
 
+    async def _give_up_slots(self) -> None:
+        if not self._slots:
+            return
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS_MAX):
+                await give_up_slots(self._servers.settings, self._slots)
+        except (KafkaError, TimeoutError):
+            return  # the broker is away; their session ends by itself
+
     async def _end(self) -> None:
         """End everything that was started, in order, whatever fails on the way."""
         if self._stopping.is_set():
@@ -212,6 +225,7 @@ class Live:
             task.cancel()
         if self._kept:
             await asyncio.wait(self._kept)
+        await self._give_up_slots()
         try:
             drained = self._timeline is None or await self._timeline.drain(DRAIN_SECONDS_MAX)
             if not drained:
@@ -243,8 +257,16 @@ async def run(
         await live.run(ready)
 
 
-def _of_worker(settings: Settings, number: int) -> Settings:
-    """The settings of one worker: a fixed port of `/metrics` is the first one's, then the next."""
+def _of_worker(settings: Settings, number: int, *, embedded: bool) -> Settings:
+    """The settings of one worker: a fixed port of `/metrics` is the first one's, then the next.
+
+    Its slot is its number. Where others may work on the same servers, the slot has to be named:
+    two workers in one would take turns in ending each other.
+    """
+    if settings.slot is not None:
+        settings = replace(settings, slot=f"{settings.slot}-{number}")
+    elif embedded:
+        settings = replace(settings, slot=str(number))
     port = settings.metrics_port
     return replace(settings, metrics_port=port + number - 1) if port else settings
 

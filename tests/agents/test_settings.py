@@ -1,6 +1,7 @@
 """Settings are read once, from TILLSTREAM_* alone; what is wrong is named."""
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,21 @@ def test_with_nothing_set_everything_is_embedded() -> None:
     assert (settings.partitions, settings.tick_ms, settings.store) == (4, 250, "memory")
 
 
+def test_a_silent_worker_is_missed_sooner_on_the_embedded_broker() -> None:
+    embedded = replace(Settings.from_environ(HOME), secret="sixteen characters at least")
+    assert embedded.connected_to("127.0.0.1:9092").session_seconds == 10
+    assert Settings.from_environ(CLUSTER).session_seconds == 30
+    asked = replace(embedded, session_timeout_s=20)
+    assert asked.connected_to("127.0.0.1:9092").session_seconds == 20
+
+
+def test_rows_on_disk_of_a_cluster_need_the_name_of_their_place() -> None:
+    on_disk = {"TILLSTREAM_STORE": "rocksdb"}
+    assert "TILLSTREAM_SLOT is not set" in refused(CLUSTER | on_disk)
+    assert Settings.from_environ(CLUSTER | on_disk | {"TILLSTREAM_SLOT": "w-1"}).slot == "w-1"
+    assert Settings.from_environ(HOME | on_disk).slot is None, "`up` numbers its workers"
+
+
 def test_data_follow_the_xdg_folder_unless_it_is_relative() -> None:
     assert Settings.from_environ(HOME | {"XDG_DATA_HOME": "/data"}).data == Path("/data/tillstream")
     relative = Settings.from_environ(HOME | {"XDG_DATA_HOME": "data"}).data
@@ -55,6 +71,8 @@ def test_a_cluster_is_a_list_of_addresses() -> None:
         ("PARTITIONS", "four", "1 to 256"),
         ("TICK_MS", "49", "50 to 60000"),
         ("STORE", "redis", "memory or rocksdb"),
+        ("SLOT", "a/b", "a-z, A-Z, 0-9"),
+        ("SLOT", "..", "first a letter or digit"),
         ("DEFAULT_REGION", "UK", "two letters"),
         ("METRICS_PORT", "65536", "0 to 65535"),
         ("LOG_LEVEL", "loud", "debug, info, warning or error"),

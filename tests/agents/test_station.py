@@ -1,13 +1,15 @@
 """The station loop against a log that fails: wherever it stops, nothing is lost or doubled."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 import msgspec
 import pytest
+from aiokafka.structs import RecordMetadata
 
 from agents.metrics import Metrics
+from agents.rows import Changed, MemoryRows
 from agents.station import FAILURES_IN_A_ROW_MAX, Read, Refused, Seat, Station, TooManyFailures
 from agents.transactions import KafkaTransactions
 from schemas.rows import (
@@ -76,12 +78,13 @@ class Batch:
 class Acknowledged:
     """What `send_batch` gives: awaited, it says that the broker has the batch."""
 
-    def __init__(self, broker: Broker) -> None:
-        self.broker = broker
+    def __init__(self, broker: Broker, offset: int) -> None:
+        self.broker, self.offset = broker, offset
 
-    def __await__(self) -> Iterator[None]:
+    def __await__(self) -> Generator[None, None, RecordMetadata]:
         self.broker.chance()
-        return iter(())
+        yield from ()
+        return RecordMetadata("", 0, None, self.offset, 0, 0, 0)
 
 
 class Producer:
@@ -103,8 +106,14 @@ class Producer:
 
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> Any:
         self.broker.chance()
+        open_here = (
+            held for name, number, held in self.open if (name, number) == (topic, partition)
+        )
+        offset = len(self.broker.logs[topic, partition]) + sum(
+            len(held.records) for held in open_here
+        )
         self.open.append((topic, partition, batch))
-        return Acknowledged(self.broker)
+        return Acknowledged(self.broker, offset)
 
     async def commit_transaction(self) -> None:
         self.broker.chance()
@@ -118,11 +127,24 @@ class Producer:
         self.broker.chance()
 
 
-class Worker:
-    """All three stages in one process, recovered from the broker alone."""
+class RowsOnDisk(MemoryRows):
+    """Rows that outlive a worker, and know how far they go."""
 
-    def __init__(self, broker: Broker, partitions: int) -> None:
-        self.broker, self.partitions = broker, partitions
+    offset: int | None = None
+
+    def keep(self, changed: Iterable[Changed], offset: int | None) -> None:
+        super().keep(changed, offset)
+        self.offset = offset if offset is not None else self.offset
+
+
+Disk = dict[tuple[str, int], RowsOnDisk]
+
+
+class Worker:
+    """All three stages in one process, recovered from a disk and from what the broker got since."""
+
+    def __init__(self, broker: Broker, partitions: int, disk: Disk) -> None:
+        self.broker, self.partitions, self.disk = broker, partitions, disk
         self.seats: list[tuple[str, Seat]] = []
         self.read: list[int] = []
 
@@ -139,9 +161,19 @@ class Worker:
             for partition in range(self.partitions):
                 self._sit(stage, partition, transactions)
 
-    def _sit(self, stage: Any, partition: int, transactions: KafkaTransactions) -> None:
+    def _recovered(self, stage: str, partition: int) -> MemoryRows:
+        rows = self.disk.setdefault((stage, partition), RowsOnDisk())
         changelog = self.broker.logs[ROWS.format(stage), partition]
-        rows = {record.key: record.value for record in changelog}
+        known = -1 if rows.offset is None else rows.offset
+        assert rows.offset is None or known < len(changelog), "never ahead of the changelog"
+        for record in changelog[known + 1 :]:
+            assert record.key is not None
+            rows.keep([(record.key, record.value)], record.offset)
+        assert rows == {record.key: record.value for record in changelog}
+        return rows
+
+    def _sit(self, stage: Any, partition: int, transactions: KafkaTransactions) -> None:
+        rows = self._recovered(stage, partition)
         position = load_position(rows.get(POSITION_KEY % partition), self.partitions)
         intake: Intake
         if stage == "ingest":
@@ -152,7 +184,7 @@ class Worker:
         seat = Seat(
             partition,
             intake,
-            rows,  # type: ignore[arg-type]
+            rows,
             transactions,
             seek=lambda _: pytest.fail("nothing has to be read again"),
             metrics=Metrics("test"),
@@ -177,11 +209,11 @@ class Worker:
 async def run_with_crash_at(
     call: int | None, partitions: int, source: list[list[MemoryRecord]]
 ) -> Broker:
-    broker = Broker(call)
+    broker, disk = Broker(call), Disk()
     for partition, log in enumerate(source):
         broker.logs[STORE_EVENTS.name, partition] = list(log)
     for _ in range(2):
-        worker = Worker(broker, partitions)
+        worker = Worker(broker, partitions, disk)
         try:
             await worker.start()
             await worker.work()
@@ -218,6 +250,7 @@ async def small() -> tuple[int, list[list[MemoryRecord]], int]:
 async def test_a_crash_at_any_await_loses_and_doubles_nothing(
     small: tuple[int, list[list[MemoryRecord]], int],
 ) -> None:
+    """Rows that were kept on disk are, after what came since, those of the whole changelog."""
     partitions, source, calls = small
     want = said_and_rows(await run_with_crash_at(None, partitions, source), partitions)
     assert sum(map(len, want[0])) >= 3, "reminders were sent"
@@ -262,7 +295,7 @@ class Nowhere:
 
 
 async def test_dead_letters_in_a_row_stop_the_station() -> None:
-    seat = Seat(0, Failing(), {}, Nowhere(), seek=lambda _: None, metrics=Metrics("test"))
+    seat = Seat(0, Failing(), MemoryRows(), Nowhere(), seek=lambda _: None, metrics=Metrics("test"))
     records = [MemoryRecord(n, 0, b"", b"") for n in range(FAILURES_IN_A_ROW_MAX)]
     await seat.handle(Read(0, records[:-1]))
     with pytest.raises(TooManyFailures):
@@ -270,7 +303,9 @@ async def test_dead_letters_in_a_row_stop_the_station() -> None:
 
 
 async def test_a_dead_letter_among_many_good_turns_does_not_count() -> None:
-    seat = Seat(0, Failing(steps=100), {}, Nowhere(), seek=lambda _: None, metrics=Metrics("test"))
+    seat = Seat(
+        0, Failing(steps=100), MemoryRows(), Nowhere(), seek=lambda _: None, metrics=Metrics("test")
+    )
     records = [MemoryRecord(n, 0, b"", b"") for n in range(5 * FAILURES_IN_A_ROW_MAX)]
     await seat.handle(Read(0, records))
     assert seat.low == 1
@@ -278,7 +313,12 @@ async def test_a_dead_letter_among_many_good_turns_does_not_count() -> None:
 
 async def test_empty_rounds_between_dead_letters_do_not_hide_them() -> None:
     seat = Seat(
-        0, Failing(pauses=True), {}, Nowhere(), seek=lambda _: None, metrics=Metrics("test")
+        0,
+        Failing(pauses=True),
+        MemoryRows(),
+        Nowhere(),
+        seek=lambda _: None,
+        metrics=Metrics("test"),
     )
     records = [MemoryRecord(n, 0, b"", b"") for n in range(2 * FAILURES_IN_A_ROW_MAX)]
     with pytest.raises(TooManyFailures):
@@ -287,7 +327,7 @@ async def test_empty_rounds_between_dead_letters_do_not_hide_them() -> None:
 
 async def test_a_gap_in_what_is_read_is_read_again_once() -> None:
     sought: list[int] = []
-    seat = Seat(0, Failing(), {}, Nowhere(), seek=sought.append, metrics=Metrics("test"))
+    seat = Seat(0, Failing(), MemoryRows(), Nowhere(), seek=sought.append, metrics=Metrics("test"))
     records = [MemoryRecord(n, 0, b"", b"") for n in range(20)]
     await seat.handle(Read(None, records[:5]))
     await seat.handle(Read(7, records[7:9]))
@@ -302,7 +342,7 @@ def station_with(position: bytes) -> Station:
         "profile",
         2,
         make_intake=lambda *_: Failing(),
-        rows_of=lambda partition: {POSITION_KEY % partition: position},
+        rows_of=lambda partition: MemoryRows({POSITION_KEY % partition: position}),
         transactions=Nowhere(),
         seek=lambda *_: None,
         metrics=Metrics("test"),

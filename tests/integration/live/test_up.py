@@ -72,7 +72,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         folder / "data",
         TILLSTREAM_NAMESPACE="shop",
         TILLSTREAM_PARTITIONS="2",
-        TILLSTREAM_SESSION_TIMEOUT_S="6",
+        TILLSTREAM_STORE="rocksdb",
     )
     start = f"{TILLSTREAM} up --definitions {STARTER}"
     try:

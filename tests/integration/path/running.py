@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -100,11 +101,16 @@ class Deployment:
         for worker in self.workers:
             worker.end_for_certain()
 
-    def start_worker(self, *arguments: str, program: str = "agents.worker") -> Worker:
-        """Start a worker; all that the test leaves running ends with it."""
+    def start_worker(
+        self, *arguments: str, program: str = "agents.worker", slot: str | None = None
+    ) -> Worker:
+        """Start a worker; all that the test leaves running ends with it.
+
+        slot: its place; without one it is a stranger to the cluster every time.
+        """
         told = [*arguments, "--simulated"] if self._simulated else arguments
         log = self.settings.data / f"worker-{len(self.workers) + 1}.log"
-        self.workers.append(Worker(self.settings, log, [program, *told]))
+        self.workers.append(Worker(replace(self.settings, slot=slot), log, [program, *told]))
         return self.workers[-1]
 
     # --- feeding -------------------------------------------------------------------------------
