@@ -353,8 +353,12 @@ class RfmIs(Part, frozen=True, tag="rfm"):
 
 
 class HasAffinity(Part, frozen=True, tag="affinity"):
+    """What the profile viewed, put into its cart and ordered lately names, often enough, a value of
+    this property (its own or of its items) that passes.
+    """
+
     path: str
-    values: tuple[str, ...]
+    tests: tuple[ValueTest, ...]
 
 
 class Sampled(Part, frozen=True, tag="sample"):

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any, get_args
 
 from schemas import conditions as c
+from streams.definitions.places import COUNTRY, NEAR
 from streams.definitions.problems import Path, show
 from streams.definitions.readers import (
     CHANNELS,
@@ -12,7 +13,6 @@ from streams.definitions.readers import (
     Compares,
     Duration,
     Id,
-    Number,
     Reader,
     Reading,
     Share,
@@ -21,9 +21,8 @@ from streams.definitions.readers import (
     When,
     Whole,
 )
-from streams.definitions.shapes import Field, Keyed, ListOf, MapOf, Named, Shape
+from streams.definitions.shapes import Field, Keyed, ListOf, Named, Shape, no_error_since
 from streams.definitions.values import TESTS, Where
-from streams.places import postal
 
 METRIC = Text("the name of a metric such as Placed Order")
 CONDITION = Named("condition")
@@ -286,7 +285,6 @@ ANNIVERSARY = Shape(
 
 LIST, SEGMENT, FLOW = Id("the id of a list"), Id("the id of a segment"), Id("the id of a flow")
 CONSENT_WORDS = get_args(c.ConsentWord)
-COUNTRY = Text("a country such as DE, as the trait `country` has it")
 _CAN_RECEIVE = {"can_receive": Field(CHANNEL, "channel"), "list": Field(LIST)}
 _CONSENT = {
     "consent": Field(CHANNEL, "channel"),
@@ -296,74 +294,30 @@ _CONSENT = {
 }
 
 
-class PostalCode:
-    """`10001`, "SW1A 1AA"; a number as it was written, so zeros in front need quotes."""
+class Liking:
+    """`{category: shoes}`, `{brand: [Acme, Bolt]}`, `{price: "20..50"}`: (property, its test)."""
+
+    KEYS = Text("the name of a property such as category", r"[^\[\]]+")
 
     def read(self, found: Any, at: Path, reading: Reading) -> Any:
-        text = str(found) if isinstance(found, int) and not isinstance(found, bool) else found
-        if isinstance(text, str) and postal.plain(text):
-            return text
-        return reading.refuse(at, f"{show(found)} is not a postal code")
+        if not isinstance(found, dict) or len(found) != 1:
+            message = f"{show(found)} is not one property such as {{category: shoes}}"
+            return reading.refuse(at, message)
+        (path, wanted), before = next(iter(found.items())), len(reading.problems)
+        self.KEYS.read(path, (*at, str(path)), reading)
+        test = TESTS["is"].read(wanted, (*at, str(path)), reading)
+        if isinstance(test, c.IsNoneOf):
+            reading.refuse((*at, path), "say what it likes; what it does not like is under `none`")
+        return (path, (test,)) if no_error_since(reading, before) else None
 
     def schema(self) -> dict[str, Any]:
-        return {"type": ["string", "integer"], "description": "a postal code such as 10001"}
-
-
-def check_place(values: dict[str, Any], at: Path, reading: Reading) -> None:
-    country, code = values["country"], values["postal_code"]
-    if postal.find_place(country, code) is not None:
-        return
-    if country.upper() in postal.countries():
-        reading.refuse((*at, "postal_code"), f"no postal code {show(code)} is known in {country}")
-    else:
-        message = f"the postal codes of {show(country)} are not known; say `lat` and `lon`"
-        reading.refuse((*at, "country"), message)
-
-
-def make_place(postal_code: str, country: str) -> dict[str, Any]:
-    place = postal.find_place(country, postal_code)
-    assert place is not None, "it was checked"
-    latitude, longitude = (Decimal(str(degrees)) for degrees in place)
-    said = f"{country.upper()} {postal_code}"
-    return {"latitude": latitude, "longitude": longitude, "postal_code": said}
-
-
-_PLACES = Keyed(
-    "a place such as {lat: 52.5, lon: 13.4}",
-    {
-        "lat": Shape(
-            "a place",
-            {
-                "lat": Field(Number(-90, 90), "latitude"),
-                "lon": Field(Number(-180, 180), "longitude", required=True),
-            },
-            dict,
-        ),
-        "postal_code": Shape(
-            "a place by postal code",
-            {
-                "postal_code": Field(PostalCode(), required=True),
-                "country": Field(COUNTRY, required=True),
-            },
-            make_place,
-            checks=check_place,
-        ),
-    },
-)
-
-
-class Distance:
-    """`50km` or `800m`, in metres."""
-
-    def read(self, found: Any, at: Path, reading: Reading) -> Any:
-        text = found if isinstance(found, str) else ""
-        for unit, meters in (("km", 1000), ("m", 1)):
-            if text.removesuffix(unit).isdecimal() and text.endswith(unit):
-                return int(text.removesuffix(unit)) * meters
-        return reading.refuse(at, f"{show(found)} is not a distance such as 50km")
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": "^[0-9]+(km|m)$"}
+        return {
+            "type": "object",
+            "propertyNames": self.KEYS.schema(),
+            "additionalProperties": TESTS["is"].schema(),
+            "minProperties": 1,
+            "maxProperties": 1,
+        }
 
 
 def make_ranked(by: Any, *, bottom: bool, share: int) -> c.Ranked:
@@ -428,14 +382,7 @@ LEAVES: dict[str, Any] = {
         {"in_segment": Field(SEGMENT, "segment"), "for": Field(Duration(), "span")},
         c.InSegment,
     ),
-    "near": Shape(
-        "a `near` condition",
-        {
-            "near": Field(_PLACES),
-            "within": Field(Distance(), "within_meters", required=True),
-        },
-        lambda near, within_meters: c.Near(**near, within_meters=within_meters),
-    ),
+    "near": NEAR,
     "region": Shape("a `region` condition", {"region": Field(Choice("eu", "us"))}, c.InRegion),
     "country": Shape(
         "a `country` condition",
@@ -459,9 +406,8 @@ LEAVES: dict[str, Any] = {
     ),
     "affinity": Shape(
         "an `affinity` condition",
-        {"affinity": Field(MapOf(Text(), ListOf(Text(), single=True, least=1)))},
-        lambda affinity: c.HasAffinity(*next(iter(affinity.items()))),
-        yet=False,
+        {"affinity": Field(Liking())},
+        lambda affinity: c.HasAffinity(*affinity),
     ),
     "sample": Shape(
         "a `sample` condition",

@@ -16,6 +16,7 @@ from schemas.values import Instant
 from streams.consent.said import TITLES
 from streams.definitions.comparisons import bounds, compile_comparison
 from streams.segments import dates, leaves, places, windows
+from streams.segments.affinity import affinity
 from streams.segments.evidence import Describe, explain_feature, explain_leaf
 from streams.segments.features import Kind, Registry
 from streams.segments.ground import Ground, horizon_of, reach_of
@@ -42,6 +43,8 @@ def compile_condition(condition: c.Condition, registry: Registry) -> Compiled:
             return of_newest(condition, registry)
         case c.Sequence():
             return sequence(condition, registry)
+        case c.HasAffinity():
+            return affinity(condition, registry)
         case c.Received(channel, window):
             event = c.EventFilter(f"Received {TITLES[channel]}")
             once = c.Did(event, c.Compare(">=", Decimal(1)), window)
@@ -246,7 +249,7 @@ def _compile_plain(condition: c.Condition) -> Compiled:
             leaf = leaves.in_flow(condition)
         case c.Near():
             leaf, needs = places.near(condition), Needs(traits=places.PLACE_TRAITS)
-        case c.Ranked() | c.Predicted() | c.RfmIs() | c.HasAffinity():
+        case c.Ranked() | c.Predicted() | c.RfmIs():
             raise AssertionError(f"{type(condition).__name__} is refused when it is read")
         case (
             c.AllOf()
@@ -256,6 +259,7 @@ def _compile_plain(condition: c.Condition) -> Compiled:
             | c.Measured()
             | c.OfNewest()
             | c.Sequence()
+            | c.HasAffinity()
             | c.Received()
         ):
             raise AssertionError("compiled elsewhere")

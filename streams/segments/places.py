@@ -1,6 +1,7 @@
 """The answers of leaves that ask where a profile is: country, region, distance.
 
-A profile is where its traits `lat` and `lon` say, else at its `postal_code` in its `country`.
+A profile is where its traits `lat` and `lon` (or `latitude` and `longitude`) say, else at its
+`postal_code` in its `country`.
 """
 
 import re
@@ -19,7 +20,10 @@ from streams.segments.values import text_of
 EU_CODES = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
 REGIONS: dict[str, tuple[str, ...]] = {"eu": tuple(re.split(" ", EU_CODES)), "us": ("US",)}
 
-PLACE_TRAITS = frozenset({"lat", "lon", "postal_code", "country"})
+DEGREES = (("lat", "lon"), ("latitude", "longitude"))
+"""The traits that may say where a profile is."""
+
+PLACE_TRAITS = frozenset({*DEGREES[0], *DEGREES[1], "postal_code", "country"})
 
 EARTH_METERS = 6_371_008.8
 """The mean radius of the earth (IUGG)."""
@@ -56,10 +60,11 @@ def near(condition: c.Near) -> Leaf:
 
 def place_of(row: ProfileRow) -> tuple[float, float] | None:
     """Latitude and longitude in radians; None where neither traits nor postal code tell."""
-    latitude = _degrees(trait_value(row, "lat"), 90)
-    longitude = _degrees(trait_value(row, "lon"), 180)
-    if latitude is not None and longitude is not None:
-        return latitude, longitude
+    for to_equator, to_greenwich in DEGREES:
+        latitude = _degrees(trait_value(row, to_equator), 90)
+        longitude = _degrees(trait_value(row, to_greenwich), 180)
+        if latitude is not None and longitude is not None:
+            return latitude, longitude
     code, country = (text_of(trait_value(row, name)) for name in ("postal_code", "country"))
     place = find_place(country, code) if code and country else None
     return None if place is None else (radians(place.latitude), radians(place.longitude))

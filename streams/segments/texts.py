@@ -78,6 +78,8 @@ def leaf_text(condition: c.Condition) -> str:
         case c.Near(latitude, longitude, meters, said):
             place = said or f"{show_number(latitude)}, {show_number(longitude)}"
             return f"near {place} within {meters} m"
+        case c.HasAffinity(path, tests):
+            return f"affinity {path} {' and '.join(map(_test_text, tests))}"
         case _:
             return str(condition.__struct_config__.tag)
 

@@ -248,6 +248,24 @@ ROWS = [
     Row("{region: eu}", [is_(country="de")], [is_(country="CH"), []]),
     Row("{region: us}", [is_(country="US")], [is_(country="CA")]),
     Row("{country: [DE, AT]}", [is_(country="AT")], [is_(country="CH")]),
+    Row(
+        "{affinity: {category: [shoes, boots]}}",
+        [
+            did(VIEW, "1d", "2d", category="shoes") + did(VIEW, "3d", category="boots"),
+            items("shoes", "hats"),
+            did(VIEW, "1d", "2d", "3d", "4d", "5d", category="hats") + items("shoes"),
+        ],
+        [
+            did(VIEW, "1d", "2d", category="shoes"),
+            did(VIEW, "89d", "90d", "91d", category="shoes"),
+            items("hats", "caps") + did(VIEW, "1d", "2d", category="shoes"),
+        ],
+    ),
+    Row(
+        '{affinity: {price: "20..50"}}',
+        [did("Added to Cart", "1d", price="49.90")],
+        [did("Added to Cart", "1d", price="50.01")],
+    ),
     Row("{sample: 100%, seed: spring}", [[]], []),
     Row("{sample: 0%}", [], [[]]),
     # trees

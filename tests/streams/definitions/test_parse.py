@@ -287,7 +287,6 @@ REFUSED: list[dict[str, Any]] = [
     {"bottom": "10%", "by": {"did": "A"}},
     {"predicted": "churn_probability", "is": "> 0.7"},
     {"rfm": ["champions", "loyal"]},
-    {"affinity": {"category": "shoes"}},
 ]
 
 
@@ -336,7 +335,22 @@ MORE_WRONG: list[tuple[dict[str, Any], str]] = [
         "where.near.country: the postal codes of 'ZZ' are not known; say `lat` and `lon`",
     ),
     (segment({"near": {}, "within": 50}), "where.within: 50 is not a distance such as 50km"),
-    (segment({"affinity": ["shoes"]}), "where.affinity: a list is not a map"),
+    (
+        segment({"affinity": ["shoes"]}),
+        "where.affinity: a list is not one property such as {category: shoes}",
+    ),
+    (
+        segment({"affinity": {"category": "shoes", "brand": "Acme"}}),
+        "where.affinity: a map is not one property such as {category: shoes}",
+    ),
+    (
+        segment({"affinity": {"items[].category": "shoes"}}),
+        "where.affinity.items[].category: 'items[].category' is not the name of a property",
+    ),
+    (
+        segment({"affinity": {"category": "!= shoes"}}),
+        "where.affinity.category: say what it likes; what it does not like is under `none`",
+    ),
     (segment({"did": "A", "where": {"x": {}}}), "where.where.x: an empty map tests nothing"),
     (segment({"did": "A", "where": {}}), "where.where: a map is not a map of properties"),
     (segment({"did": "A", "where": {"x": {"iz": 1}}}), "where.where.x.iz: 'iz' is not one of is"),

@@ -245,6 +245,24 @@ def of_newest(leaf: dict[str, Any], events: list[Event], trigger: Trigger | None
     return compare(len(led), times)
 
 
+POINTS = {"Viewed Product": 1, "Added to Cart": 3, "Placed Order": 5}
+
+
+def affinity(leaf: dict[str, Any], events: list[Event], now: int) -> bool:
+    (path, wanted) = next(iter(leaf["affinity"].items()))
+    liked = of_all = 0
+    for metric, points in POINTS.items():
+        newest = sorted((e.occurred_at, e.id, e) for e in events if e.metric == metric)[-50:]
+        for at, _, event in newest:
+            values = at_path(event, path) + at_path(event, f"items[].{path}")
+            flat = [v for one in values for v in (one if isinstance(one, list) else [one])]
+            named = [v for v in flat if isinstance(v, str | int | float)]
+            if named and now < at + 90 * UNITS["d"]:
+                of_all += points
+                liked += points if one_test(named, "is", wanted) else 0
+    return liked >= 3 and liked * 10 >= of_all * 3
+
+
 # --- dates ---------------------------------------------------------------------------------------
 
 
@@ -322,6 +340,8 @@ def holds(
         return sequence(condition, events, now, trigger)
     if "of_newest" in condition:
         return of_newest(condition, events, trigger)
+    if "affinity" in condition:
+        return affinity(condition, events, now)
     if "trait" in condition:
         trait = row.traits.get(condition["trait"])
         if "held" in condition:

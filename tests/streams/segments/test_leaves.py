@@ -235,6 +235,7 @@ def test_near_is_the_distance_on_a_sphere(
         ({"postal_code": 10117, "country": "DE"}, "1302 m"),
         ({"postal_code": "20095", "country": "DE"}, "252209 m"),
         ({"postal_code": "20095", "country": "DE", "lat": 52.53, "lon": 13.38}, "0 m"),
+        ({"latitude": "52.53", "longitude": 13.38}, "0 m"),
         ({"postal_code": "10117", "country": "DE", "lat": 52.53}, "1302 m"),
         ({"postal_code": "10117"}, None),
         ({"postal_code": "00000", "country": "DE"}, None),
@@ -250,7 +251,8 @@ def test_a_profile_is_where_its_traits_say_else_at_its_postal_code(
     (evidence,) = condition.explain(Person(row, program), START)
     assert (evidence.leaf, evidence.value) == ("near DE 10115 within 5000 m", meters)
     assert evidence.holds is (meters in ("1302 m", "0 m"))
-    assert condition.needs.traits == {"lat", "lon", "postal_code", "country"}
+    named = {"lat", "lon", "latitude", "longitude", "postal_code", "country"}
+    assert condition.needs.traits == named
 
 
 def test_evidence_of_places_sequences_and_the_newest() -> None:
