@@ -27,9 +27,9 @@ def trigger_words(trigger: d.FlowTrigger) -> str:
             year = ", every year" if every_year else ""
             return f"{lead} {trait} at {clock_text(at)}{year}"
         case d.OnPriceDrop():
-            return f"the price drops by {trigger.by / PERCENT:g}% after {trigger.of}"
+            return f"the price drops by {trigger.by / PERCENT:g}%"
         case d.OnLowStock():
-            return f"fewer than {trigger.below} are left after {trigger.of}"
+            return f"fewer than {trigger.below} are left"
         case d.OnBackInStock():
             return "back in stock"
         case d.OnPrediction():
