@@ -65,24 +65,39 @@ class OnDate(Part, frozen=True, tag="on-date"):
     every_year: bool = False
 
 
+ASKED_FOR: Millis = 31_536_000_000
+"""So long is somebody told of a product who asked to be: 365 days."""
+
+
+class Interested(Part, frozen=True, tag="interested"):
+    """Who is told of a product: who did one of `of` with it, or asked for it, in that time.
+
+    asked: so long does it count that somebody asked to be told; 0: it does not.
+    """
+
+    of: tuple[str, ...] = ("Viewed Product", "Added to Cart", "Started Checkout")
+    in_last: Millis = 2_592_000_000
+    asked: Millis = 0
+
+
 class OnPriceDrop(Part, frozen=True, tag="on-price-drop"):
-    """The price of a product fell by at least `by` millionths. interest: who is told."""
+    """The price of a product fell by at least `by` millionths."""
 
     by: Micros
-    interest: Condition
+    who: Interested = Interested()
 
 
 class OnLowStock(Part, frozen=True, tag="on-low-stock"):
-    """The stock of a product fell below `below`, and something is left. interest: who is told."""
+    """The stock of a product fell below `below`, and something is left."""
 
     below: int
-    interest: Condition
+    who: Interested = Interested()
 
 
 class OnBackInStock(Part, frozen=True, tag="on-back-in-stock"):
-    """There was nothing left of a product, and now there is. interest: who is told."""
+    """There was nothing left of a product, and now there is."""
 
-    interest: Condition
+    who: Interested = Interested(asked=ASKED_FOR)
 
 
 class OnPrediction(Part, frozen=True, tag="on-prediction"):
@@ -261,6 +276,8 @@ class Flow(Part, frozen=True, tag="flow"):
     stay:    who is no longer in the segment or list of the trigger, or whose date is another, is
              skipped at the send.
     holdout: millionths of the profiles that get nothing and are measured.
+    state:   draining: nobody enters; paused: nobody enters, and who is in it stops before the next
+             step.
     """
 
     id: FlowId
@@ -274,6 +291,7 @@ class Flow(Part, frozen=True, tag="flow"):
     key: str | None = None
     holdout: Micros = 0
     goal: EventFilter | None = None
+    state: Literal["live", "paused", "draining"] = "live"
 
 
 class Spread(Part, frozen=True, tag="spread"):

@@ -60,11 +60,16 @@ class Position(Row):
 
 
 class DefinitionsRow(Row):
-    """The definitions in force in this partition, and the origin of their switch."""
+    """The definitions in force in this partition, and the origin of their switch.
+
+    former: those that were in force before, under which a row may stand that nobody has looked at
+            since.
+    """
 
     schema: int
     published: DefinitionsPublished
     origin: Origin
+    former: DefinitionsPublished | None = None
 
 
 # --- identity ------------------------------------------------------------------------------------
@@ -166,14 +171,16 @@ class Trigger(msgspec.Struct, array_like=True, frozen=True):
 class FlowRun(Row):
     """One profile's way through a flow.
 
-    step:     path to the step to be taken next (`(2, "then", 0)`); versions are kept with the run.
-    wake_at:  when to go on; None while it waits for an event alone.
+    version:  of the definitions under which it started.
+    step:     path of the step it is in (`(2, "then", 0)`), in the version that the row is under.
+    wake_at:  when to go on; None where it stopped because its flow is paused.
     reached_at: when the present step was reached (`wait_for` counts events from then).
     attempt:  of the present send: 0 first, then one more for each `Send Expired`.
     held_since: when the present send was first held, else None.
     listening: the present step is a `wait_for` that has been reached.
     anew:     this is no run of its own, but one of its sends planned anew after `Send Expired`.
     ended_at: when it ended; it is kept for a day, its sends may expire yet.
+    passed:   the present step is a wait that was begun: what follows it is taken next.
     """
 
     id: FlowRunId
@@ -191,6 +198,7 @@ class FlowRun(Row):
     listening: bool = False
     anew: bool = False
     ended_at: Instant | None = None
+    passed: bool = False
 
 
 class FlowMemory(Row):

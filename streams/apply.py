@@ -288,8 +288,8 @@ def play(
             body = _decode_body(waiting.body)
             if isinstance(body, DefinitionsPublished):
                 adopted = body
-                blob = _encode(definitions_row(body, record[2]))
-                rows.append((DEFINITIONS_KEY % body.store.encode(), blob))
+                of = DEFINITIONS_KEY % body.store.encode()
+                rows.append((of, _encode(definitions_row(body, record[2], read(of)))))
             else:
                 kept.take(waiting.key, body, waiting.turn, waiting)
         steps += not over

@@ -80,6 +80,18 @@ class Core(Protocol[RowT]):
         ...
 
 
-def definitions_row(published: DefinitionsPublished, origin: tuple[int, ...]) -> DefinitionsRow:
-    """The row that keeps the definitions in force in a partition."""
-    return DefinitionsRow(schema=1, published=published, origin=origin)
+def definitions_row(
+    published: DefinitionsPublished, origin: tuple[int, ...], before: bytes | None = None
+) -> DefinitionsRow:
+    """The row that keeps the definitions in force in a partition.
+
+    before: the row that it takes the place of; the same version again follows what that followed.
+    """
+    former = None
+    if before is not None:
+        row = _decode_definitions(before)
+        former = row.former if row.published.version == published.version else row.published
+    return DefinitionsRow(1, published, origin, former)
+
+
+_decode_definitions = msgspec.msgpack.Decoder(DefinitionsRow).decode

@@ -439,10 +439,13 @@ def is_row_of_a_key(key: bytes) -> bool:
 
 
 def adopted_in(rows: Iterable[tuple[bytes, bytes]]) -> list[DefinitionsPublished]:
-    """The definitions that a partition's rows say are in force, store by store."""
+    """The definitions that a partition's rows say are in force, store by store; of each store those
+    before them first.
+    """
     decode = msgspec.msgpack.Decoder(DefinitionsRow).decode
     kept = [decode(blob) for key, blob in rows if key.startswith(b"definitions/")]
     newest = max((row.schema for row in kept), default=0)
     if newest > DEFINITIONS_ROW_SCHEMA:
         raise NewerSchema(f"definitions of schema {newest}; known is {DEFINITIONS_ROW_SCHEMA}")
-    return [row.published for row in sorted(kept, key=lambda row: row.published.store)]
+    in_order = sorted(kept, key=lambda row: row.published.store)
+    return [one for row in in_order for one in (row.former, row.published) if one is not None]

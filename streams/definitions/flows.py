@@ -5,7 +5,6 @@ from typing import Any
 from schemas import definitions as d
 from streams.definitions.conditions import CHANNEL, CONDITION, EVENT, FLOW, LIST, METRIC, SEGMENT
 from streams.definitions.problems import Path, show
-from streams.definitions.products import interested
 from streams.definitions.readers import (
     Choice,
     ClockTime,
@@ -47,7 +46,7 @@ def check_date(values: dict[str, Any], at: Path, reading: Reading) -> None:
 
 
 def of_products(word: str, what: str, fields: dict[str, Field], make: Any) -> Shape:
-    """A trigger from the catalogue. of, in_last: who is told (`interested`)."""
+    """A trigger from the catalogue. of, in_last: who is told (`Interested`)."""
     who = {"of": Field(ListOf(METRIC, single=True, least=1, most=10)), "in_last": Field(Duration())}
     return single(
         word, Shape(what, {**fields, **who}, make), lambda **read: read[word], what="trigger"
@@ -73,19 +72,19 @@ TRIGGERS: dict[str, Any] = {
         "price_drop",
         "a price drop",
         {"by": Field(Share(), required=True)},
-        lambda by, **who: d.OnPriceDrop(by, interested(**who)),
+        lambda by, **who: d.OnPriceDrop(by, d.Interested(**who)),
     ),
     "low_stock": of_products(
         "low_stock",
         "low stock",
         {"below": Field(Whole(1, 1_000_000), required=True)},
-        lambda below, **who: d.OnLowStock(below, interested(**who)),
+        lambda below, **who: d.OnLowStock(below, d.Interested(**who)),
     ),
     "back_in_stock": of_products(
         "back_in_stock",
         "back in stock",
         {},
-        lambda **who: d.OnBackInStock(interested(asked=True, **who)),
+        lambda **who: d.OnBackInStock(d.Interested(**who, asked=d.ASKED_FOR)),
     ),
     "predicted": Shape(
         "a `predicted` trigger",
@@ -326,6 +325,7 @@ FLOW_SHAPE = Shape(
         "stay": Field(Flag()),
         "holdout": Field(Share()),
         "goal": Field(EVENT),
+        "state": Field(Choice("live", "paused", "draining")),
         "steps": Field(STEPS, required=True),
     },
     make_flow,

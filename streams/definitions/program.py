@@ -15,6 +15,7 @@ from schemas.rows import Trigger
 from schemas.values import FlowId, ListId, SegmentId
 from streams.definitions.parse import parse
 from streams.definitions.problems import DefinitionsError
+from streams.definitions.products import interested
 from streams.definitions.references import in_order, walk
 from streams.segments.conditions import compile_condition
 from streams.segments.features import Feature, FeatureKey, MetricIndex, Registry, index_features
@@ -67,8 +68,8 @@ class Program:
         )
         self._users = _users(self.segments)
 
-    def condition(self, condition: c.Condition) -> Compiled:
-        """The compiled form of a condition of a flow (filter, split, send filter)."""
+    def condition(self, condition: c.Condition | d.Interested) -> Compiled:
+        """The compiled form of a condition of a flow (filter, split, send filter, interest)."""
         return self._conditions[id(condition)]
 
     def event_test(self, event: c.EventFilter) -> EventTest:
@@ -112,8 +113,6 @@ class Program:
 
     def _compile_flow(self, flow: d.Flow, registry: Registry) -> None:
         conditions = [flow.filter]
-        if isinstance(flow.trigger, d.OnPriceDrop | d.OnLowStock | d.OnBackInStock):
-            conditions.append(flow.trigger.interest)
         for part, _ in walk(flow):
             match part:
                 case d.Split(where=where):
@@ -124,6 +123,9 @@ class Program:
                     self._event_tests[id(filters)] = compile_event_test(filters)
                 case c.EventFilter():
                     self._event_tests[id(part)] = _event_test(part)
+                case d.Interested():
+                    interest = compile_condition(interested(part), registry)
+                    self._conditions[id(part)] = interest
         for condition in conditions:
             if condition is not None:
                 self._conditions[id(condition)] = compile_condition(condition, registry)

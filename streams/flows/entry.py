@@ -23,6 +23,9 @@ from streams.segments.person import TO_COME, Person
 BACKFILL = "backfill"
 TOO_OLD = "too-old"
 PROFILE_ERASED = "profile-erased"
+FLOW_PAUSED = "flow-paused"
+FLOW_DRAINING = "flow-draining"
+IN_A_CIRCLE = "in-a-circle"
 NO_KEY = "no-key"
 ALREADY_RUNNING = "already-running"
 RE_ENTRY = "re-entry"
@@ -32,6 +35,9 @@ FLOW_FILTER = "flow-filter"
 
 DATE = "date"
 """Kind of the trigger of a run that a date has started."""
+
+AT_ONCE_MAX = 10
+"""How often a flow may be entered at one instant: what is entered on and on leads to itself."""
 
 RUNS_MAX = 40
 MEMORIES_MAX = 200
@@ -243,6 +249,8 @@ def enter(moment: Moment, plan: FlowPlan, trigger: Trigger, event: Event | None)
     )
     memory_key = _memory_key(plan, trigger)
     reasons = _objections(row, plan, memory_key, event, now)
+    if moment.entered.get(memory_key or "", 0) >= AT_ONCE_MAX:
+        reasons.append(IN_A_CIRCLE)
     if trigger.kind == DATE and now - trigger.occurred_at > flow.trigger_max_age:
         reasons = [*reasons, *([] if TOO_OLD in reasons else [TOO_OLD])]
     evidence: tuple[Evidence, ...] = ()
@@ -255,6 +263,7 @@ def enter(moment: Moment, plan: FlowPlan, trigger: Trigger, event: Event | None)
         _refuse(moment, run, reasons, evidence)
         return
     assert memory_key is not None, "an entry without its key is refused"
+    moment.entered[memory_key] = moment.entered.get(memory_key, 0) + 1
     memory = row.flows.pop(memory_key, None) or FlowMemory()
     memory.entered_at, memory.ended_at, memory.entries = now, None, memory.entries + 1
     row.flows[memory_key] = memory
@@ -311,6 +320,8 @@ def _objections(
     reasons = []
     if row.erased_at is not None:
         reasons.append(PROFILE_ERASED)
+    if flow.state != "live":
+        reasons.append(FLOW_PAUSED if flow.state == "paused" else FLOW_DRAINING)
     if event is not None:
         if event.backfill:
             reasons.append(BACKFILL)

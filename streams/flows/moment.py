@@ -16,10 +16,12 @@ class Moment:
              also the kinds of identifiers that were added.
     joined:  (list, id of what did it) of lists joined, whose flows have not been asked yet.
     ready:   runs that go on at once, in order.
+    entered: flow (and key) -> how often it was entered.
     """
 
     __slots__ = (
         "channels",
+        "entered",
         "features",
         "ids",
         "joined",
@@ -48,3 +50,4 @@ class Moment:
         self.lists: set[ListId] = set()
         self.joined: list[tuple[ListId, str]] = []
         self.ready: list[FlowRun] = []
+        self.entered: dict[str, int] = {}

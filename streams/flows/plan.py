@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 from schemas.conditions import Condition, EventFilter
 from schemas.definitions import (
     Flow,
+    Interested,
     OnBackInStock,
     OnDate,
     OnEvent,
@@ -33,8 +34,10 @@ from streams.segments.values import EventTest, Get, compile_event_test, compile_
 StepPath: TypeAlias = tuple[int | str, ...]
 
 FIRST: StepPath = (0,)
+BEHIND: StepPath = (1 << 30,)
+"""A path behind the last step of every flow."""
 
-Compile: TypeAlias = Callable[[Condition], Compiled]
+Compile: TypeAlias = Callable[[Condition | Interested], Compiled]
 
 
 class Place(NamedTuple):
@@ -135,7 +138,7 @@ def plan_flow(flow: Flow, compiled: Compile) -> FlowPlan:
         case OnEvent(event):
             test = compile_event_test(event.where)
         case OnPriceDrop() | OnLowStock() | OnBackInStock() as on_product:
-            test, interest = triggered_by(on_product), compiled(on_product.interest)
+            test, interest = triggered_by(on_product), compiled(on_product.who)
     return FlowPlan(
         flow=flow,
         test=test,

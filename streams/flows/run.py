@@ -1,9 +1,8 @@
 """One profile's way through a flow: a run goes on at once through all that needs no waiting.
 
-State: `FlowRun` in the profile's row. Its `step` is the path to be taken next; a wait leaves the
-path behind it and an instant, so whoever waits takes the steps that are there when the wait ends.
-Where a new version of the flow lacks the step, the run goes on with what follows the branch the
-step was in, else it ends.
+State: `FlowRun` in the profile's row. Its `step` is the path of the step it is in, so whoever waits
+takes the steps that follow the wait when it ends. With a new version of the flow the run is put
+where that step is now (`edited.py`). In a paused flow a run stops before its next step.
 """
 
 from collections.abc import Callable
@@ -37,7 +36,7 @@ from streams.core import Output
 from streams.flows.chance import choose
 from streams.flows.entry import begin, end, enter, hear_dates
 from streams.flows.moment import Moment
-from streams.flows.plan import FlowPlan, Place, StepPath
+from streams.flows.plan import BEHIND, FlowPlan, Place, StepPath
 from streams.flows.sending import say, send
 from streams.flows.waits import until_date, until_time_of_day
 from streams.flows.zones import zone_named, zone_of
@@ -100,11 +99,26 @@ def resume(moment: Moment, run: FlowRun) -> None:
         begin(moment, run)
         return
     run.wake_at = None
-    if run.listening:
-        plan = moment.plans.flows.get(run.flow)
-        if plan is not None:
-            _branch(run, plan, "missed", moment.now)
+    plan = moment.plans.flows.get(run.flow)
+    if plan is not None and run.listening:
+        _branch(run, plan, "missed", moment.now)
+    elif plan is not None and run.passed:
+        place = plan.places.get(run.step)
+        run.step = BEHIND if place is None or place.after is None else place.after
+        run.passed = False
     advance(moment, run)
+
+
+def go_on(moment: Moment) -> None:
+    """Let the runs go on that stopped in a flow which is not paused any more."""
+    for run in moment.row.runs:
+        plan = moment.plans.flows.get(run.flow)
+        if run.wake_at is None and not run.listening and not (plan and is_paused(plan)):
+            moment.ready.append(run)
+
+
+def is_paused(plan: FlowPlan) -> bool:
+    return plan.flow.state == "paused"
 
 
 def advance(moment: Moment, run: FlowRun) -> None:
@@ -119,6 +133,9 @@ def advance(moment: Moment, run: FlowRun) -> None:
         if found is None:
             end(moment, run, plan)
             return
+        if is_paused(plan):
+            run.wake_at = None
+            return
         run.step, place = found
         if run.anew and not isinstance(place.step, Send):
             end(moment, run, plan)
@@ -130,7 +147,7 @@ def advance(moment: Moment, run: FlowRun) -> None:
 def _go_on(moment: Moment, plan: FlowPlan, run: FlowRun, path: StepPath | None) -> bool:
     """Put the run before the step at `path`; at the end of the flow the run ends."""
     run.wake_at = run.held_since = None
-    run.listening = False
+    run.listening = run.passed = False
     run.attempt = 0
     run.reached_at = moment.now
     if path is None or run.anew:
@@ -149,11 +166,7 @@ def _branch(run: FlowRun, plan: FlowPlan, name: str, now: Instant) -> None:
         return
     place = plan.places.get(run.step)
     if place is not None and isinstance(place.step, WaitFor):
-        run.step = _END if place.after is None else place.after
-
-
-_END: StepPath = (1 << 30,)
-"""A path behind the last step of every flow."""
+        run.step = BEHIND if place.after is None else place.after
 
 
 # --- the steps -----------------------------------------------------------------------------------
@@ -165,11 +178,9 @@ def _into(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place, name: str)
 
 
 def _wait_until(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place, until: Instant) -> bool:
-    if not _go_on(moment, plan, run, place.after):
-        return False
-    if until <= moment.now:
-        return True
-    run.wake_at = until
+    if place.after is None or until <= moment.now:
+        return _go_on(moment, plan, run, place.after)
+    run.passed, run.wake_at = True, until
     return False
 
 
@@ -293,7 +304,7 @@ def _take_notify(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> 
     assert isinstance(step, Notify)
     path = "/".join(map(str, run.step))
     entry = TimelineEntry(
-        event_id=moment.ids.derive("notified", run.id, path),
+        event_id=moment.ids.derive("notified", run.id, path, moment.now),
         store=row.store,
         profile_id=row.id,
         metric=NOTIFIED,

@@ -26,16 +26,20 @@ def trigger_words(trigger: d.FlowTrigger) -> str:
             lead = f"{to_duration(before)} before" if before else "on the day of"
             year = ", every year" if every_year else ""
             return f"{lead} {trait} at {clock_text(at)}{year}"
-        case d.OnPriceDrop():
-            return f"the price drops by {trigger.by / PERCENT:g}%"
-        case d.OnLowStock():
-            return f"fewer than {trigger.below} are left"
-        case d.OnBackInStock():
-            return "back in stock"
+        case d.OnPriceDrop(by, who):
+            return f"the price drops by {by / PERCENT:g}% after {_interest_words(who)}"
+        case d.OnLowStock(below, who):
+            return f"fewer than {below} are left after {_interest_words(who)}"
+        case d.OnBackInStock(who):
+            return f"back in stock after {_interest_words(who)}"
         case d.OnPrediction():
             return f"predicted {trigger.figure}"
         case _:
             assert_never(trigger)
+
+
+def _interest_words(who: d.Interested) -> str:
+    return f"{' or '.join(who.of)} in_last {to_duration(who.in_last)}"
 
 
 def entry_words(flow: d.Flow) -> list[str]:

@@ -38,6 +38,7 @@ from streams.consent.said import ConsentRules, rules_of
 from streams.core import BACK, PEER, Output, Stepped, Touched
 from streams.definitions.products import CATALOG_ITEM_UPDATED
 from streams.definitions.program import Program, compile_program
+from streams.flows.edited import Moves, moves_between, relocate
 from streams.flows.entry import (
     RUNS_MAX,
     TOO_MANY_RUNS,
@@ -49,7 +50,7 @@ from streams.flows.entry import (
 )
 from streams.flows.moment import Moment
 from streams.flows.plan import FlowPlans, plan_flows
-from streams.flows.run import advance, hear, resume
+from streams.flows.run import advance, go_on, hear, resume
 from streams.flows.sending import say
 from streams.identity.keys import key_of
 from streams.ids import Ids, is_named, key_number
@@ -94,12 +95,21 @@ WAKES_MAX = 10_000
 """Instants that one wake works off; more is a loop, and an error."""
 
 
+class Former(NamedTuple):
+    """The definitions before these, as far as runs stand in them."""
+
+    version: str
+    plans: FlowPlans
+    moves: Moves
+
+
 class Store(NamedTuple):
     """A store's definitions, ready."""
 
     program: Program
     plans: FlowPlans
     rules: ConsentRules
+    former: Former | None = None
 
 
 def ready(published: DefinitionsPublished) -> Store:
@@ -151,9 +161,17 @@ class ProfileCore:
     def adopt(self, published: DefinitionsPublished) -> Self:
         """The core with these definitions in force for their store.
 
-        Every row takes them over at once, before the next record; flow runs go on where they are.
+        Every row takes them over at once, before the next record; flow runs go on where the step
+        is that they are in.
         """
-        return type(self)(self._ids, {**self._stores, published.store: ready(published)})
+        store, before = ready(published), self._stores.get(published.store)
+        if before is not None and before.program.version == published.version:
+            store = store._replace(former=before.former)
+        elif before is not None:
+            moves = moves_between(before.plans, store.plans)
+            former = Former(before.program.version, before.plans, moves)
+            store = store._replace(former=former)
+        return type(self)(self._ids, {**self._stores, published.store: store})
 
     def step(
         self, row: ProfileRow | None, key: str, body: Body, now: Instant, origin: Origin
@@ -191,8 +209,8 @@ class ProfileCore:
         if row is None:
             if not isinstance(body, Merge | Propose | Absorb | Retired | Shared):
                 return None, []
-            store = self.decode(body.row).store if isinstance(body, Absorb) else body.store
-            row = ProfileRow(store=store, id=key)
+            of = self.decode(body.row).store if isinstance(body, Absorb) else body.store
+            row = ProfileRow(store=of, id=key)
         match body:
             case Merge():
                 outputs = wish(row, body)
@@ -211,8 +229,10 @@ class ProfileCore:
             case Accept():
                 row, outputs = hear_acceptance(row, body, self.encode)
             case Absorb(loser, blob):
-                program = self._stores.get(row.store, self._nothing).program
-                outputs = absorb(row, loser, self.decode(blob), program, now, self._ids)
+                store = self._stores.get(row.store, self._nothing)
+                lost = self.decode(blob)
+                _relocate(lost, store)
+                outputs = absorb(row, loser, lost, store.program, now, self._ids)
                 row.wake_at = _next_wake(row)
             case _:
                 raise AssertionError(f"no record for profile: {type(body).__name__}")
@@ -247,6 +267,7 @@ class ProfileCore:
         program = store.program
         moment = Moment(row, program, store.plans, self._ids, now)
         if row.definitions != program.version:
+            _relocate(row, store)
             _take_over(moment)
         return moment, store
 
@@ -427,6 +448,14 @@ def _take_over(moment: Moment) -> None:
     for change in adopt(moment.row, moment.program, moment.now, ids=moment.ids):
         moment.outputs.append(Output(SEGMENT_CHANGES.name, moment.row.id, change.output))
     await_dates(moment)
+    go_on(moment)
+
+
+def _relocate(row: ProfileRow, store: Store) -> None:
+    """Put the runs of a row that stands under the former definitions where their steps are now."""
+    former = store.former
+    if former is not None and row.definitions == former.version:
+        relocate(row.runs, former.plans, store.plans, former.moves)
 
 
 def _next_wake(row: ProfileRow) -> Instant | None:

@@ -61,7 +61,9 @@ def standing_of(
         passes_flow=passes_flow,
         passes_send=passes_send,
         held_out=held_out,
-        sent_before=any(sent.send_id == planned.id for sent in row.sent),
+        sent_before=any(
+            sent.run_id == planned.run_id and sent.message == step.message for sent in row.sent
+        ),
         smart_until=0 if smart is None else smart.quiet_until,
         across_until=0 if across is None else across.across_until,
         capped=_capped(marketing, settings.frequency_cap, planned, now),

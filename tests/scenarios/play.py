@@ -61,7 +61,8 @@ class Stage:
         self.publish(definitions)
 
     def publish(self, definitions: str) -> None:
-        """Put these definitions in force."""
+        """Put these definitions in force; the row takes over those before them first."""
+        self.wake_until(self.now)
         self.versions += 1
         documents = documents_of(definitions)
         self.core = self.core.adopt(
@@ -80,6 +81,7 @@ class Stage:
             later = self.core.wake_at(self.row)
             assert later is None or later > due, "time moves on"
             self._tell(self.now, outputs)
+        self.now = max(self.now, instant)
 
     def happen(self, event: Event) -> list[Output]:
         """Let an event happen when it is received."""
