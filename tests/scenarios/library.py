@@ -1,4 +1,4 @@
-"""The library of flows as a shop takes it: one flow, copied with what it refers to."""
+"""The library as a shop takes it: one flow or segment, copied with what it refers to."""
 
 from functools import cache
 from pathlib import Path
@@ -11,17 +11,18 @@ from streams.definitions.references import named_in, walk
 LIBRARY = Path(__file__).parents[2] / "deploy" / "definitions" / "library"
 SETTINGS = LIBRARY / "main.yaml"
 FLOWS = tuple(sorted(path.stem for path in (LIBRARY / "flows").glob("*.yaml")))
+SEGMENTS = tuple(sorted(path.stem for path in (LIBRARY / "segments").glob("*.yaml")))
 
 
-def copied(flow: str) -> str:
-    """The flow, what it needs, and the settings: one YAML stream."""
-    return "\n---\n".join(path.read_text() for path in [*files_of(flow), SETTINGS])
+def copied(name: str, kind: str = "flow") -> str:
+    """The flow or segment, what it needs, and the settings: one YAML stream."""
+    return "\n---\n".join(path.read_text() for path in [*files_of(name, kind), SETTINGS])
 
 
-def files_of(flow: str) -> list[Path]:
-    """What has to be copied for a flow to work, the flow first."""
+def files_of(name: str, kind: str = "flow") -> list[Path]:
+    """What has to be copied for a flow or segment to work, itself first."""
     written = definitions()
-    found = [_file("flow", flow)]
+    found = [_file(kind, name)]
     for path in found:
         named = dict.fromkeys(name for part, _ in walk(written[path]) for name in named_in(part))
         found += [file for file in (_file(*name) for name in named) if file not in found]
