@@ -119,6 +119,17 @@ class MergeLine(Line, frozen=True, kw_only=True, gc=False, tag="identity-merged"
     decided_at: str
 
 
+class ConsentLine(Line, frozen=True, kw_only=True, gc=False, tag="consent-stated"):
+    store: str
+    kind: str
+    address: str
+    channels: Raw
+    suppressed: Raw
+    details: Raw
+    decided_at: str
+    cause: str
+
+
 LINES: tuple[type[Line], ...] = (
     EventLine,
     SegmentLine,
@@ -126,6 +137,7 @@ LINES: tuple[type[Line], ...] = (
     SendLine,
     DecisionLine,
     MergeLine,
+    ConsentLine,
 )
 Values: TypeAlias = list[Any]
 Builder: TypeAlias = Callable[[Values], pa.Array]

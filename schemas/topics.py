@@ -82,7 +82,7 @@ CONSENT = Topic(
     key="store, kind and value of an address; `clock/<partition>`",
     value="consent-stated, clock (JSON)",
     writers=("identity",),
-    readers=("senders",),
+    readers=("senders", "timeline"),
     public=True,
     compacted=True,
 )

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "definitions": "check definitions; publish them",
     "flow": "draw a flow",
     "profile": "show one person: traits, consent, segments, timeline",
+    "consent": "what an address might receive at any instant, and why; all it ever said",
     "explain": "why a send was made, or not",
     "report": "attribution, funnels, totals",
     "dead-letters": "what was set aside and why; push it again",

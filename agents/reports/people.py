@@ -1,8 +1,11 @@
 """Who is meant: a profile id, or any identifier that an event of theirs carried."""
 
+from collections.abc import Sequence
+
 from clickhouse_connect.driver.client import Client
 
 from schemas.values import ProfileId, StoreId
+from streams.identity.keys import ADDRESS_KINDS
 
 _BY_ID = """
 SELECT count() > 0 FROM events WHERE store = {store:String} AND profile_id = {asked:String}
@@ -16,6 +19,24 @@ WHERE store = {store:String} AND arrayExists(
     JSONExtractArrayRaw(identifiers))
 GROUP BY profile_id ORDER BY max(received_at) DESC, profile_id
 """
+
+_ADDRESSES = """
+WITH arrayJoin(JSONExtractArrayRaw(identifiers)) AS pair
+SELECT DISTINCT JSONExtractString(pair, 1) AS kind, JSONExtractString(pair, 2) AS value
+FROM events FINAL
+WHERE store = {store:String} AND profile_id IN {profiles:Array(String)} AND trust = 'server'
+    AND kind IN {kinds:Array(String)}
+ORDER BY kind, value
+"""
+
+
+def addresses_of(
+    client: Client, store: StoreId, profiles: Sequence[ProfileId]
+) -> list[tuple[str, str]]:
+    """(kind, value) of the addresses that servers have named as theirs."""
+    parameters = {"store": store, "profiles": list(profiles), "kinds": sorted(ADDRESS_KINDS)}
+    rows = client.query(_ADDRESSES, parameters=parameters).result_rows
+    return [(kind, value) for kind, value in rows]
 
 
 def profiles_meant(client: Client, store: StoreId, asked: str) -> list[ProfileId]:

@@ -186,12 +186,16 @@ class SendStory(msgspec.Struct, frozen=True, kw_only=True):
 
 def profile_story(client: Client, store: StoreId, profile_id: ProfileId) -> ProfileStory:
     """Tell what happened to a person, in order; any id it ever had will do."""
+    now, *merged = profiles = profile_ids(client, store, profile_id)
+    rows = client.query(TOLD, parameters={"store": store, "profiles": profiles}).result_rows
+    return ProfileStory(store=store, profile_id=now, merged=merged, rows=list(map(story_row, rows)))
+
+
+def profile_ids(client: Client, store: StoreId, profile_id: ProfileId) -> list[ProfileId]:
+    """Every id of a person, whichever is asked for: the present one, then those merged into it."""
     asked = {"store": store, "profile": profile_id}
     ((now, merged),) = client.query(PROFILES_OF, parameters=asked).result_rows
-    rows = client.query(TOLD, parameters={"store": store, "profiles": [now, *merged]}).result_rows
-    return ProfileStory(
-        store=store, profile_id=now, merged=sorted(merged), rows=list(map(story_row, rows))
-    )
+    return [now, *sorted(merged)]
 
 
 def send_story(client: Client, send_id: SendId) -> SendStory | None:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import msgspec
 
 from schemas.topics import (
+    CONSENT,
     FLOW_TRIGGERS,
     IDENTITY_MERGES,
     SEGMENT_CHANGES,
@@ -151,5 +152,30 @@ MERGES = Table(
     },
 )
 
-TABLES: tuple[Table, ...] = (EVENTS, SEGMENT_CHANGED, FLOW_TRIGGERED, SENDS, SEND_DECIDED, MERGES)
+CONSENT_WORDS = Table(
+    "consent_words",
+    CONSENT.name,
+    "consent-stated",
+    {
+        "store": NAME,
+        "kind": NAME,
+        "address": TEXT,
+        "channels": TEXT,
+        "suppressed": TEXT,
+        "details": TEXT,
+        "decided_at": INSTANT,
+        "cause": TEXT,
+        **KAFKA,
+    },
+)
+
+TABLES: tuple[Table, ...] = (
+    EVENTS,
+    SEGMENT_CHANGED,
+    FLOW_TRIGGERED,
+    SENDS,
+    SEND_DECIDED,
+    MERGES,
+    CONSENT_WORDS,
+)
 """In the order of the path."""

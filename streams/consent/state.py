@@ -111,7 +111,11 @@ def permits(state: AddressState | None, mode: str | None) -> bool:
 
     mode: `explicit` (also None), or `not_denied`: also who was never asked.
     """
-    word = state_of(state)
+    return word_permits(state_of(state), mode)
+
+
+def word_permits(word: ConsentWord, mode: str | None) -> bool:
+    """The same of a word."""
     return word == "granted" or (mode == "not_denied" and word == "never")
 
 

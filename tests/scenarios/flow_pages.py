@@ -8,7 +8,7 @@ writes them anew; a test compares.
 from collections.abc import Iterator
 from pathlib import Path
 
-from agents.cli.flow import flow_in
+from agents.cli.meant import flow_in
 from agents.drawing.blocks import blocks_of
 from agents.drawing.svg import svg
 from schemas.conditions import EventFilter, Measured
