@@ -23,7 +23,7 @@ from schemas.rows import Position
 from schemas.topics import TOPICS, Topic
 from schemas.values import Stage
 from streams.core import Core
-from streams.intake import INPUTS, Intake, RoundIntake, adopted_in
+from streams.intake import INPUTS, Intake, RoundIntake
 
 MakeIntake = Callable[[int, Position, Rows], Intake]
 
@@ -59,10 +59,7 @@ def rounds_of(core: Core[Any]) -> MakeIntake:
     """Makes the intakes of a stage that works in rounds, with the definitions its rows have."""
 
     def make(partition: int, position: Position, rows: Rows) -> RoundIntake[Any]:
-        adopted = core
-        for published in adopted_in(rows.items()):
-            adopted = adopted.adopt(published)
-        return RoundIntake(adopted, partition, position, rows)
+        return RoundIntake(core, partition, position, rows)
 
     return make
 

@@ -32,6 +32,12 @@ class ClockLine(Line, frozen=True, kw_only=True, gc=False, tag="clock"):
     at: str
 
 
+class SwitchedLine(Line, frozen=True, kw_only=True, gc=False, tag="definitions-switched"):
+    store: str
+    version: str
+    switch: tuple[int, ...]
+
+
 class EventLine(Line, frozen=True, kw_only=True, gc=False, tag="timeline-entry"):
     event_id: str
     store: str
@@ -200,7 +206,7 @@ class Shape:
 
     def __init__(self, table: Table, line: type[Line]) -> None:
         self.table = table
-        self._decoder = msgspec.json.Decoder(line | ClockLine)
+        self._decoder = msgspec.json.Decoder(line | ClockLine | SwitchedLine)
         fields = {field.name: field.type for field in msgspec.structs.fields(line)}
         self._columns = [
             (attrgetter(field), raws if fields[field] is Raw else BUILDERS[kind])
@@ -210,7 +216,7 @@ class Shape:
         ]
 
     def decode(self, value: bytes) -> Line:
-        """Read one record of the topic: a line of the table, or a clock.
+        """Read one record of the topic: a line of the table, a clock, or the mark of a switch.
 
         Raises: UnreadableRecord where it is of an unknown type, of a newer schema, or broken.
         """

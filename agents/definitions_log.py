@@ -128,7 +128,7 @@ async def publish(settings: Settings, published: DefinitionsPublished) -> list[P
 async def in_force(settings: Settings) -> dict[StoreId, DefinitionsPublished]:
     """The definitions that ingest has taken up, by store."""
     rows = await read_rows(settings, INGEST_ROWS, 0)
-    return {published.store: published for published in adopted_in(rows.items())}
+    return {row.published.store: row.published for row in adopted_in(rows.items())}
 
 
 async def had_events(settings: Settings) -> bool:

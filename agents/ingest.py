@@ -36,11 +36,10 @@ def ingest_app(settings: Settings, ids: Ids, *, simulated: bool) -> StageApp:
     def make_intake(partition: int, position: Position, rows: Rows) -> PassIntake:
         region = settings.default_region or None
         reader = EventReader(ids, IngestSettings(default_region=region))
-        for published in adopted_in(rows.items()):
-            reader.adopt(published)
+        kept = adopted_in(rows.items())
         if simulated:
-            return PassIntake(reader, partition, position)
-        return PassIntake(reader, partition, position, can_be_true=can_be_true)
+            return PassIntake(reader, partition, position, definitions=kept)
+        return PassIntake(reader, partition, position, can_be_true=can_be_true, definitions=kept)
 
     stage = StageApp("ingest", settings, rows_topic=INGEST_ROWS, make_intake=make_intake)
 

@@ -23,7 +23,7 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
-from agents.columns import SHAPES, ClockLine, Line, Shape, UnreadableRecord
+from agents.columns import SHAPES, ClockLine, Line, Shape, SwitchedLine, UnreadableRecord
 from agents.logs import log
 from agents.settings import Settings
 from agents.topics import partitions_of, topic_name
@@ -282,6 +282,7 @@ class TimelineSink:
     def _take(self, tp: TopicPartition, records: Iterable[ConsumerRecord]) -> None:
         decode, waiting = self._shapes[tp].decode, self._waiting[tp]
         lines, offsets = waiting.lines, waiting.offsets
+        marked = False  # a back-fill waits until the offset after its mark is committed
         for record in records:
             value = record.value or b""
             try:
@@ -292,12 +293,14 @@ class TimelineSink:
                 ) from None
             if isinstance(line, ClockLine):
                 self._clocks[tp] = to_instant(line.at)
+            elif isinstance(line, SwitchedLine):
+                marked = True
             else:
                 lines.append(line)
                 offsets.append(record.offset)
                 waiting.bytes += len(value)
                 waiting.checksum = crc32(value, waiting.checksum)
-        if lines and self._waits_since is None:
+        if (lines or marked) and self._waits_since is None:
             self._waits_since = asyncio.get_running_loop().time()
 
     def _due(self) -> bool:

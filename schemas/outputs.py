@@ -148,6 +148,35 @@ class TimelineEntry(Record, frozen=True, kw_only=True, tag="timeline-entry"):
     currency: str | None
 
 
+class DefinitionsSwitched(Record, frozen=True, kw_only=True, tag="definitions-switched"):
+    """Marks a place in each partition of `timeline`: what stands before it was counted by the
+    definitions before, what stands after it by these, whose past is to be filled in.
+
+    switch: the origin of the published definitions: (received_at, partition, offset).
+    """
+
+    store: StoreId
+    version: str
+    switch: tuple[int, ...]
+
+
+class DefinitionsStated(Record, frozen=True, kw_only=True, tag="definitions-stated"):
+    """The definitions that a store has published last (topic `definitions`, compacted).
+
+    switch:  where they were published: (received_at, partition, offset) in `store-events`.
+    filling: what they ask about the past is still being filled in.
+    """
+
+    store: StoreId
+    version: str
+    author: str
+    published_at: Timestamp
+    switch: tuple[int, ...]
+    filling: bool
+    live: tuple[dict[str, Any], ...] | None
+    documents: tuple[dict[str, Any], ...]
+
+
 class ConsentDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When an address was granted, denied or asked (double opt-in) on a channel, and how.
 

@@ -226,16 +226,50 @@ class DefinitionsPublished(Inner, frozen=True, tag="definitions-published"):
     """From this place in the order of origin on, these definitions are in force for `store`.
 
     documents: the definitions as plain data, checked before they were published.
+    fill: what they newly ask about the past is filled in from the timeline; until that is done
+          (`DefinitionsFilled`), segments that ask it stay as they were.
     """
 
     store: StoreId
     version: str
     author: str
     documents: tuple[dict[str, Any], ...]
+    fill: bool = False
+
+
+class Backfilled(Inner, frozen=True, tag="backfilled"):
+    """What new features would have kept of a profile's events before the switch.
+
+    profile_id: as it was in the timeline then; whoever has absorbed it takes it over.
+    switch:   the origin of the published definitions: (received_at, partition, offset).
+    features: feature -> its state (`FeatureState`), as msgpack.
+    """
+
+    store: StoreId
+    profile_id: ProfileId
+    switch: Origin
+    features: bytes
+
+
+class DefinitionsFilled(Inner, frozen=True, tag="definitions-filled"):
+    """All that the definitions published at `switch` ask about the past has been sent: from here
+    on they are in force wholly.
+    """
+
+    store: StoreId
+    switch: Origin
 
 
 IdentityBody: TypeAlias = (
-    EventArrived | Linked | Forget | Repoint | Retire | ConsentClaimed | DefinitionsPublished
+    EventArrived
+    | Linked
+    | Forget
+    | Repoint
+    | Retire
+    | ConsentClaimed
+    | DefinitionsPublished
+    | DefinitionsFilled
+    | Backfilled
 )
 ProfileBody: TypeAlias = (
     EventResolved
@@ -250,6 +284,8 @@ ProfileBody: TypeAlias = (
     | Withdraw
     | Absorb
     | DefinitionsPublished
+    | DefinitionsFilled
+    | Backfilled
 )
 Body: TypeAlias = IdentityBody | ProfileBody
 

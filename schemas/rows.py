@@ -3,6 +3,8 @@
 Only its own agent writes a table. A worker refuses a row whose schema number is newer than its own.
 """
 
+from typing import Any
+
 import msgspec
 
 from schemas.records import AddressState, DefinitionsPublished
@@ -27,8 +29,8 @@ from schemas.values import (
 
 POSITION_SCHEMA = 1
 IDENTITY_ROW_SCHEMA = 2
-PROFILE_ROW_SCHEMA = 2
-DEFINITIONS_ROW_SCHEMA = 1
+PROFILE_ROW_SCHEMA = 3
+DEFINITIONS_ROW_SCHEMA = 2
 
 POSITION_KEY = b"position/%d"
 """Key of a partition's position in each station's table."""
@@ -64,12 +66,27 @@ class DefinitionsRow(Row):
 
     former: those that were in force before, under which a row may stand that nobody has looked at
             since.
+    live:   while the past is filled in: the definitions by which is lived until then. They stay
+            here afterwards, for what was to be filled follows from them.
+    filled: the switch that was filled last: (received_at, partition, offset) of its origin.
     """
 
     schema: int
     published: DefinitionsPublished
     origin: Origin
     former: DefinitionsPublished | None = None
+    live: tuple[dict[str, Any], ...] | None = None
+    filled: Origin = ()
+
+    @property
+    def switch(self) -> Origin:
+        """What the records of a back-fill name."""
+        return self.origin[:3]
+
+    @property
+    def filling(self) -> bool:
+        """Is the past still being filled in?"""
+        return self.live is not None and self.filled != self.switch
 
 
 # --- identity ------------------------------------------------------------------------------------
@@ -291,6 +308,7 @@ class ProfileRow(Row):
     wake_at:  the next instant at which time alone changes something: the least of all below.
     coarsened: names of the caps this row has run into.
     flips:    segment -> when time alone may next change whether the profile is in it.
+    filled:   hashes of the back-fills that were taken over since the definitions last changed.
     """
 
     schema: int = PROFILE_ROW_SCHEMA
@@ -326,3 +344,4 @@ class ProfileRow(Row):
     ordered_with: dict[str, tuple[Instant, str]] = {}
     retired: list[str] = []
     claimed: list[Identifier] = []
+    filled: list[int] = []

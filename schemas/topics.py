@@ -134,12 +134,22 @@ SEND_DECISIONS = Topic(
     readers=("timeline", "operations"),
     public=True,
 )
+DEFINITIONS = Topic(
+    name="definitions",
+    key="store",
+    value="definitions-stated (JSON)",
+    writers=("ingest",),
+    readers=("command line", "back-fill"),
+    public=True,
+    compacted=True,
+    max_bytes=LARGEST_WITH_HEADERS,
+)
 TIMELINE = Topic(
     name="timeline",
-    key="profile id",
-    value="timeline-entry (JSON)",
+    key="profile id; `definitions/<store>`",
+    value="timeline-entry, definitions-switched (JSON)",
     writers=("profile",),
-    readers=("timeline",),
+    readers=("timeline", "back-fill"),
     public=True,
 )
 DEAD_LETTERS = Topic(
@@ -182,6 +192,7 @@ PROFILE_ROWS = Topic(
 TOPICS: tuple[Topic, ...] = (
     STORE_EVENTS,
     STORE_EVENTS_REJECTED,
+    DEFINITIONS,
     IDENTITY_REQUESTS,
     PROFILE_UPDATES,
     CONSENT,

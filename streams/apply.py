@@ -14,6 +14,7 @@ from schemas.records import (
     Absorb,
     Accept,
     Body,
+    DefinitionsFilled,
     DefinitionsPublished,
     Merge,
     Moved,
@@ -22,9 +23,8 @@ from schemas.records import (
     Retired,
     Withdraw,
 )
-from schemas.rows import DEFINITIONS_KEY
 from schemas.values import TIMER, Instant, Origin, Turn
-from streams.core import Core, Output, RowT, definitions_row
+from streams.core import Core, Output, RowT
 from streams.ids import key_number
 from streams.rounds import Round, Rounds, WaitingRecord
 
@@ -40,7 +40,6 @@ MERGE_PROTOCOL = (Absorb, Accept, Merge, Moved, Propose, Refuse, Retired, Withdr
 ReadRow: TypeAlias = Callable[[bytes], bytes | None]
 
 _decode_body = msgspec.msgpack.Decoder(Body).decode
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class Said(NamedTuple):
@@ -71,7 +70,7 @@ class Slice(NamedTuple):
     turn: Turn
     over: bool
     steps: int
-    adopted: DefinitionsPublished | None
+    adopted: DefinitionsPublished | DefinitionsFilled | None
 
 
 class Timers:
@@ -267,8 +266,7 @@ def play(
     """
     kept = _Kept(core, read, timers)
     turn, steps, over = window.start, 0, False
-    adopted: DefinitionsPublished | None = None
-    rows: list[tuple[bytes, bytes]] = []
+    adopted: DefinitionsPublished | DefinitionsFilled | None = None
     while steps < steps_max and adopted is None and not over:
         timer = timers.peek()
         if timer is not None and wakes_until is not None and timer[0] > wakes_until:
@@ -286,14 +284,12 @@ def play(
             turn = max(turn, record)
             waiting = rounds.pop()
             body = _decode_body(waiting.body)
-            if isinstance(body, DefinitionsPublished):
+            if isinstance(body, DefinitionsPublished | DefinitionsFilled):
                 adopted = body
-                of = DEFINITIONS_KEY % body.store.encode()
-                rows.append((of, _encode(definitions_row(body, record[2], read(of)))))
             else:
                 kept.take(waiting.key, body, waiting.turn, waiting)
         steps += not over
-    rows += kept.changed()
+    rows = kept.changed()
     said = [one for of_turn in kept.said for one in of_turn]
     return Slice(said, rows, kept.failed, turn, over, steps, adopted)
 

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 import msgspec
 
-from schemas.records import Body, DefinitionsPublished
+from schemas.records import Body
 from schemas.rows import DefinitionsRow
 from schemas.values import Instant, Origin, Row, Stage
 
@@ -75,23 +75,6 @@ class Core(Protocol[RowT]):
         """The row without its timer: one that raised sleeps until its next record."""
         ...
 
-    def adopt(self, published: DefinitionsPublished) -> Self:
+    def adopt(self, definitions: DefinitionsRow) -> Self:
         """The core with these definitions in force for their store."""
         ...
-
-
-def definitions_row(
-    published: DefinitionsPublished, origin: tuple[int, ...], before: bytes | None = None
-) -> DefinitionsRow:
-    """The row that keeps the definitions in force in a partition.
-
-    before: the row that it takes the place of; the same version again follows what that followed.
-    """
-    former = None
-    if before is not None:
-        row = _decode_definitions(before)
-        former = row.former if row.published.version == published.version else row.published
-    return DefinitionsRow(1, published, origin, former)
-
-
-_decode_definitions = msgspec.msgpack.Decoder(DefinitionsRow).decode

@@ -6,9 +6,9 @@ is due, or a late message that was sent in the second before waits for its bound
 which nothing happens says nothing, so the result is that of the full grid, which a test compares.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import takewhile
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from schemas.values import Instant, Millis
 from streams.ingest.control import Headers, tick
@@ -28,8 +28,20 @@ class Arrival(NamedTuple):
     headers: Headers = ()
 
 
+Answer: TypeAlias = tuple[bytes, Headers]
+
+
+def silence(_: list[Write]) -> None:
+    """Nothing is said to that."""
+
+
 def play_on_grid(
-    replay: Replay, arrivals: Iterable[Arrival], *, until: Instant, every_tick: bool = False
+    replay: Replay,
+    arrivals: Iterable[Arrival],
+    *,
+    until: Instant,
+    every_tick: bool = False,
+    answer: Callable[[list[Write]], Sequence[Answer] | None] = silence,
 ) -> Iterator[list[Write]]:
     """Replay `arrivals` in one partition; yields what was said, round by round.
 
@@ -37,6 +49,8 @@ def play_on_grid(
     until:      the last instant at which something is received or due. Late messages that are
                 under way then are let through, and no timer rings that is due later.
     every_tick: also where nothing happens, for comparison.
+    answer:     what is pushed because of what was said, in the second after it; also after `until`.
+                Empty: not yet, let the next second pass. None: nothing is under way.
     """
     assert replay.partitions == 1, "the grid has one partition"
     value, headers = tick()
@@ -44,8 +58,9 @@ def play_on_grid(
     waiting = takewhile(lambda arrival: arrival.received_at <= until, arrivals)
     ahead = next(waiting, None)
     tick_at: Instant = 0
+    answered = False
     while True:
-        matters = _next_that_matters(replay, ahead, until, tick_at)
+        matters = tick_at if answered else _next_that_matters(replay, ahead, until, tick_at)
         if matters is None:
             return
         tick_at = (tick_at if every_tick and tick_at else matters) // GRID * GRID + GRID
@@ -53,7 +68,12 @@ def play_on_grid(
             replay.append(0, ahead.value, ahead.received_at, key=ahead.key, headers=ahead.headers)
             ahead = next(waiting, None)
         replay.append(0, value, tick_at, headers=headers)
-        yield replay.run()
+        said = replay.run()
+        answers = answer(said)
+        for content, named in answers or ():
+            replay.append(0, content, tick_at, headers=named)
+        answered = answers is not None
+        yield said
 
 
 def _next_that_matters(

@@ -8,17 +8,19 @@ identity and profile apply it round by round.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Generic, NamedTuple, Protocol, cast
+from typing import Generic, NamedTuple, Protocol, TypeAlias, cast
 from zlib import crc32
 
 import msgspec
 
 from schemas.events import Event, RejectedEvent
-from schemas.outputs import ClockStruck
+from schemas.outputs import ClockStruck, DefinitionsStated, DefinitionsSwitched
 from schemas.records import (
     INNER_SCHEMA,
+    Backfilled,
     Body,
     Clock,
+    DefinitionsFilled,
     DefinitionsPublished,
     EventArrived,
     Late,
@@ -35,16 +37,19 @@ from schemas.rows import (
 from schemas.topics import (
     CONSENT,
     DEAD_LETTERS,
+    DEFINITIONS,
     IDENTITY_REQUESTS,
     PROFILE_UPDATES,
     SEND_COMMANDS,
     STORE_EVENTS,
     STORE_EVENTS_REJECTED,
+    TIMELINE,
     Topic,
 )
-from schemas.values import LATE, RECORD, Instant, Stage
+from schemas.values import LATE, RECORD, Instant, Origin, Stage, StoreId, Turn
 from streams.apply import SLICE_MAX, Failed, Said, Slice, Timers, play
-from streams.core import BACK, NEXT, PEER, Core, RowT, definitions_row
+from streams.core import BACK, NEXT, PEER, Core, RowT
+from streams.definitions.switch import in_force
 from streams.instants import to_timestamp
 from streams.rounds import BOUNDS_MAX, WAITING_MAX, Rounds
 from streams.versions import NewerSchema
@@ -159,12 +164,15 @@ class Tick(NamedTuple):
     """A record that only says that time has passed."""
 
 
+Control: TypeAlias = DefinitionsPublished | DefinitionsFilled | Backfilled
+
+
 class ReadEvent(Protocol):
     """Reads one record of `store-events` (streams/ingest/read.py, bound to its settings)."""
 
     def __call__(
         self, record: LogRecord, received_at: Instant
-    ) -> tuple[str, Event] | RejectedEvent | Tick | DefinitionsPublished: ...
+    ) -> tuple[str, Event] | RejectedEvent | Tick | Control: ...
 
     def adopt(self, published: DefinitionsPublished) -> None: ...
 
@@ -182,6 +190,7 @@ class PassIntake:
                  was before it.
     believes:    whether a tick makes a boundary, by its instant; the replay of a live log asks what
                  the log says.
+    definitions: those in force, as the partition's rows say.
     """
 
     def __init__(
@@ -192,8 +201,12 @@ class PassIntake:
         *,
         can_be_true: Callable[[Instant], bool] = always,
         believes: Callable[[Instant], bool] = always,
+        definitions: Iterable[DefinitionsRow] = (),
     ) -> None:
         self._reader, self._partition = reader, partition
+        self._definitions = {row.published.store: row for row in definitions}
+        for row in self._definitions.values():
+            reader.adopt(row.published)
         self._can_be_true, self._believes = can_be_true, believes
         self._partitions = position.partitions
         self._received_at, self._next = position.received_at, position.offset
@@ -231,18 +244,44 @@ class PassIntake:
                     self.disbelieved += 1
             elif isinstance(said, RejectedEvent):
                 writes.append(_rejected(record, said, self._partition, at))
-            else:
-                self._reader.adopt(said)
-                blob = _pack(definitions_row(said, origin))
-                rows.append((DEFINITIONS_KEY % said.store.encode(), blob))
+            elif isinstance(said, Backfilled):
+                writes.append(self._pass_on(said.profile_id, said, origin, None))
+            elif isinstance(said, DefinitionsPublished) or said.store in self._definitions:
+                rows.append(self._switch(said, origin))
                 if self._partition == 0:
                     every = range(self._partitions)
                     writes.extend(self._pass_on("", said, (*origin, p), p) for p in every)
+                    writes.extend(self._state(said.store, at))
         rows.append((POSITION_KEY % self._partition, _pack(self._position())))
         return Work(writes, rows, self._next, steps, clock, 0)
 
     def read_again_from(self) -> int | None:
         return None
+
+    def _switch(
+        self, said: DefinitionsPublished | DefinitionsFilled, origin: Origin
+    ) -> tuple[bytes, bytes]:
+        """Take up what was published. Returns: the row that keeps it."""
+        before = self._definitions.get(said.store)
+        row = self._definitions[said.store] = in_force(before, said, origin)
+        self._reader.adopt(row.published)
+        return DEFINITIONS_KEY % said.store.encode(), _pack(row)
+
+    def _state(self, store: StoreId, at: Instant) -> list[Write]:
+        """Say what is in force, for who asks without reading the log."""
+        row = self._definitions[store]
+        stated = DefinitionsStated(
+            store=store,
+            version=row.published.version,
+            author=row.published.author,
+            published_at=to_timestamp(row.origin[0]),
+            switch=row.switch,
+            filling=row.filling,
+            live=row.live if row.filling else None,
+            documents=row.published.documents,
+        )
+        partition = partition_of(store, self._partitions)
+        return [Write(DEFINITIONS.name, partition, store.encode(), _to_json(stated), at)]
 
     def _pass_on(
         self, key: str, body: Body, origin: tuple[int, ...], partition: int | None
@@ -320,6 +359,9 @@ class RoundIntake(Generic[RowT]):
             bounds_max=bounds_max,
         )
         self.timers = Timers()
+        self._definitions = {row.published.store: row for row in adopted_in(rows.items())}
+        for row in self._definitions.values():
+            self.core = self.core.adopt(row)
         self.wakes_until: Instant | None = None
         self._again: int | None = None
         self._adopting = False
@@ -363,10 +405,31 @@ class RoundIntake(Generic[RowT]):
             self._again = self.rounds.read_again()
             return None
         position = self.rounds.applied(piece.turn, finished)
+        work = self._work(piece, window.bound, finished, position)
         if piece.adopted is not None:
-            self.core = self.core.adopt(piece.adopted)
-            self._adopting = True
-        return self._work(piece, window.bound, finished, position)
+            self._switch(piece.adopted, piece.turn, work)
+        return work
+
+    def _switch(
+        self, said: DefinitionsPublished | DefinitionsFilled, turn: Turn, work: Work
+    ) -> None:
+        """Change the definitions in force; their row and what is said of it go with the work."""
+        instant, kind, origin = turn
+        before = self._definitions.get(said.store)
+        row = self._definitions[said.store] = in_force(before, said, origin)
+        self.core = self.core.adopt(row)
+        self._adopting = True
+        work.rows.insert(0, (DEFINITIONS_KEY % said.store.encode(), _pack(row)))
+        if self.core.stage == "identity":
+            passed = Passed(INNER_SCHEMA, instant, kind, (*origin, 0), said)
+            write = Write(PROFILE_UPDATES.name, self._partition, b"", _pack(passed), instant)
+            work.writes.insert(0, write)
+        elif row.filling and row is not before:
+            version = row.published.version
+            marker = DefinitionsSwitched(store=said.store, version=version, switch=row.switch)
+            key = b"definitions/" + said.store.encode()
+            write = Write(TIMELINE.name, self._partition, key, _to_json(marker), instant)
+            work.writes.append(write)
 
     def read_again_from(self) -> int | None:
         again, self._again = self._again, None
@@ -377,10 +440,6 @@ class RoundIntake(Generic[RowT]):
     ) -> Work:
         writes = [self._write(said, bound) for said in piece.said]
         writes += [self._dead_letter(failed) for failed in piece.failed]
-        if piece.adopted is not None and self.core.stage == "identity":
-            instant, kind, origin = piece.turn
-            passed = Passed(INNER_SCHEMA, instant, kind, (*origin, 0), piece.adopted)
-            writes.append(Write(PROFILE_UPDATES.name, self._partition, b"", _pack(passed), instant))
         if finished is not None:
             writes += self._clocks(finished)
         rows = [*piece.rows, (POSITION_KEY % self._partition, _pack(position))]
@@ -438,14 +497,11 @@ def is_row_of_a_key(key: bytes) -> bool:
     return not key.startswith((b"position/", b"definitions/"))
 
 
-def adopted_in(rows: Iterable[tuple[bytes, bytes]]) -> list[DefinitionsPublished]:
-    """The definitions that a partition's rows say are in force, store by store; of each store those
-    before them first.
-    """
+def adopted_in(rows: Iterable[tuple[bytes, bytes]]) -> list[DefinitionsRow]:
+    """The definitions that a partition's rows say are in force, store by store."""
     decode = msgspec.msgpack.Decoder(DefinitionsRow).decode
     kept = [decode(blob) for key, blob in rows if key.startswith(b"definitions/")]
     newest = max((row.schema for row in kept), default=0)
     if newest > DEFINITIONS_ROW_SCHEMA:
         raise NewerSchema(f"definitions of schema {newest}; known is {DEFINITIONS_ROW_SCHEMA}")
-    in_order = sorted(kept, key=lambda row: row.published.store)
-    return [one for row in in_order for one in (row.former, row.published) if one is not None]
+    return sorted(kept, key=lambda row: row.published.store)

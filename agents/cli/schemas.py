@@ -21,6 +21,7 @@ from schemas import outputs
 from schemas.topics import (
     CONSENT,
     DEAD_LETTERS,
+    DEFINITIONS,
     FLOW_TRIGGERS,
     IDENTITY_CONFLICTS,
     IDENTITY_MERGES,
@@ -55,7 +56,8 @@ RECORDS: Mapping[str, Any] = MappingProxyType(
         FLOW_TRIGGERS.name: outputs.FlowTriggered,
         SEND_COMMANDS.name: outputs.SendCommand | outputs.ClockStruck,
         SEND_DECISIONS.name: outputs.SendDecided,
-        TIMELINE.name: outputs.TimelineEntry,
+        TIMELINE.name: outputs.TimelineEntry | outputs.DefinitionsSwitched,
+        DEFINITIONS.name: outputs.DefinitionsStated,
     }
 )
 """Public topic that we write -> what its records are."""

@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaError
 
 from agents.settings import Settings
 from agents.topics import topic_name
-from schemas.events import RejectedEvent
+from schemas.events import Event, RejectedEvent
 from schemas.records import DefinitionsPublished
 from schemas.topics import STORE_EVENTS
 from schemas.values import EventId, Instant
@@ -29,7 +29,7 @@ from streams.identity.keys import key_of
 from streams.ids import Ids
 from streams.ingest.read import EventReader, read
 from streams.ingest.settings import IngestSettings
-from streams.intake import Tick, partition_of
+from streams.intake import partition_of
 
 UNDER_WAY_MAX = 1_000
 CONFIRM_SECONDS_MAX = 60.0
@@ -151,7 +151,7 @@ class Checker:
         said = read(value, (), received_at=self._now, settings=self._settings, ids=self._ids)
         if isinstance(said, RejectedEvent):
             return Bad(number, said.reason, said.detail, said.field, said.position)
-        assert not isinstance(said, Tick | DefinitionsPublished), "those have a header"
+        assert isinstance(said, Event), "all else has a header"
         key = key_of(said.store, said.identifiers[0])
         return Good(number, value, key, said.id, said.metric)
 

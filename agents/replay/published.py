@@ -97,9 +97,9 @@ def _edition(asked: str) -> Edition:
     version = blake2b(
         msgspec.json.encode(documents, order="deterministic"), digest_size=6
     ).hexdigest()
-    return Edition(
-        since, settings, DefinitionsPublished(settings.store, version, AUTHOR, documents)
-    )
+    fill = since is not None
+    published = DefinitionsPublished(settings.store, version, AUTHOR, documents, fill)
+    return Edition(since, settings, published)
 
 
 def _place(asked: str) -> tuple[Path, Instant | None]:

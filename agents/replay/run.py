@@ -2,7 +2,7 @@
 
 import heapq
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -12,10 +12,13 @@ from agents.replay.published import Edition, arrivals_of, settings_at_the_end
 from agents.replay.written import Written
 from schemas.replay import RejectedLine
 from schemas.values import Instant
-from streams.grid import Arrival, play_on_grid
+from streams.grid import Answer, Arrival, play_on_grid
 from streams.identity.step import IdentityCore
 from streams.ids import REPLAY_SECRET, Ids
+from streams.ingest.control import backfill
 from streams.ingest.read import EventReader
+from streams.intake import Write
+from streams.memory_backfill import BackfillInMemory
 from streams.profile.step import ProfileCore
 from streams.replay import Replay
 
@@ -62,7 +65,8 @@ def replay_file(
     with Written(out) as written:
         written.refused(events.refused)
         if until is not None:
-            for said in play_on_grid(replay, _in_order(events, found), until=until):
+            arrivals = _in_order(events, found)
+            for said in play_on_grid(replay, arrivals, until=until, answer=fill_in()):
                 written.hear(said)
             later = events.after(until)
         rows = (row for _, _, row in replay.rows("profile"))
@@ -76,6 +80,18 @@ def replay_file(
         counts=written.counts,
         seconds=time.monotonic() - started,
     )
+
+
+def fill_in() -> Callable[[list[Write]], list[Answer] | None]:
+    """A back-fill that answers what is said."""
+    ids = Ids(REPLAY_SECRET)
+    job = BackfillInMemory(1)
+
+    def answer(said: list[Write]) -> list[Answer] | None:
+        found = [backfill(one, ids) for one in job.hear(said)]
+        return found if found or job.under_way else None
+
+    return answer
 
 
 def _in_order(events: EventFile, found: Sequence[Edition]) -> Iterator[Arrival]:

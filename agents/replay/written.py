@@ -115,7 +115,8 @@ class Written:
         for write in said:
             topic = write.topic
             if topic == TIMELINE.name:
-                self._timeline(write)
+                if not write.key.startswith(b"definitions/"):
+                    self._timeline(write)
             elif topic == STORE_EVENTS_REJECTED.name:
                 self._line("rejected.jsonl", _rejected(write))
             elif topic == DEAD_LETTERS.name:

@@ -6,6 +6,7 @@ from typing import Final
 
 from schemas import conditions as c
 from schemas.definitions import Interested
+from schemas.events import Event
 from schemas.values import Millis
 
 CATALOG_ITEM_UPDATED: Final = "Catalog Item Updated"
@@ -18,6 +19,11 @@ ASKED: Final = "Subscribed to Back in Stock"
 PRODUCT: Final = "product_id"
 PLACES: Final = (PRODUCT, f"items[].{PRODUCT}")
 """Where an event names the products it is about."""
+
+
+def is_of_the_catalogue(event: Event) -> bool:
+    """Is it no fact about a profile, but what a store says of a product?"""
+    return event.metric == CATALOG_ITEM_UPDATED and event.trust == "server"
 
 
 def interested(who: Interested) -> c.AnyOf:

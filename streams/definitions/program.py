@@ -12,13 +12,20 @@ from schemas import conditions as c
 from schemas import definitions as d
 from schemas.events import Event
 from schemas.rows import Trigger
-from schemas.values import FlowId, ListId, SegmentId
+from schemas.values import FlowId, ListId, Origin, SegmentId
 from streams.definitions.parse import parse
 from streams.definitions.problems import DefinitionsError
 from streams.definitions.products import interested
 from streams.definitions.references import in_order, walk
 from streams.segments.conditions import compile_condition
-from streams.segments.features import Feature, FeatureKey, MetricIndex, Registry, index_features
+from streams.segments.features import (
+    SHADOW,
+    Feature,
+    FeatureKey,
+    MetricIndex,
+    Registry,
+    index_features,
+)
 from streams.segments.person import Compiled
 from streams.segments.values import EventTest, compile_event_test
 
@@ -32,18 +39,41 @@ class CompiledSegment(NamedTuple):
     rank: int
 
 
+class Past(NamedTuple):
+    """How a version comes by what it asks about the past.
+
+    shadow:  features that are only noted, under keys of their own, while it is filled in.
+    switch:  of the back-fill under way; filled: of the last one that went live.
+    unready: the features in shadow; after that, those that were.
+    """
+
+    shadow: tuple[Feature, ...] = ()
+    switch: Origin = ()
+    filled: Origin = ()
+    unready: frozenset[FeatureKey] = frozenset()
+
+
 class Program:
     """The definitions of a store, in force. Immutable.
 
     A condition, an event filter or a split's filters are looked up by identity: pass the very
     object that stands in the typed definition.
+
+    mark: what a row notes that was brought here: the version, and whether it is in shadow.
     """
 
     def __init__(
-        self, version: str, settings: d.StoreSettings, parsed: Iterable[d.Definition]
+        self,
+        version: str,
+        settings: d.StoreSettings,
+        parsed: Iterable[d.Definition],
+        *,
+        past: "Past | None" = None,
     ) -> None:
         definitions = list(parsed)
         self.version = version
+        self.past = past or Past()
+        self.mark = version + SHADOW if self.past.shadow else version
         self.settings = settings
         self.lists: Mapping[ListId, d.ProfileList] = MappingProxyType(
             {one.id: one for one in definitions if isinstance(one, d.ProfileList)}
@@ -62,7 +92,8 @@ class Program:
         self._event_tests: dict[int, EventTest] = {}
         for flow in self.flows.values():
             self._compile_flow(flow, registry)
-        self.features: Mapping[FeatureKey, Feature] = MappingProxyType(registry.build())
+        shadowed = {SHADOW + one.key: one.under(SHADOW + one.key) for one in self.past.shadow}
+        self.features: Mapping[FeatureKey, Feature] = MappingProxyType(registry.build() | shadowed)
         self.features_by_metric: Mapping[str, MetricIndex] = MappingProxyType(
             index_features(self.features.values())
         )
@@ -173,7 +204,9 @@ def _users(
     return tuple({name: frozenset(ids) for name, ids in kind.items()} for kind in users)
 
 
-def compile_program(documents: Sequence[Mapping[str, Any]], *, version: str) -> Program:
+def compile_program(
+    documents: Sequence[Mapping[str, Any]], *, version: str, past: Past | None = None
+) -> Program:
     """Compile the documents of one store.
 
     Raises: DefinitionsError with every problem found.
@@ -181,4 +214,4 @@ def compile_program(documents: Sequence[Mapping[str, Any]], *, version: str) -> 
     parsed = parse(documents)
     if parsed.errors:
         raise DefinitionsError(parsed.errors)
-    return Program(version, parsed.settings, parsed.definitions.values())
+    return Program(version, parsed.settings, parsed.definitions.values(), past=past)

@@ -7,9 +7,9 @@ import msgspec
 
 from schemas.events import Event
 from schemas.records import (
+    Backfilled,
     Body,
     ConsentClaimed,
-    DefinitionsPublished,
     EventArrived,
     EventResolved,
     Forget,
@@ -17,7 +17,7 @@ from schemas.records import (
     Repoint,
     Retire,
 )
-from schemas.rows import IDENTITY_ROW_SCHEMA, IdentityRow
+from schemas.rows import IDENTITY_ROW_SCHEMA, DefinitionsRow, IdentityRow
 from schemas.values import Instant, Origin, ProfileId, Stage, StoreId
 from streams.consent.said import said_by
 from streams.core import NEXT, PEER, Output, Stepped, Touched
@@ -63,6 +63,8 @@ class IdentityCore:
         self, row: IdentityRow | None, key: str, body: Body, now: Instant, _origin: Origin
     ) -> Touched[IdentityRow]:
         """Say what `body`, applied at `now`, does to the row of `key`."""
+        if isinstance(body, Backfilled):
+            return None, [Output(NEXT, body.profile_id, body)]
         if row is None:
             if isinstance(body, Repoint | Forget):
                 return None, []
@@ -97,8 +99,9 @@ class IdentityCore:
     def asleep(self, row: IdentityRow) -> IdentityRow:
         return row
 
-    def adopt(self, published: DefinitionsPublished) -> Self:
+    def adopt(self, definitions: DefinitionsRow) -> Self:
         """The core with these definitions in force for their store."""
+        published = definitions.published
         return type(self)(self._ids, {**self._rules, published.store: rules_in(published)})
 
     def _of(self, store: StoreId) -> StoreRules:

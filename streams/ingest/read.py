@@ -21,7 +21,7 @@ from streams.ingest.sent import UNKNOWN, Sent, SentEvent, SentProfile, kept_unkn
 from streams.ingest.settings import IngestSettings, settings_of
 from streams.ingest.shapes import decode
 from streams.ingest.trouble import fields_out_of_range, number_out_of_range, utf8_checked
-from streams.intake import LogRecord, Tick
+from streams.intake import Control, LogRecord, Tick
 
 ALIAS: Final = "Alias"
 """The metric by which a store says that two of its names are one person's."""
@@ -46,7 +46,7 @@ def read(
     received_at: Instant,
     settings: IngestSettings,
     ids: Ids,
-) -> Event | RejectedEvent | Tick | DefinitionsPublished:
+) -> Event | RejectedEvent | Tick | Control:
     """Say what a record of `store-events` is.
 
     received_at: the broker's timestamp of the record, never before that of an earlier one.
@@ -70,7 +70,7 @@ class EventReader:
 
     def __call__(
         self, record: LogRecord, received_at: Instant
-    ) -> tuple[str, Event] | RejectedEvent | Tick | DefinitionsPublished:
+    ) -> tuple[str, Event] | RejectedEvent | Tick | Control:
         """Say what a record is; an event comes with the key of its strongest identifier."""
         said = read(
             record.value,

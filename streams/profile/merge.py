@@ -21,6 +21,7 @@ from schemas.outputs import IdentityConflict
 from schemas.records import (
     Absorb,
     Accept,
+    Backfilled,
     Body,
     ConsentChanged,
     EventResolved,
@@ -272,7 +273,7 @@ def redirect(row: ProfileRow, body: Body) -> list[Output]:
             return [Output(PEER, loser, Moved(row.id, attempt, to))]
         case Accept(winner=winner, attempt=attempt) if winner != to:
             return [Output(PEER, winner, Withdraw(row.id, attempt))]
-        case Absorb() | Withdraw() | Retired() | Shared():
+        case Absorb() | Backfilled() | Withdraw() | Retired() | Shared():
             return [Output(PEER, to, body)]
         case _:
             return []

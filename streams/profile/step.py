@@ -18,6 +18,7 @@ from schemas.outputs import TimelineEntry
 from schemas.records import (
     Absorb,
     Accept,
+    Backfilled,
     Body,
     ConsentChanged,
     DefinitionsPublished,
@@ -31,13 +32,20 @@ from schemas.records import (
     Shared,
     Withdraw,
 )
-from schemas.rows import PROFILE_ROW_SCHEMA, ProfileRow
+from schemas.rows import (
+    DEFINITIONS_ROW_SCHEMA,
+    PROFILE_ROW_SCHEMA,
+    DefinitionsRow,
+    FeatureState,
+    ProfileRow,
+)
 from schemas.topics import SEGMENT_CHANGES, TIMELINE
 from schemas.values import Instant, Origin, ProfileId, Stage, StoreId
 from streams.consent.said import ConsentRules, rules_of
 from streams.core import BACK, PEER, Output, Stepped, Touched
-from streams.definitions.products import CATALOG_ITEM_UPDATED
-from streams.definitions.program import Program, compile_program
+from streams.definitions.products import is_of_the_catalogue
+from streams.definitions.program import Program
+from streams.definitions.switch import program_of
 from streams.flows.edited import Moves, moves_between, relocate
 from streams.flows.entry import (
     RUNS_MAX,
@@ -80,10 +88,10 @@ from streams.profile.merge import (
     wish,
 )
 from streams.profile.united import RECENT_MAX, absorb
-from streams.segments.features import note
-from streams.segments.membership import Change, adopt, evaluate, next_flip
+from streams.segments.features import SHADOW, note
+from streams.segments.membership import Change, adopt, carry_over, evaluate, next_flip
 from streams.segments.person import TO_COME
-from streams.segments.united import unite_memberships
+from streams.segments.united import take_over_past, unite_memberships
 from streams.sends.outcome import OUTCOMES, SEND_EXPIRED, completed, send_of
 from streams.versions import NewerSchema
 
@@ -112,9 +120,9 @@ class Store(NamedTuple):
     former: Former | None = None
 
 
-def ready(published: DefinitionsPublished) -> Store:
-    """Make published definitions ready."""
-    program = compile_program(published.documents, version=published.version)
+def ready(definitions: DefinitionsRow) -> Store:
+    """Make definitions ready."""
+    program = program_of(definitions)
     plans = plan_flows(program.flows, program.condition)
     return Store(program, plans, rules_of(program.settings, program.lists))
 
@@ -131,7 +139,8 @@ class ProfileCore:
     def __init__(self, ids: Ids, stores: Mapping[StoreId, Store] | None = None) -> None:
         self._ids = ids
         self._stores = dict(stores or {})
-        self._nothing = ready(DefinitionsPublished("", "", "", ()))
+        nothing = DefinitionsPublished("", "", "", ())
+        self._nothing = ready(DefinitionsRow(DEFINITIONS_ROW_SCHEMA, nothing, ()))
 
     def decode(self, blob: bytes) -> ProfileRow:
         row = _decode(blob)
@@ -148,30 +157,32 @@ class ProfileCore:
         """A row that is under other definitions is due at once."""
         if row.to is not None:
             return None
-        return AT_ONCE if row.definitions != self._version(row.store) else row.wake_at
+        return AT_ONCE if row.definitions != self._program(row.store).mark else row.wake_at
 
-    def _version(self, store: StoreId) -> str:
-        return self._stores.get(store, self._nothing).program.version
+    def _program(self, store: StoreId) -> Program:
+        return self._stores.get(store, self._nothing).program
 
     def asleep(self, row: ProfileRow) -> ProfileRow:
         """The row without its timer; its next record sets it again."""
-        row.wake_at, row.definitions = None, self._version(row.store)
+        row.wake_at = None
+        program = self._program(row.store)
+        if row.definitions != program.mark:
+            carry_over(row, program)
         return row
 
-    def adopt(self, published: DefinitionsPublished) -> Self:
+    def adopt(self, definitions: DefinitionsRow) -> Self:
         """The core with these definitions in force for their store.
 
         Every row takes them over at once, before the next record; flow runs go on where the step
         is that they are in.
         """
-        store, before = ready(published), self._stores.get(published.store)
-        if before is not None and before.program.version == published.version:
-            store = store._replace(former=before.former)
-        elif before is not None:
-            moves = moves_between(before.plans, store.plans)
-            former = Former(before.program.version, before.plans, moves)
-            store = store._replace(former=former)
-        return type(self)(self._ids, {**self._stores, published.store: store})
+        name = definitions.published.store
+        store, before = ready(definitions), definitions.former
+        if before is not None:
+            plans = ready(DefinitionsRow(DEFINITIONS_ROW_SCHEMA, before, ())).plans
+            moves = moves_between(plans, store.plans)
+            store = store._replace(former=Former(before.version, plans, moves))
+        return type(self)(self._ids, {**self._stores, name: store})
 
     def step(
         self, row: ProfileRow | None, key: str, body: Body, now: Instant, origin: Origin
@@ -184,7 +195,7 @@ class ProfileCore:
                 if body.otherwise is not None and not _has_sent(row, event):
                     other = EventResolved(event, body.resolved_by, body.retired)
                     return row, [Output(PEER, body.otherwise, other)]
-                if event.metric == CATALOG_ITEM_UPDATED and event.trust == "server":
+                if is_of_the_catalogue(event):
                     return row, [_timeline_entry(key, event, origin)]
                 if row is None:
                     row = ProfileRow(store=event.store, id=key, first_seen_at=now)
@@ -195,6 +206,11 @@ class ProfileCore:
                     row = ProfileRow(store=body.store, id=key, first_seen_at=now)
                 moment, store = self._moment(row, now)
                 hear_consent(moment, body.channel, body.identifier[1], body.state)
+            case Backfilled():
+                if row is None:
+                    return None, []
+                moment, _ = self._moment(row, now)
+                _hear_past(moment, body)
             case _:
                 return self._merging(row, key, body, now)
         _settle(moment, None)
@@ -266,7 +282,7 @@ class ProfileCore:
         store = self._stores.get(row.store, self._nothing)
         program = store.program
         moment = Moment(row, program, store.plans, self._ids, now)
-        if row.definitions != program.version:
+        if row.definitions != program.mark:
             _relocate(row, store)
             _take_over(moment)
         return moment, store
@@ -412,6 +428,19 @@ def _look_at_union(moment: Moment) -> None:
     _settle(moment, None)
 
 
+def _hear_past(moment: Moment, body: Backfilled) -> None:
+    """Take over what was filled in. What this changes starts no flow."""
+    row, program, now = moment.row, moment.program, moment.now
+    features = _decode_features(body.features)
+    touched = take_over_past(row, body.profile_id, body.switch, features, program, now)
+    if touched:
+        segments = program.segments_for(features=touched)
+        changes = evaluate(
+            row, program, segments, now, due=None, ids=moment.ids, by_definition=True
+        )
+        _announce(moment, changes, None)
+
+
 def _announce(moment: Moment, changes: list[Change], event: Event | None) -> None:
     key = moment.row.id
     outputs = moment.outputs
@@ -454,7 +483,7 @@ def _take_over(moment: Moment) -> None:
 def _relocate(row: ProfileRow, store: Store) -> None:
     """Put the runs of a row that stands under the former definitions where their steps are now."""
     former = store.former
-    if former is not None and row.definitions == former.version:
+    if former is not None and row.definitions.rstrip(SHADOW) == former.version:
         relocate(row.runs, former.plans, store.plans, former.moves)
 
 
@@ -470,4 +499,5 @@ def _next_wake(row: ProfileRow) -> Instant | None:
 
 
 _decode = msgspec.msgpack.Decoder(ProfileRow).decode
+_decode_features = msgspec.msgpack.Decoder(dict[str, FeatureState]).decode
 _encode = msgspec.msgpack.Encoder().encode

@@ -52,6 +52,9 @@ KEPT_CHARACTERS_MAX = 256
 list of them holds.
 """
 
+SHADOW = "^"
+"""Before the key of a feature whose past is being filled in; after a version that has some."""
+
 LEFT_OUT = "~"
 """After a feature's key: how many of its events were in another currency."""
 
@@ -76,6 +79,7 @@ class Feature:
     __slots__ = (
         "amount",
         "content",
+        "currency",
         "end",
         "horizon",
         "keep",
@@ -89,6 +93,7 @@ class Feature:
     def __init__(self, content: Content, keep: int, horizon: Millis | None, currency: str) -> None:
         self.content = content
         self.key = content.key()
+        self.currency = currency
         self.keep = keep
         self.horizon = horizon
         self.start = content.start
@@ -97,6 +102,24 @@ class Feature:
         self.amount = None if content.of is None else compile_amount(content.of, currency)
         self.kept = tuple(compile_path(path) for path in content.kept)
         self.update: keeping.Update = keeping.UPDATES[content.kind](keep, horizon)
+
+    def under(self, key: FeatureKey) -> "Feature":
+        """The same feature, kept under another key."""
+        other = Feature(self.content, self.keep, self.horizon, self.currency)
+        other.key = key
+        return other
+
+    def keeps_what(self, other: "Feature") -> bool:
+        """Does this feature keep all that `other`, of the same content, would keep?"""
+        far_enough = self.horizon is None or (
+            other.horizon is not None and self.horizon >= other.horizon
+        )
+        of_money = self.content.of == "value"
+        return (
+            self.keep >= other.keep
+            and far_enough
+            and (self.currency == other.currency or not of_money)
+        )
 
 
 class Registry:

@@ -7,15 +7,21 @@ time alone may change: what never happens costs nothing.
 
 from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
+
+import msgspec
 
 from schemas.outputs import Evidence, SegmentChanged
 from schemas.rows import Membership, ProfileRow
 from schemas.values import Instant, SegmentId
-from streams.definitions.program import CompiledSegment, Program
+from streams.definitions.program import Program
 from streams.ids import Ids
 from streams.instants import to_timestamp
+from streams.segments.features import LEFT_OUT, SHADOW
 from streams.segments.person import Person
+
+DEFINITIONS: Final = "definitions"
+"""The leaf of the evidence that names the version which brought a change about."""
 
 
 class Change(NamedTuple):
@@ -39,6 +45,7 @@ def evaluate(
     *,
     due: Instant | None,
     ids: Ids,
+    by_definition: bool = False,
 ) -> list[Change]:
     """Ask the given segments, those whose own flip is due, and those that depend on what changed.
 
@@ -47,28 +54,35 @@ def evaluate(
     A new row is asked for every segment; one of other definitions has to `adopt` these first.
     """
     queue = {program.segments[name].rank: name for name in segments if name in program.segments}
-    if row.definitions != program.version:
+    if row.definitions != program.mark:
         assert not row.definitions, "a row of other definitions adopts these first"
         queue = {segment.rank: segment.id for segment in program.segments.values()}
-        row.definitions = program.version
+        row.definitions = program.mark
     if due is not None:
         for name in [name for name, flip in row.flips.items() if flip <= due]:
             queue[program.segments[name].rank] = name
     at = now if due is None else due
-    return _ask_all(row, program, queue, at, now, ids, by_definition=False)
+    return _ask_all(row, program, queue, at, now, ids, by_definition=by_definition)
 
 
 def adopt(row: ProfileRow, program: Program, now: Instant, *, ids: Ids) -> list[Change]:
     """Bring a row of other definitions under these, before anything else happens to it.
 
-    All changes are `by_definition`. A new row has nothing to adopt.
+    All changes are `by_definition`. Who is in a segment that is gone exits from it; nothing of it
+    is left behind. A new row has nothing to adopt.
     """
-    if not row.definitions or row.definitions == program.version:
+    if not row.definitions or row.definitions == program.mark:
         return []
-    forget(row, program)
-    row.definitions = program.version
+    exits = [
+        change_of(row, name, membership, False, now, now, True, (), ids)
+        for name, membership in row.segments.items()
+        if name not in program.segments and membership.since is not None
+    ]
+    carry_over(row, program)
     queue = {segment.rank: segment.id for segment in program.segments.values()}
-    return _ask_all(row, program, queue, now, now, ids, by_definition=True)
+    changes = exits + _ask_all(row, program, queue, now, now, ids, by_definition=True)
+    because = Evidence(leaf=DEFINITIONS, holds=True, value=program.version)
+    return [because_of(change, because) for change in changes]
 
 
 def next_flip(row: ProfileRow) -> Instant | None:
@@ -76,13 +90,37 @@ def next_flip(row: ProfileRow) -> Instant | None:
     return min(row.flips.values(), default=None)
 
 
-def forget(row: ProfileRow, program: Program) -> None:
-    """Drop the state of segments and features that are no longer defined."""
+def carry_over(row: ProfileRow, program: Program) -> None:
+    """Bring the state of a row of other definitions here: nothing of what is gone is left behind.
+
+    No segment is asked.
+    """
     for name in [name for name in row.segments if name not in program.segments]:
         del row.segments[name]
     row.flips = {name: flip for name, flip in row.flips.items() if name in program.segments}
-    for key in [key for key in row.features if key.rstrip("~") not in program.features]:
-        del row.features[key]
+    carry_features(row, program)
+    if program.past.shadow:
+        row.filled = []
+    row.definitions = program.mark
+
+
+def carry_features(row: ProfileRow, program: Program) -> None:
+    """Keep the features that are still asked for. Those whose shadow goes live are what was noted
+    in it; what another switch has left in shadow is dropped.
+    """
+    features = row.features
+    goes_live = row.definitions == program.version + SHADOW
+    for key in program.past.unready if not program.past.shadow else ():
+        for one in (key, key + LEFT_OUT):
+            features.pop(one, None)
+            if goes_live and (noted := features.pop(SHADOW + one, None)) is not None:
+                features[one] = noted
+    for key in [
+        key
+        for key in features
+        if key.startswith(SHADOW) or key.rstrip(LEFT_OUT) not in program.features
+    ]:
+        del features[key]
 
 
 def _ask_all(
@@ -116,7 +154,7 @@ def _ask_all(
         if had is None:
             had = memberships[name] = Membership()
         evidence = segment.condition.explain(person, at)
-        changes.append(change_of(row, segment, had, holds, at, now, by_definition, evidence, ids))
+        changes.append(change_of(row, name, had, holds, at, now, by_definition, evidence, ids))
         for other in program.segments_for(segments=(name,)):
             rank = program.segments[other].rank
             if rank not in queue:
@@ -127,7 +165,7 @@ def _ask_all(
 
 def change_of(
     row: ProfileRow,
-    segment: CompiledSegment,
+    segment: SegmentId,
     membership: Membership,
     entered: bool,
     at: Instant,
@@ -142,13 +180,20 @@ def change_of(
     membership.changes = before + 1
     word: Literal["entered", "exited"] = "entered" if entered else "exited"
     output = SegmentChanged(
-        id="c" + ids.derive("segment-change", row.store, row.id, segment.id, word, at, before),
+        id="c" + ids.derive("segment-change", row.store, row.id, segment, word, at, before),
         store=row.store,
         profile_id=row.id,
-        segment=segment.id,
+        segment=segment,
         change=word,
         at=to_timestamp(at),
         decided_at=to_timestamp(now),
         evidence=evidence,
     )
-    return Change(segment.id, entered, at, by_definition, output)
+    return Change(segment, entered, at, by_definition, output)
+
+
+def because_of(change: Change, reason: Evidence) -> Change:
+    """The change with what brought it about, before the leaves of the condition."""
+    output = change.output
+    explained = msgspec.structs.replace(output, evidence=(reason, *output.evidence))
+    return change._replace(output=explained)

@@ -360,10 +360,10 @@ def test_a_log_that_was_made_anew_or_cut_is_refused() -> None:
 
 def test_a_row_of_a_newer_version_is_refused() -> None:
     newer = msgspec.msgpack.encode(ProfileRow(schema=PROFILE_ROW_SCHEMA + 1))
-    with pytest.raises(NewerSchema, match="schema 3"):
+    with pytest.raises(NewerSchema, match=f"schema {PROFILE_ROW_SCHEMA + 1}"):
         ProfileCore(Ids(REPLAY_SECRET)).decode(newer)
     newer = msgspec.msgpack.encode(IdentityRow(schema=IDENTITY_ROW_SCHEMA + 1))
-    with pytest.raises(NewerSchema, match="schema 3"):
+    with pytest.raises(NewerSchema, match=f"schema {IDENTITY_ROW_SCHEMA + 1}"):
         IdentityCore(Ids(REPLAY_SECRET)).decode(newer)
 
 

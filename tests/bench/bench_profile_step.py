@@ -12,6 +12,7 @@ import time
 
 from schemas.records import DefinitionsPublished, EventResolved
 from schemas.rows import ProfileRow
+from streams.definitions.switch import in_force
 from streams.ids import REPLAY_SECRET, Ids
 from streams.profile.step import ProfileCore
 from tests.scenarios.play import documents_of, event_of
@@ -80,7 +81,7 @@ def definitions() -> str:
 
 def main() -> None:
     core = ProfileCore(Ids(REPLAY_SECRET)).adopt(
-        DefinitionsPublished("main", "v1", "bench", documents_of(definitions()))
+        in_force(None, DefinitionsPublished("main", "v1", "bench", documents_of(definitions())), ())
     )
     rows: list[ProfileRow | None] = [None] * PROFILES
     work = []

@@ -25,10 +25,11 @@ from ruamel.yaml import YAML
 from schemas.events import Event
 from schemas.outputs import FlowTriggered, SegmentChanged, SendCommand, SendDecided
 from schemas.records import DefinitionsPublished, EventResolved
-from schemas.rows import ProfileRow
+from schemas.rows import DefinitionsRow, ProfileRow
 from schemas.values import Identifier, Instant
 from streams.core import Output
 from streams.definitions.durations import to_millis
+from streams.definitions.switch import in_force
 from streams.ids import REPLAY_SECRET, Ids
 from streams.instants import to_instant, to_timestamp
 from streams.money import to_micros
@@ -55,6 +56,7 @@ class Stage:
         self.told: list[tuple[Instant, str]] = []
         self.outputs: list[Output] = []
         self.versions = 0
+        self.definitions: DefinitionsRow | None = None
         self.events = 0
         self.now: Instant = 0
         self.zone = ZoneInfo("UTC")
@@ -65,9 +67,9 @@ class Stage:
         self.wake_until(self.now)
         self.versions += 1
         documents = documents_of(definitions)
-        self.core = self.core.adopt(
-            DefinitionsPublished("main", f"v{self.versions}", "ann", documents)
-        )
+        published = DefinitionsPublished("main", f"v{self.versions}", "ann", documents)
+        self.definitions = in_force(self.definitions, published, ())
+        self.core = self.core.adopt(self.definitions)
         zones = [one["zone"] for one in documents if "store" in one and "zone" in one]
         self.zone = ZoneInfo(zones[0]) if zones else ZoneInfo("UTC")
 

@@ -17,7 +17,7 @@ from schemas.records import (
     Merge,
     Passed,
 )
-from schemas.rows import POSITION_KEY, Position
+from schemas.rows import POSITION_KEY, DefinitionsRow, Position
 from schemas.topics import DEAD_LETTERS, IDENTITY_MERGES
 from schemas.values import RECORD, Instant, Origin, Row, Stage
 from streams.apply import ROW_BYTES_MAX, Timers
@@ -86,8 +86,8 @@ class DiaryCore:
         row.due = None
         return row
 
-    def adopt(self, published: DefinitionsPublished) -> Self:
-        return type(self)(f"{published.version} ")
+    def adopt(self, definitions: DefinitionsRow) -> Self:
+        return type(self)(f"{definitions.published.version} ")
 
 
 def event(metric: str, at: Instant) -> EventResolved:
@@ -228,7 +228,7 @@ def test_definitions_take_effect_at_their_place_in_the_order() -> None:
     assert partition.told() == ["a@10", "v2 b@30"]
     assert partition.transactions == 2
     (adopted,) = adopted_in(partition.rows.items())
-    assert adopted.version == "v2"
+    assert adopted.published.version == "v2"
     assert not is_row_of_a_key(b"definitions/main")
 
 

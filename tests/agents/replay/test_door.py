@@ -198,3 +198,43 @@ def test_the_summary_as_json(door: Door) -> None:
     summary = msgspec.json.decode(door.printed)
     assert summary["files"]["send-commands.jsonl"] == 1
     assert (summary["lines"], summary["events"], summary["until"]) == (2, 2, DUE)
+
+
+# --- definitions that ask about the past ---------------------------------------------------------
+
+REGULARS = {
+    **DEFINITIONS,
+    "regulars.yaml": """\
+        segment: regulars
+        where: {did: Placed Order, times: ">= 2"}
+        """,
+    "never-looked.yaml": """\
+        segment: never-looked
+        where: {all: [{did: Placed Order}, {did_not: Viewed Product}]}
+        """,
+    "thanks.yaml": """\
+        flow: thanks
+        trigger: {enters: regulars}
+        steps: [{exit: thanked}]
+        """,
+}
+
+
+def test_new_segments_know_what_happened_before_them_and_start_no_flow(door: Door) -> None:
+    after = definitions_in(door.folder / "after", REGULARS)
+    orders = [
+        event("Viewed Product", "2026-03-01T09:00:00Z", profile={"email": "bob@example.com"}),
+        *(
+            event("Placed Order", f"2026-03-0{day}T10:00:00Z", profile={"email": who})
+            for day, who in enumerate(("bob@example.com", "bob@example.com", "cy@example.com"), 1)
+        ),
+        event("Placed Order", "2026-03-09T10:00:00Z", profile={"email": "cy@example.com"}),
+    ]
+    files = door.replay(orders, "--definitions", f"{after}@2026-03-05T00:00:00Z")
+    people = {one["identifiers"]["email"][0]: one["segments"] for one in files["profiles"]}
+    assert people == {
+        "bob@example.com": ["regulars"],
+        "cy@example.com": ["never-looked", "regulars"],
+    }
+    (triggered,) = files["flow-triggers"]
+    assert triggered["started_at"] == "2026-03-09T10:00:00.000Z", "Bob was inside already"

@@ -9,6 +9,7 @@ from schemas.records import DefinitionsPublished, EventResolved
 from schemas.rows import ProfileRow
 from schemas.values import Instant
 from streams.core import Output
+from streams.definitions.switch import in_force
 from streams.flows.chance import choose, falls_in
 from streams.flows.plan import plan_flows
 from streams.ids import REPLAY_SECRET, Ids
@@ -37,7 +38,7 @@ steps: [{send: thanks, channel: email, template: t, smart_sending: false}]
 
 def core_of(text: str) -> ProfileCore:
     published = DefinitionsPublished("main", "v1", "ann", documents_of(text))
-    return ProfileCore(IDS).adopt(published)
+    return ProfileCore(IDS).adopt(in_force(None, published, ()))
 
 
 def stepped(

@@ -7,6 +7,7 @@ import pytest
 from schemas.conditions import EventFilter
 from schemas.definitions import Flow, Join, OnEvent, ReEntry, Send, Step, WaitFor, WaitForDate
 from schemas.records import DefinitionsPublished
+from streams.definitions.switch import in_force
 from streams.flows.plan import plan_flows
 from streams.ids import REPLAY_SECRET, Ids
 from streams.instants import to_instant
@@ -225,7 +226,9 @@ def test_a_send_planned_anew_that_is_held_ends_with_a_flow_that_changed() -> Non
 def stage_of(*steps: Step) -> Stage:
     """A stage with a flow made of typed steps."""
     made = Flow("story", OnEvent(EventFilter("Started")), ReEntry("always"), False, steps)
-    store = ready(DefinitionsPublished("main", "v1", "ann", documents_of(STORE)))
+    store = ready(
+        in_force(None, DefinitionsPublished("main", "v1", "ann", documents_of(STORE)), ())
+    )
     plans = plan_flows({"story": made}, lambda condition: pytest.fail(str(condition)))
     stage = Stage(STORE)
     stage.core = ProfileCore(Ids(REPLAY_SECRET), {"main": store._replace(plans=plans)})

@@ -16,6 +16,7 @@ from schemas.rows import IdentityRow, ProfileRow
 from schemas.topics import TIMELINE
 from schemas.values import Instant, ProfileId
 from streams.consent.state import state_of
+from streams.definitions.switch import in_force
 from streams.identity.step import IdentityCore
 from streams.ids import REPLAY_SECRET, Ids
 from streams.ingest.control import tick
@@ -71,7 +72,7 @@ steps:
 """
 
 IDS = Ids(REPLAY_SECRET)
-PUBLISHED = DefinitionsPublished("main", "v1", "ann", documents_of(DEFINITIONS))
+PUBLISHED = in_force(None, DefinitionsPublished("main", "v1", "ann", documents_of(DEFINITIONS)), ())
 PATH = Path(
     lambda: EventReader(IDS), IdentityCore(IDS).adopt(PUBLISHED), ProfileCore(IDS).adopt(PUBLISHED)
 )

@@ -22,6 +22,7 @@ from schemas.records import (
 from schemas.rows import IdentityRow
 from schemas.values import Identifier, Properties, Trust
 from streams.core import NEXT, PEER, Core, Output
+from streams.definitions.switch import in_force
 from streams.identity.addresses import HOLDERS_MAX
 from streams.identity.keys import identifier_of, key_of
 from streams.identity.links import LINKS_MAX
@@ -310,7 +311,7 @@ def test_there_are_no_timers() -> None:
 
 def test_a_stores_own_strong_kind_makes_a_named_profile_in_that_store_alone() -> None:
     documents = ({"store": "main", "identifiers": {"kinds": {"loyalty_card": "strong"}}},)
-    core = CORE.adopt(DefinitionsPublished("main", "v1", "test", documents))
+    core = CORE.adopt(in_force(None, DefinitionsPublished("main", "v1", "test", documents), ()))
     card: Identifier = ("loyalty_card", "77")
     assert profiles(World(core).arrive(event(card)))[0].startswith("i")
     assert profiles(World(CORE).arrive(event(card)))[0].startswith("n")

@@ -65,7 +65,7 @@ def test_profiles_that_do_nothing_change_segments_at_the_instant_of_the_switch()
     assert log.until(10) == [("s", "entered", "02.000Z")] * 3
     log.publish(30, "two", NEW)
     log.event(30, "B", "somebody else")
-    assert log.until(40) == [("t", "entered", "30.000Z")] * 3
+    assert log.until(40) == [("s", "exited", "30.000Z"), ("t", "entered", "30.000Z")] * 3
     rows = [
         msgspec.msgpack.decode(row, type=ProfileRow) for _, _, row in log.replay.rows("profile")
     ]

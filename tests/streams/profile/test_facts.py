@@ -8,14 +8,19 @@ from schemas.events import Event
 from schemas.records import ConsentChanged, DefinitionsPublished, EventResolved
 from schemas.rows import ProfileRow
 from streams.consent.state import granted, state_of
+from streams.definitions.switch import in_force
 from streams.ids import REPLAY_SECRET, Ids
 from streams.money import MICROS_MAX
 from streams.profile.step import ProfileCore
 from tests.scenarios.play import documents_of, event_of
 
 CORE = ProfileCore(Ids(REPLAY_SECRET)).adopt(
-    DefinitionsPublished(
-        "main", "v1", "ann", documents_of("store: main\nidentifiers: {kinds: {card: strong}}")
+    in_force(
+        None,
+        DefinitionsPublished(
+            "main", "v1", "ann", documents_of("store: main\nidentifiers: {kinds: {card: strong}}")
+        ),
+        (),
     )
 )
 START = 1_774_000_000_000
@@ -245,7 +250,9 @@ def hostile(number: int, text: str) -> Event:
 
 
 def test_a_thousand_hostile_events_leave_a_row_that_can_be_kept() -> None:
-    core = CORE.adopt(DefinitionsPublished("main", "v2", "ann", documents_of(HOSTILE)))
+    core = CORE.adopt(
+        in_force(None, DefinitionsPublished("main", "v2", "ann", documents_of(HOSTILE)), ())
+    )
     text, row = "y" * 5_000_000, None
     for number in range(1000):
         event = hostile(number, text)

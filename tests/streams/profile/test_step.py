@@ -13,6 +13,7 @@ from schemas.rows import ProfileRow
 from schemas.values import Instant
 from streams.consent.state import denied
 from streams.core import Output
+from streams.definitions.switch import in_force
 from streams.ids import REPLAY_SECRET, Ids
 from streams.instants import HOUR
 from streams.profile.step import AT_ONCE, ProfileCore
@@ -77,7 +78,7 @@ METRICS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 CORE = ProfileCore(Ids(REPLAY_SECRET)).adopt(
-    DefinitionsPublished("main", "v1", "ann", documents_of(DEFINITIONS))
+    in_force(None, DefinitionsPublished("main", "v1", "ann", documents_of(DEFINITIONS)), ())
 )
 
 
@@ -255,7 +256,11 @@ def test_what_new_definitions_change_starts_no_flow_and_runs_go_on() -> None:
         ]
     )
     text = DEFINITIONS.replace("- wait: 1h", "- wait: 2h").replace("template: t", "template: new")
-    core = CORE.adopt(DefinitionsPublished("main", "v2", "ann", documents_of(text + NEW_SEGMENT)))
+    core = CORE.adopt(
+        in_force(
+            None, DefinitionsPublished("main", "v2", "ann", documents_of(text + NEW_SEGMENT)), ()
+        )
+    )
     at_once = core.wake_at(row)
     assert at_once == AT_ONCE, "a row under other definitions is due before everything else"
     row, said = core.wake(row, "i-1", at_once, START + 2)
@@ -269,7 +274,9 @@ def test_what_new_definitions_change_starts_no_flow_and_runs_go_on() -> None:
     commands = [one.record for one in said if one.to == "send-commands"]
     assert [(one.message, one.template) for one in commands] == [("cart-1", "new")]
     assert not [one for one in said if one.to == "flow-triggers"]
-    gone = CORE.adopt(DefinitionsPublished("main", "v3", "ann", documents_of("store: main")))
+    gone = CORE.adopt(
+        in_force(None, DefinitionsPublished("main", "v3", "ann", documents_of("store: main")), ())
+    )
     due = core.wake_at(row)
     assert due is not None
     row, said = gone.wake(row, "i-1", due, due)
