@@ -57,7 +57,7 @@ def state_in(stated: DefinitionsStated) -> DefinitionsRow:
     published = DefinitionsPublished(
         stated.store, stated.version, stated.author, stated.documents, stated.filling
     )
-    return DefinitionsRow(DEFINITIONS_ROW_SCHEMA, published, stated.switch, stated.live)
+    return DefinitionsRow(DEFINITIONS_ROW_SCHEMA, published, stated.switch, live=stated.live)
 
 
 def event_of(entry: TimelineEntry) -> Event:
