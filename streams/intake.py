@@ -14,7 +14,7 @@ from zlib import crc32
 import msgspec
 
 from schemas.events import Event, RejectedEvent
-from schemas.outputs import ClockStruck, DefinitionsStated, DefinitionsSwitched
+from schemas.outputs import ClockStruck
 from schemas.records import (
     INNER_SCHEMA,
     Backfilled,
@@ -49,7 +49,7 @@ from schemas.topics import (
 from schemas.values import LATE, RECORD, Instant, Origin, Stage, StoreId, Turn
 from streams.apply import SLICE_MAX, Failed, Said, Slice, Timers, play
 from streams.core import BACK, NEXT, PEER, Core, RowT
-from streams.definitions.switch import in_force
+from streams.definitions.switch import in_force, marked, stated
 from streams.instants import to_timestamp
 from streams.rounds import BOUNDS_MAX, WAITING_MAX, Rounds
 from streams.versions import NewerSchema
@@ -269,19 +269,9 @@ class PassIntake:
 
     def _state(self, store: StoreId, at: Instant) -> list[Write]:
         """Say what is in force, for who asks without reading the log."""
-        row = self._definitions[store]
-        stated = DefinitionsStated(
-            store=store,
-            version=row.published.version,
-            author=row.published.author,
-            published_at=to_timestamp(row.origin[0]),
-            switch=row.switch,
-            filling=row.filling,
-            live=row.live if row.filling else None,
-            documents=row.published.documents,
-        )
+        value = _to_json(stated(self._definitions[store]))
         partition = partition_of(store, self._partitions)
-        return [Write(DEFINITIONS.name, partition, store.encode(), _to_json(stated), at)]
+        return [Write(DEFINITIONS.name, partition, store.encode(), value, at)]
 
     def _pass_on(
         self, key: str, body: Body, origin: tuple[int, ...], partition: int | None
@@ -425,10 +415,8 @@ class RoundIntake(Generic[RowT]):
             write = Write(PROFILE_UPDATES.name, self._partition, b"", _pack(passed), instant)
             work.writes.insert(0, write)
         elif row.filling and row is not before:
-            version = row.published.version
-            marker = DefinitionsSwitched(store=said.store, version=version, switch=row.switch)
-            key = b"definitions/" + said.store.encode()
-            write = Write(TIMELINE.name, self._partition, key, _to_json(marker), instant)
+            key, value = b"definitions/" + said.store.encode(), _to_json(marked(row))
+            write = Write(TIMELINE.name, self._partition, key, value, instant)
             work.writes.append(write)
 
     def read_again_from(self) -> int | None:

@@ -14,11 +14,13 @@ from typing import Any
 
 import msgspec
 
+from schemas.outputs import DefinitionsStated, DefinitionsSwitched
 from schemas.records import DefinitionsFilled, DefinitionsPublished
 from schemas.rows import DEFINITIONS_ROW_SCHEMA, DefinitionsRow
 from schemas.values import Origin, SegmentId
 from streams.definitions.parse import id_of, kind_of, parse
 from streams.definitions.program import CompiledSegment, Past, Program, compile_program
+from streams.instants import to_timestamp
 from streams.segments.features import FeatureKey
 
 Documents = tuple[dict[str, Any], ...]
@@ -93,6 +95,27 @@ def waiting(new: Program, keys: frozenset[FeatureKey]) -> set[SegmentId]:
         if needs.features & keys or needs.segments & found:
             found.add(segment.id)
     return found
+
+
+def stated(row: DefinitionsRow) -> DefinitionsStated:
+    """What is in force, for who asks without reading the log."""
+    published = row.published
+    return DefinitionsStated(
+        store=published.store,
+        version=published.version,
+        author=published.author,
+        published_at=to_timestamp(row.origin[0]),
+        switch=row.switch,
+        filling=row.filling,
+        live=row.live if row.filling else None,
+        documents=published.documents,
+    )
+
+
+def marked(row: DefinitionsRow) -> DefinitionsSwitched:
+    """The mark of a switch in the timeline."""
+    published = row.published
+    return DefinitionsSwitched(store=published.store, version=published.version, switch=row.switch)
 
 
 def _lived(documents: Documents) -> Program:

@@ -32,20 +32,14 @@ from schemas.records import (
     Shared,
     Withdraw,
 )
-from schemas.rows import (
-    DEFINITIONS_ROW_SCHEMA,
-    PROFILE_ROW_SCHEMA,
-    DefinitionsRow,
-    FeatureState,
-    ProfileRow,
-)
+from schemas.rows import PROFILE_ROW_SCHEMA, DefinitionsRow, FeatureState, ProfileRow
 from schemas.topics import SEGMENT_CHANGES, TIMELINE
 from schemas.values import Instant, Origin, ProfileId, Stage, StoreId
 from streams.consent.said import ConsentRules, rules_of
 from streams.core import BACK, PEER, Output, Stepped, Touched
 from streams.definitions.products import is_of_the_catalogue
 from streams.definitions.program import Program
-from streams.definitions.switch import program_of
+from streams.definitions.switch import in_force, program_of
 from streams.flows.edited import Moves, moves_between, relocate
 from streams.flows.entry import (
     RUNS_MAX,
@@ -139,8 +133,7 @@ class ProfileCore:
     def __init__(self, ids: Ids, stores: Mapping[StoreId, Store] | None = None) -> None:
         self._ids = ids
         self._stores = dict(stores or {})
-        nothing = DefinitionsPublished("", "", "", ())
-        self._nothing = ready(DefinitionsRow(DEFINITIONS_ROW_SCHEMA, nothing, ()))
+        self._nothing = ready(in_force(None, DefinitionsPublished("", "", "", ()), ()))
 
     def decode(self, blob: bytes) -> ProfileRow:
         row = _decode(blob)
@@ -179,7 +172,7 @@ class ProfileCore:
         name = definitions.published.store
         store, before = ready(definitions), definitions.former
         if before is not None:
-            plans = ready(DefinitionsRow(DEFINITIONS_ROW_SCHEMA, before, ())).plans
+            plans = ready(in_force(None, before, ())).plans
             moves = moves_between(plans, store.plans)
             store = store._replace(former=Former(before.version, plans, moves))
         return type(self)(self._ids, {**self._stores, name: store})
