@@ -181,6 +181,7 @@ class ConsentDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """When an address was granted, denied or asked (double opt-in) on a channel, and how.
 
     granted_at, denied_at: when it happened, as the newest word of its kind says.
+    transactional_denied_at: since when messages about a purchase are denied too.
     """
 
     granted_at: Timestamp | None = None
@@ -189,6 +190,7 @@ class ConsentDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     method: str | None = None
     source: str | None = None
     soft_bounces: int = 0
+    transactional_denied_at: Timestamp | None = None
 
 
 class ConsentStated(Record, frozen=True, kw_only=True, tag="consent-stated"):

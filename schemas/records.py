@@ -109,6 +109,9 @@ class AddressState(Inner, frozen=True):
     soft_bounces: soft bounces in a row; soft_bounced: the newest 8, (occurred_at, hash of event).
     delivered_at: the newest delivery; older soft bounces no longer count.
     said_at:     when the word was said that `method` and `source` belong to.
+    confirmed_at: the newest confirmation of a request (double opt-in).
+    transactional_denied, transactional_grants: the newest denial of messages about a purchase, and
+                 the grants that are later; marketing is another matter.
     """
 
     granted_occurred_at: Instant = 0
@@ -126,6 +129,9 @@ class AddressState(Inner, frozen=True):
     soft_bounced: tuple[tuple[Instant, int], ...] = ()
     delivered_at: Instant = 0
     said_at: Instant = 0
+    confirmed_at: Instant = 0
+    transactional_denied: tuple[Instant, Instant] = (0, 0)
+    transactional_grants: tuple[tuple[Instant, Instant], ...] = ()
 
 
 class ConsentChanged(Inner, frozen=True, tag="consent-changed"):

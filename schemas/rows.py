@@ -230,7 +230,7 @@ class SentMemory(msgspec.Struct, array_like=True, frozen=True):
     """A send that was attempted: for smart sending, caps, outcomes and attribution.
 
     quiet_until: the end of the smart sending window that was in force at this send; across_until:
-                 that of the window over all channels.
+                 that of the window over all channels. cart: of a text, the cart it was about.
     """
 
     send_id: SendId
@@ -244,6 +244,7 @@ class SentMemory(msgspec.Struct, array_like=True, frozen=True):
     address: str = ""
     across_until: Instant = 0
     attempt: int = 0
+    cart: str = ""
 
 
 class Figures(Row):

@@ -16,11 +16,15 @@ which decided with it.
 import asyncio
 from bisect import bisect_right
 from collections.abc import Callable
+from typing import TypeAlias
 
 from schemas.outputs import ClockStruck, ConsentStated, SendCommand
 from schemas.values import Instant, StoreId, Timestamp
 from streams.consent.state import ADDRESS_KINDS
 from streams.instants import to_instant
+
+Objections: TypeAlias = dict[tuple[str, bool], str]
+"""(channel, transactional) -> why not."""
 
 
 class ConsentBehind(Exception):
@@ -37,7 +41,7 @@ class LastLook:
     def __init__(self, partitions: int, *, simulated: bool) -> None:
         self._simulated = simulated
         self._clocks: list[Instant] = [0] * partitions
-        self._said: dict[tuple[StoreId, str, str], list[tuple[Timestamp, dict[str, str]]]] = {}
+        self._said: dict[tuple[StoreId, str, str], list[tuple[Timestamp, Objections]]] = {}
         self._moved = asyncio.Event()
 
     def hear(self, record: ConsentStated | ClockStruck) -> None:
@@ -87,12 +91,16 @@ class LastLook:
             place = bisect_right(words, command.decided_at, key=lambda word: word[0])
         if place == 0:
             return None
-        reason = words[place - 1][1].get(command.channel)
-        # A receipt needs no consent; an address that must never be used is never used.
-        return None if reason == "denied" and command.transactional else reason
+        return words[place - 1][1].get((command.channel, command.transactional))
 
 
-def objections(stated: ConsentStated) -> dict[str, str]:
-    """Channel -> why nothing may be sent there: `suppressed` before `denied`."""
-    denied = {channel: "denied" for channel, word in stated.channels.items() if word == "denied"}
-    return denied | {channel: "suppressed" for channel, why in stated.suppressed.items() if why}
+def objections(stated: ConsentStated) -> Objections:
+    """Why nothing may be sent there: `suppressed` before `denied`."""
+    found = {(name, False): "denied" for name, word in stated.channels.items() if word == "denied"}
+    for name, detail in stated.details.items():
+        if detail.transactional_denied_at is not None:
+            found[name, True] = "denied"
+    for name, why in stated.suppressed.items():
+        if why:
+            found[name, False] = found[name, True] = "suppressed"
+    return found

@@ -37,6 +37,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     method: str | None
     source: str | None
     cause: EventId
+    transactional_denied_at: Timestamp | None = None
 
 
 class Permission(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +111,7 @@ def _permission(
     word: ConsentWord = "never" if word_by is None else word_by.word
     suppressed = () if suppressed_by is None else suppressed_by.suppressed
     objection = None if word_permits(word, mode) else NO_CONSENT
+    denied_too = NO_CONSENT if known and known[-1].transactional_denied_at else None
     return Permission(
         kind=kind,
         address=address,
@@ -117,7 +119,7 @@ def _permission(
         word=word,
         suppressed=suppressed,
         marketing=SUPPRESSED if suppressed else objection,
-        transactional=SUPPRESSED if suppressed else None,
+        transactional=SUPPRESSED if suppressed else denied_too,
         word_by=word_by,
         suppressed_by=suppressed_by,
     )
@@ -143,6 +145,7 @@ def _change(stated: ConsentStated, channel: Channel) -> Change:
         method=detail.method,
         source=detail.source,
         cause=stated.cause,
+        transactional_denied_at=detail.transactional_denied_at,
     )
 
 

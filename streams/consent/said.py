@@ -5,16 +5,20 @@ What a client may say is decided here alone (docs/trust.md): `is_heard`, `opts_i
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 from unicodedata import normalize
+
+import msgspec
 
 from schemas.definitions import ProfileList, StoreSettings
 from schemas.events import Event
 from schemas.records import AddressState
 from schemas.values import Channel, Identifier, Instant, ListId
 from streams.consent import state as words
+from streams.consent.phones import region_of
 from streams.consent.state import (
     ADDRESS_KINDS,
+    DEACTIVATED,
     EVERY_REASON,
     HARD_BOUNCE,
     MANUAL,
@@ -24,6 +28,7 @@ from streams.consent.state import (
 from streams.ids import key_number
 
 Statement: TypeAlias = tuple[Channel, AddressState]
+Keyword: TypeAlias = Literal["stop", "start", "help"]
 
 CHANNELS: tuple[Channel, ...] = ("email", "sms", "push", "whatsapp", "in_app")
 TITLES: dict[Channel, str] = {
@@ -35,6 +40,11 @@ TITLES: dict[Channel, str] = {
 }
 """Channel -> its name in metrics (`Opened Email`)."""
 
+SMS_REPLY = "Received SMS Reply"
+STOP = "STOP"
+SMS_KEYWORD = "sms-keyword"
+"""How consent was given or denied by a reply."""
+
 _OUTCOMES = ("Received", "Opened", "Clicked", "Bounced", "Dropped")
 NEEDS_SERVER = frozenset(
     {
@@ -44,7 +54,7 @@ NEEDS_SERVER = frozenset(
         "Confirmed Subscription",
         "Joined List",
         "Profile Erased",
-        "Received SMS Reply",
+        SMS_REPLY,
         "Send Expired",
         "Suppressed",
         "Unsuppressed",
@@ -65,25 +75,30 @@ BEFORE_EVERY_DENIAL: Instant = 1
 class ConsentRules(NamedTuple):
     """What the words of an event depend on.
 
-    opt_in: list -> double | single | none. stop, start: normalised keywords of a text message.
+    opt_in: list -> double | single | none. stop, start, help: normalised keywords of a text
+    message, which may stand anywhere in it, or are the whole of it.
     """
 
     opt_in: Mapping[ListId, str]
     stop: frozenset[str]
     start: frozenset[str]
+    help: frozenset[str]
     stop_anywhere: bool
     start_anywhere: bool
+    help_anywhere: bool
 
 
 def rules_of(settings: StoreSettings, lists: Mapping[ListId, ProfileList]) -> ConsentRules:
-    """The rules of a store."""
+    """The rules of a store. STOP means stop, whatever words of its own a store has."""
     keywords = settings.sms_keywords
     return ConsentRules(
         opt_in={name: one.opt_in for name, one in lists.items()},
-        stop=frozenset(map(normalised, keywords.stop)),
+        stop=frozenset(map(normalised, (STOP, *keywords.stop))),
         start=frozenset(map(normalised, keywords.start)),
+        help=frozenset(map(normalised, keywords.help)),
         stop_anywhere=keywords.match.get("stop", "word") == "word",
         start_anywhere=keywords.match.get("start", "exact") == "word",
+        help_anywhere=keywords.match.get("help", "exact") == "word",
     )
 
 
@@ -185,8 +200,17 @@ def _denied_channels(event: Event) -> tuple[Channel, ...]:
     return CHANNELS if named is None else (named,)
 
 
+def _is_transactional(event: Event) -> bool:
+    """Is this about messages that a purchase asks for, and not about marketing?"""
+    return event.properties.get("purpose") == "transactional"
+
+
 def _subscribed(event: Event, rules: ConsentRules) -> list[Statement]:
     method = _text(event, "method")
+    if _is_transactional(event):
+        received_at = event.received_at if event.trust == "server" else BEFORE_EVERY_DENIAL
+        said = words.granted_transactional((event.occurred_at, received_at))
+        return [(_asked_channel(event), said)]
     if opts_in(event, rules) == "granted":
         return [(_asked_channel(event), _granted(event, method))]
     at = event.occurred_at, event.received_at
@@ -195,7 +219,7 @@ def _subscribed(event: Event, rules: ConsentRules) -> list[Statement]:
 
 def _confirmed(event: Event, _rules: ConsentRules) -> list[Statement]:
     """A confirmation by text confirms e-mail too. Imported history has been asked elsewhere."""
-    say = words.granted if is_import(event) else words.confirmed
+    say = words.imported if is_import(event) else words.confirmed
     said = say((event.occurred_at, event.received_at), _text(event, "method"), _source(event))
     channel = _asked_channel(event)
     return [(channel, said), ("email", said)] if channel == "sms" else [(channel, said)]
@@ -213,19 +237,22 @@ def _joined(event: Event, rules: ConsentRules) -> list[Statement]:
 def _unsubscribed(event: Event, rules: ConsentRules) -> list[Statement]:
     """Leaving one list denies nothing else, unless that list alone had given consent."""
     list_id = _text(event, "list")
+    at = event.occurred_at, event.received_at
+    if _is_transactional(event):
+        return [(channel, words.denied_transactional(at)) for channel in _denied_channels(event)]
     if list_id is not None and rules.opt_in.get(list_id) != "none":
         return []
-    said = words.denied(
-        (event.occurred_at, event.received_at), _text(event, "method"), _source(event)
-    )
+    said = words.denied(at, _text(event, "method"), _source(event))
     return [(channel, said) for channel in _denied_channels(event)]
 
 
 def _suppressed(event: Event, _rules: ConsentRules) -> list[Statement]:
+    """The consent of a number that was deactivated goes too: whoever has it next gave none."""
     reason = _text(event, "reason")
-    said = words.suppressed(
-        (event.occurred_at, event.received_at), reason if reason in REASONS else MANUAL
-    )
+    at = event.occurred_at, event.received_at
+    said = words.suppressed(at, reason if reason in REASONS else MANUAL)
+    if reason == DEACTIVATED:
+        said = words.join(said, words.denied(at, DEACTIVATED, _source(event)))
     return [(channel, said) for channel in _denied_channels(event)]
 
 
@@ -247,14 +274,38 @@ def _marked_as_spam(event: Event, _rules: ConsentRules) -> list[Statement]:
 
 
 def _replied(event: Event, rules: ConsentRules) -> list[Statement]:
-    """STOP anywhere in the text counts as a denial, even beside START."""
-    body = normalised(str(event.properties.get("body") or ""))
     at = event.occurred_at, event.received_at
-    if _says(body, rules.stop, rules.stop_anywhere):
-        return [("sms", words.denied(at, "sms-keyword", _source(event)))]
+    match keyword_of(event, rules):
+        case "stop":
+            return [("sms", words.denied(at, SMS_KEYWORD, _source(event)))]
+        case "start":
+            return [("sms", words.granted(at, SMS_KEYWORD, _source(event)))]
+        case _:
+            return []
+
+
+def keyword_of(event: Event, rules: ConsentRules) -> Keyword | None:
+    """What a reply asks for. STOP counts even beside START, and from a number of the United States
+    anywhere in the text.
+    """
+    body = normalised(str(event.properties.get("body") or ""))
+    if _says(body, rules.stop, rules.stop_anywhere or _is_from_us(event)):
+        return "stop"
     if _says(body, rules.start, rules.start_anywhere):
-        return [("sms", words.granted(at, "sms-keyword", _source(event)))]
-    return []
+        return "start"
+    return "help" if _says(body, rules.help, rules.help_anywhere) else None
+
+
+def with_keyword(event: Event, rules: ConsentRules) -> Event:
+    """A reply with the keyword that it says (`keyword: help`), so that a flow can answer it."""
+    keyword = keyword_of(event, rules)
+    if keyword is None or event.trust == "client":
+        return event
+    return msgspec.structs.replace(event, properties={**event.properties, "keyword": keyword})
+
+
+def _is_from_us(event: Event) -> bool:
+    return any(kind == "phone" and region_of(value) == "US" for kind, value in event.identifiers)
 
 
 def _says(body: str, keywords: frozenset[str], anywhere: bool) -> bool:
@@ -289,7 +340,7 @@ _SAYERS: dict[str, Callable[[Event, ConsentRules], list[Statement]]] = {
     "Suppressed": _suppressed,
     "Unsuppressed": _unsuppressed,
     "Marked Email as Spam": _marked_as_spam,
-    "Received SMS Reply": _replied,
+    SMS_REPLY: _replied,
     **{f"Bounced {TITLES[channel]}": _bounced(channel) for channel in CHANNELS},
     **{f"Received {TITLES[channel]}": _received(channel) for channel in CHANNELS},
 }

@@ -34,9 +34,12 @@ SOFT_BOUNCES = "soft-bounces"
 SPAM_COMPLAINT = "spam-complaint"
 MANUAL = "manual"
 INVALID = "invalid-address"
-REASONS = frozenset({HARD_BOUNCE, SOFT_BOUNCES, SPAM_COMPLAINT, MANUAL, INVALID})
+DEACTIVATED = "carrier-deactivation"
+"""The number is nobody's any more, and may be somebody else's tomorrow."""
+
+REASONS = frozenset({HARD_BOUNCE, SOFT_BOUNCES, SPAM_COMPLAINT, MANUAL, INVALID, DEACTIVATED})
 EVERY_REASON = "*"
-LIFTED_BY_A_GRANT = frozenset({SPAM_COMPLAINT, MANUAL})
+LIFTED_BY_A_GRANT = frozenset({SPAM_COMPLAINT, MANUAL, DEACTIVATED})
 """A new subscription clears these; a dead address stays dead until it is told otherwise."""
 
 NEVER = AddressState()
@@ -49,10 +52,11 @@ def join(a: AddressState, b: AddressState) -> AddressState:
     """All that `a` and all that `b` says. Commutative, associative, idempotent."""
     if a == b:
         return a
-    denied = (
-        max(a.denied_occurred_at, b.denied_occurred_at),
-        max(a.denied_received_at, b.denied_received_at),
+    denied = _latest(
+        (a.denied_occurred_at, a.denied_received_at), (b.denied_occurred_at, b.denied_received_at)
     )
+    denied_too = _latest(a.transactional_denied, b.transactional_denied)
+    granted_too = (*a.transactional_grants, *b.transactional_grants)
     grants = _newest([grant for grant in (*_grants(a), *_grants(b)) if _later(grant, denied)])
     suppressions = _suppressions(a.suppressions, b.suppressions)
     lifts = _lifts(a.lifts, b.lifts)
@@ -78,6 +82,9 @@ def join(a: AddressState, b: AddressState) -> AddressState:
         soft_bounced=tuple(soft),
         delivered_at=delivered_at,
         said_at=said_at,
+        confirmed_at=max(a.confirmed_at, b.confirmed_at),
+        transactional_denied=denied_too,
+        transactional_grants=tuple(_newest(one for one in granted_too if _later(one, denied_too))),
     )
 
 
@@ -119,6 +126,17 @@ def word_permits(word: ConsentWord, mode: str | None) -> bool:
     return word == "granted" or (mode == "not_denied" and word == "never")
 
 
+def permits_transactional(state: AddressState | None) -> bool:
+    """May messages about a purchase be sent? They need no consent, but may be denied."""
+    return state is None or state.transactional_denied == (0, 0) or bool(state.transactional_grants)
+
+
+def is_confirmed(state: AddressState | None) -> bool:
+    """Is marketing granted, and was it confirmed after the last denial?"""
+    granted = state is not None and state_of(state) == "granted"
+    return granted and state is not None and state.confirmed_at > state.denied_occurred_at
+
+
 def granted(at: Times, method: str | None, source: str | None) -> AddressState:
     return AddressState(
         granted_occurred_at=at[0],
@@ -145,7 +163,20 @@ def pending(at: Times, method: str | None, source: str | None) -> AddressState:
 
 def confirmed(at: Times, method: str | None, source: str | None) -> AddressState:
     """A grant that answers a request; `adds` asks whether there was one."""
-    return msgspec.structs.replace(granted(at, method, source), pending_at=CONFIRMS)
+    return msgspec.structs.replace(imported(at, method, source), pending_at=CONFIRMS)
+
+
+def imported(at: Times, method: str | None, source: str | None) -> AddressState:
+    """A grant that was confirmed elsewhere."""
+    return msgspec.structs.replace(granted(at, method, source), confirmed_at=at[0])
+
+
+def denied_transactional(at: Times) -> AddressState:
+    return AddressState(transactional_denied=at)
+
+
+def granted_transactional(at: Times) -> AddressState:
+    return AddressState(transactional_grants=(at,))
 
 
 def suppressed(at: Times, reason: str) -> AddressState:
@@ -164,6 +195,10 @@ def soft_bounced(at: Times, event_hash: int) -> AddressState:
 
 def delivered(at: Times) -> AddressState:
     return AddressState(delivered_at=at[0])
+
+
+def _latest(a: Times, b: Times) -> Times:
+    return max(a[0], b[0]), max(a[1], b[1])
 
 
 def _later(times: Times, than: Times) -> bool:
@@ -190,8 +225,7 @@ def _suppressions(a: tuple[Said, ...], b: tuple[Said, ...]) -> tuple[Said, ...]:
         return b
     newest: dict[str, Times] = {}
     for reason, occurred_at, received_at in (*a, *b):
-        before = newest.get(reason, (0, 0))
-        newest[reason] = max(before[0], occurred_at), max(before[1], received_at)
+        newest[reason] = _latest(newest.get(reason, (0, 0)), (occurred_at, received_at))
     return tuple(sorted((reason, *times) for reason, times in newest.items()))
 
 

@@ -1,8 +1,9 @@
 """A run comes to a send: it is planned, asked through the gates, and the answer is written down."""
 
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from schemas.definitions import OnDate, OnList, OnSegment, Send
+from schemas.definitions import Flow, OnDate, OnList, OnSegment, Send
 from schemas.outputs import Evidence, SendDecided
 from schemas.rows import FlowRun
 from schemas.topics import SEND_COMMANDS, SEND_DECISIONS
@@ -17,10 +18,10 @@ from streams.flows.moment import Moment
 from streams.flows.plan import FlowPlan, Place
 from streams.flows.zones import zone_of
 from streams.instants import to_timestamp
-from streams.segments.person import Compiled, Person
+from streams.segments.person import TO_COME, Compiled, Person
 from streams.sends.command import choose_variant, command_of
 from streams.sends.gates import Deliver, Drop, Hold, PlannedSend, Standing, decide
-from streams.sends.standing import remember, standing_of
+from streams.sends.standing import Ahead, remember, standing_of
 
 LEFT_SEGMENT = "left-segment"
 LEFT_LIST = "left-list"
@@ -145,14 +146,51 @@ def _standing(
     send_filter = _filtered(place.condition, person, moment.now)
     return standing_of(
         row,
+        run,
         planned,
         moment.program.settings,
         now=moment.now,
-        held_out=falls_in(moment.ids, flow.holdout, "holdout", row.store, flow.id, row.id),
+        ahead=() if planned.step.transactional else tuple(_ahead(moment, run, planned.step)),
+        held_out=_is_held_out(moment, flow),
         passes_flow=flow_filter.passes,
         passes_send=send_filter.passes,
         evidence=flow_filter.evidence + send_filter.evidence,
     )
+
+
+def _is_held_out(moment: Moment, flow: Flow) -> bool:
+    row = moment.row
+    return falls_in(moment.ids, flow.holdout, "holdout", row.store, flow.id, row.id)
+
+
+def _ahead(moment: Moment, run: FlowRun, step: Send) -> Iterator[Ahead]:
+    """The sends of a higher priority that come next in other runs, as far as their filters hold."""
+    if not moment.program.settings.frequency_cap or step.priority == PRIORITIES[-1]:
+        return
+    for other in moment.row.runs:
+        plan = moment.plans.flows.get(other.flow)
+        if other is run or plan is None or plan.flow.state == "paused" or other.listening:
+            continue
+        place = plan.places.get(other.step)
+        if place is not None and other.passed:
+            place = None if place.after is None else plan.places.get(place.after)
+        if place is None or not isinstance(place.step, Send) or place.step.transactional:
+            continue
+        higher = PRIORITIES.index(place.step.priority) > PRIORITIES.index(step.priority)
+        if higher and _may_come(moment, plan, other, place):
+            at = moment.now if other.wake_at is None else other.wake_at
+            yield Ahead(place.step.channel, at, f"{other.flow}/{place.step.message}")
+
+
+PRIORITIES = ("low", "normal", "high")
+
+
+def _may_come(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
+    if run.trigger.kind == TO_COME or _is_held_out(moment, plan.flow):
+        return False
+    person = Person(moment.row, moment.program, run.trigger, run)
+    conditions = [one for one in (plan.filter, place.condition) if one is not None]
+    return all(condition.holds(person, moment.now) for condition in conditions)
 
 
 def _filtered(condition: Compiled | None, person: Person, now: Instant) -> Filtered:
@@ -166,4 +204,4 @@ def _deliver(moment: Moment, run: FlowRun, planned: PlannedSend, valid_until: In
     command = command_of(row, run, planned, settings, moment.ids, now=now, valid_until=valid_until)
     moment.outputs.append(Output(SEND_COMMANDS.name, row.id, command))
     say(moment, run, planned.step, planned, "sent", ())
-    remember(row, planned, settings, now)
+    remember(row, run, planned, settings, now)

@@ -8,7 +8,7 @@ from schemas.records import AddressState, ConsentChanged
 from schemas.rows import IdentityRow
 from schemas.topics import CONSENT
 from schemas.values import Channel, Identifier, Instant, ProfileId, Timestamp
-from streams.consent.state import NEVER, adds, state_of
+from streams.consent.state import NEVER, adds, permits_transactional, state_of
 from streams.core import NEXT, Output
 from streams.identity.keys import ADDRESS_KINDS, key_of
 from streams.instants import to_timestamp
@@ -69,7 +69,7 @@ def _changed(row: IdentityRow, channel: Channel, cause: str) -> ConsentChanged:
 
 def _stated(row: IdentityRow, cause: str, now: Instant) -> ConsentStated:
     """The whole word about an address, for senders."""
-    states: dict[str, AddressState] = {one: row.consent[one] for one in sorted(row.consent)}
+    states = {one: row.consent[one] for one in sorted(row.consent)}
     return ConsentStated(
         store=row.store,
         kind=row.identifier[0],
@@ -92,6 +92,9 @@ def _detail(state: AddressState) -> ConsentDetail:
         method=state.method,
         source=state.source,
         soft_bounces=state.soft_bounces,
+        transactional_denied_at=None
+        if permits_transactional(state)
+        else to_timestamp(state.transactional_denied[0]),
     )
 
 

@@ -35,7 +35,7 @@ from schemas.records import (
 from schemas.rows import PROFILE_ROW_SCHEMA, DefinitionsRow, FeatureState, ProfileRow
 from schemas.topics import SEGMENT_CHANGES, TIMELINE
 from schemas.values import Instant, Origin, ProfileId, Stage, StoreId
-from streams.consent.said import ConsentRules, rules_of
+from streams.consent.said import SMS_REPLY, ConsentRules, rules_of, with_keyword
 from streams.core import BACK, PEER, Output, Stepped, Touched
 from streams.definitions.products import is_of_the_catalogue
 from streams.definitions.program import Program
@@ -299,6 +299,8 @@ def _event(moment: Moment, store: Store, resolved: EventResolved, origin: Origin
     sent = send_of(row, event) if metric in OUTCOMES else None
     if sent is not None:
         event = completed(event, sent)
+    elif metric == SMS_REPLY:
+        event = with_keyword(event, store.rules)
     moment.outputs.append(_timeline_entry(row.id, event, origin))
     note_identifiers(moment, event, resolved)
     if resolved.otherwise is not None:

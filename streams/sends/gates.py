@@ -25,6 +25,9 @@ PROFILE_ERASED = "profile-erased"
 NO_ADDRESS = "no-address"
 SUPPRESSED = "suppressed"
 NO_CONSENT = "no-consent"
+CART_TEXT_NOT_CONFIRMED = "cart-text-not-confirmed"
+CART_TEXT_LATE = "cart-text-late"
+CART_TEXT_REPEATED = "cart-text-repeated"
 NO_POSTAL_ADDRESS = "no-postal-address"
 FLOW_FILTER = "flow-filter"
 SEND_FILTER = "send-filter"
@@ -61,6 +64,8 @@ class PlannedSend(NamedTuple):
 class Standing(NamedTuple):
     """What stands for or against a send to this profile.
 
+    consented: to marketing; of a transactional send: has not denied such.
+    cart_text: which rule of texts about carts stands against it, None: none.
     passes_flow, passes_send: the filters of the flow and of the send hold.
     smart_until, across_until: ends of the windows in force at earlier sends, 0: none.
     capped: a frequency cap is reached. quiet: quiet hours of the channel; zone: where they apply.
@@ -70,6 +75,7 @@ class Standing(NamedTuple):
     erased: bool
     suppressed: bool
     consented: bool
+    cart_text: str | None
     has_postal_address: bool
     passes_flow: bool
     passes_send: bool
@@ -141,7 +147,8 @@ def _drops(planned: PlannedSend, standing: Standing, now: Instant) -> list[str]:
         (PROFILE_ERASED, standing.erased),
         (NO_ADDRESS, planned.address is None),
         (SUPPRESSED, standing.suppressed),
-        (NO_CONSENT, marketing and not standing.consented),
+        (NO_CONSENT, not standing.consented),
+        (standing.cart_text or "", standing.cart_text is not None),
         (NO_POSTAL_ADDRESS, _needs_postal_address(planned) and not standing.has_postal_address),
         (FLOW_FILTER, not standing.passes_flow),
         (SEND_FILTER, not standing.passes_send),

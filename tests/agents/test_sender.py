@@ -21,7 +21,7 @@ from agents.sender.last_look import ConsentBehind, LastLook
 from agents.sender.ledger import Ledger, Settled
 from agents.sender.letters import LetterRefused, Letters
 from agents.sender.smtp import Catcher, PutOff, Refused, SmtpDelivery, Uncertain, Unreachable
-from schemas.outputs import ClockStruck, ConsentStated, SendCommand
+from schemas.outputs import ClockStruck, ConsentDetail, ConsentStated, SendCommand
 from schemas.values import Channel, Instant
 from streams.ids import REPLAY_SECRET, Ids
 from streams.ingest.read import read_event
@@ -168,6 +168,14 @@ async def test_a_stop_that_came_after_the_decision_stops_the_send(tmp_path: Path
     await office.desk.settle(judged(command(), command("s2", transactional=True)))
     assert office.postbox.delivered == ["s2"], "a receipt needs no consent"
     assert office.ledger.states(["s1"]) == {"s1": "suppressed"}
+
+
+async def test_who_has_denied_messages_about_purchases_gets_marketing_alone(tmp_path: Path) -> None:
+    office = Office(tmp_path)
+    detail = ConsentDetail(transactional_denied_at=DECIDED)
+    office.look.hear(stated(DECIDED, "granted", details={"email": detail}))
+    await office.desk.settle(judged(command(), command("s2", transactional=True)))
+    assert office.postbox.delivered == ["s1"]
 
 
 async def test_a_suppressed_address_gets_not_even_a_receipt(tmp_path: Path) -> None:

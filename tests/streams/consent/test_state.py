@@ -15,11 +15,16 @@ from streams.consent.state import (
     confirmed,
     delivered,
     denied,
+    denied_transactional,
     granted,
+    granted_transactional,
+    imported,
+    is_confirmed,
     join,
     lifted,
     pending,
     permits,
+    permits_transactional,
     soft_bounced,
     state_of,
     suppressed,
@@ -36,6 +41,9 @@ words = st.one_of(
     st.builds(lifted, times, st.one_of(reasons, st.just(EVERY_REASON))),
     st.builds(soft_bounced, times, st.integers(1, 12)),
     st.builds(delivered, times),
+    st.builds(imported, times, methods, methods),
+    st.builds(denied_transactional, times),
+    st.builds(granted_transactional, times),
 )
 
 
@@ -167,3 +175,26 @@ def test_not_denied_permits_also_who_was_never_asked() -> None:
     assert not permits(denied((1, 1), None, None), "not_denied")
     assert not permits(pending((1, 1), None, None), "not_denied")
     assert permits(granted((1, 1), None, None), None)
+
+
+@given(st.lists(times, max_size=4), st.lists(times, max_size=4))
+def test_a_denial_about_purchases_counts_unless_a_grant_is_later_in_both_times(
+    denials: list[tuple[int, int]], grants: list[tuple[int, int]]
+) -> None:
+    said = [*map(denied_transactional, denials), *map(granted_transactional, grants)]
+    latest = tuple(max((at[i] for at in denials), default=0) for i in (0, 1))
+    expected = not denials or any(one[0] > latest[0] and one[1] > latest[1] for one in grants)
+    state = joined(said)
+    assert permits_transactional(state) is expected
+    assert state_of(state) == "never", "marketing is another matter"
+
+
+def test_a_confirmation_is_over_with_the_next_denial_and_is_not_what_a_form_says() -> None:
+    asked = [pending((1, 1), None, None), confirmed((2, 2), None, None)]
+    assert is_confirmed(joined(asked))
+    assert not is_confirmed(joined([*asked, denied((3, 3), None, None)]))
+    again = [*asked, denied((3, 3), None, None), granted((4, 4), "form", None)]
+    assert not is_confirmed(joined(again))
+    assert is_confirmed(joined([*again, confirmed((5, 5), None, None)]))
+    assert not is_confirmed(joined([granted((1, 1), "form", None)]))
+    assert not is_confirmed(None)

