@@ -7,7 +7,7 @@ folders give equal bytes.
 
 import json
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +17,11 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from streams.definitions import problems as core
+from streams.definitions.cost import Cost, Traffic
+from streams.definitions.lint import advise, total_cost
 from streams.definitions.parse import id_of, kind_of, parse
 from streams.definitions.problems import show, show_path
+from streams.definitions.program import Program
 from streams.definitions.schema import language_schema
 
 NODES_MAX = 100_000
@@ -44,8 +47,11 @@ class Problem(NamedTuple):
 
 
 class Loaded(NamedTuple):
+    """cost: of all definitions, for a profile; where advice was asked for."""
+
     documents: list[dict[str, Any]]
     problems: list[Problem]
+    cost: Cost | None = None
 
     @property
     def errors(self) -> list[Problem]:
@@ -61,14 +67,16 @@ class _File(NamedTuple):
     problems: list[Problem]
 
 
-def load(folder: Path, *, known_metrics: Collection[str] | None = None) -> Loaded:
-    """Read all `*.yaml` files below the folder, one definition each."""
+def load(folder: Path, *, advised_by: Traffic | None = None) -> Loaded:
+    """Read all `*.yaml` files below the folder, one definition each.
+
+    advised_by: warn also of what is right and most likely not wanted, where there are no errors;
+                with a traffic that knows metrics, of those that no event ever had.
+    """
     if not folder.is_dir():
         return Loaded([], [Problem(str(folder), 0, "", "there is no such folder")])
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml"))
-    return _load(
-        [_read(path, path.relative_to(folder).as_posix()) for path in paths], known_metrics
-    )
+    return _load([_read(path, path.relative_to(folder).as_posix()) for path in paths], advised_by)
 
 
 def load_file(path: Path) -> Loaded:
@@ -78,12 +86,20 @@ def load_file(path: Path) -> Loaded:
     return _load([_read(path, path.name)], None)
 
 
-def _load(files: Sequence[_File], known_metrics: Collection[str] | None) -> Loaded:
+def _load(files: Sequence[_File], advised_by: Traffic | None) -> Loaded:
     good = [file for file in files if file.document is not None]
     good.sort(key=lambda file: _order(file.document or {}))
     documents = [file.document for file in good if file.document is not None]
     problems = [problem for file in files for problem in file.problems]
-    for found in parse(documents, known_metrics=known_metrics).problems:
+    known = set(advised_by.daily) if advised_by is not None and advised_by.daily else None
+    parsed = parse(documents, known_metrics=known)
+    advice: list[core.Problem] = []
+    cost: Cost | None = None
+    if advised_by is not None and not parsed.errors:
+        program = Program("", parsed.settings, parsed.definitions.values())
+        advice = advise(parsed.definitions, program, advised_by)
+        cost = total_cost(program, advised_by)
+    for found in (*parsed.problems, *advice):
         file = good[found.document]
         problems.append(
             Problem(
@@ -96,12 +112,12 @@ def _load(files: Sequence[_File], known_metrics: Collection[str] | None) -> Load
         )
     for file in good:
         problems += _misnamed(file)
-    return Loaded(documents, sorted(problems, key=lambda p: (p.file, p.line, p.path, p.message)))
+    in_order = sorted(problems, key=lambda p: (p.file, p.line, p.path, p.message))
+    return Loaded(documents, in_order, cost)
 
 
-def check(folder: Path) -> int:
+def check(loaded: Loaded) -> int:
     """Print every problem of a folder. Returns: the exit code, 1 where there is an error."""
-    loaded = load(folder)
     for problem in loaded.problems:
         sys.stdout.write(f"{problem}\n")
     kinds = [kind_of(document) for document in loaded.documents]
@@ -109,6 +125,12 @@ def check(folder: Path) -> int:
     errors = len(loaded.errors)
     warnings = len(loaded.problems) - errors
     sys.stdout.write(f"{counts or 'no definitions'}: {errors} errors, {warnings} warnings\n")
+    if loaded.cost is not None and loaded.cost.features:
+        features, size, timers = loaded.cost
+        sys.stdout.write(
+            f"they count {features} different things: by estimate {size:,} bytes and {timers:.1f} "
+            "timers a day for each profile\n"
+        )
     return 1 if errors else 0
 
 

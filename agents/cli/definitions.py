@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from agents.cli.failures import CommandFailed
+from agents.cli.looking import database, looked_at, looking_arguments
 from agents.cli.printing import Printer, json_argument, printer_for
-from agents.definitions import check, load
+from agents.definitions import Problem, check, load
 from agents.definitions_log import (
     DefinitionsRefused,
     Place,
@@ -22,9 +23,11 @@ from agents.definitions_log import (
     publish,
 )
 from agents.live.asking import NotReached, reached
+from agents.reports.habits import overlapping, show_overlap, traffic_in
 from agents.settings import Settings
 from schemas.topics import INGEST_ROWS, STORE_EVENTS, TIMELINE
 from schemas.values import StoreId
+from streams.definitions.cost import Traffic
 
 AUTHOR_CHARACTERS_MAX = 100
 
@@ -47,6 +50,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     checking = actions.add_parser("check", help="print every error of a folder")
     checking.add_argument("folder", type=Path, metavar="DIR")
+    checking.add_argument(
+        "--timeline",
+        action="store_true",
+        help="also compare with what happened: metrics that no event ever had, segments that "
+        "overlap, what they cost",
+    )
+    looking_arguments(checking)
     json_argument(checking)
     applying = actions.add_parser("apply", help="check a folder, then put it in force")
     applying.add_argument("folder", type=Path, metavar="DIR")
@@ -61,7 +71,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Returns: 1 where the definitions have errors."""
     printer = printer_for(options)
     if options.action == "check":
-        return _check(options.folder, printer)
+        return _check(options, settings, printer)
     try:
         prepared = prepare(options.folder, _author(options.author))
     except DefinitionsRefused as refused:
@@ -77,10 +87,17 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _check(folder: Path, printer: Printer) -> int:
+def _check(options: argparse.Namespace, settings: Settings, printer: Printer) -> int:
+    traffic, overlap = Traffic(), ""
+    if options.timeline:
+        with database(looked_at(options, settings)) as client:
+            traffic = traffic_in(client, options.store)
+            overlap = show_overlap(overlapping(client, options.store))
+    loaded = load(options.folder, advised_by=traffic)
+    if overlap:
+        loaded.problems.append(Problem(str(options.folder), 0, "", overlap, "warning"))
     if not printer.as_json:
-        return check(folder)
-    loaded = load(folder)
+        return check(loaded)
     printer.data({"definitions": len(loaded.documents), "problems": list(loaded.problems)})
     return 1 if loaded.errors else 0
 

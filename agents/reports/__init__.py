@@ -2,6 +2,7 @@
 
 attribution.py  what each message earned; the same numbers as streams/attribution
 funnels.py      what became of the profiles that triggered a flow
+habits.py       what the timeline knows of definitions: traffic, overlaps
 stories.py      the timeline of one person; the chain behind one send
 totals.py       events by metric, revenue, profiles, segments
 

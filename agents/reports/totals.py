@@ -27,21 +27,22 @@ ORDER BY store, events DESC, metric
 PROFILES = "SELECT store, uniqExact(profile_id) FROM united_events GROUP BY store ORDER BY store"
 
 # The last word about a profile and a segment, by when it was decided.
-SEGMENTS = """
+LAST_WORDS = """
+SELECT
+    c.store AS store, c.segment AS segment,
+    if(r.united_id = '', c.profile_id, r.united_id) AS profile,
+    argMax(c.change, tuple(c.decided_at, c.at, c.kafka_offset)) AS newest
+FROM (SELECT * FROM segment_changes FINAL) AS c
+LEFT JOIN redirects AS r ON r.store = c.store AND r.profile_id = c.profile_id
+GROUP BY store, segment, profile
+"""
+
+SEGMENTS = f"""
 SELECT store, segment, countIf(newest = 'entered') AS inside, count() AS ever
-FROM
-(
-    SELECT
-        c.store AS store, c.segment AS segment,
-        if(r.united_id = '', c.profile_id, r.united_id) AS profile,
-        argMax(c.change, tuple(c.decided_at, c.at, c.kafka_offset)) AS newest
-    FROM (SELECT * FROM segment_changes FINAL) AS c
-    LEFT JOIN redirects AS r ON r.store = c.store AND r.profile_id = c.profile_id
-    GROUP BY store, segment, profile
-)
+FROM ({LAST_WORDS})
 GROUP BY store, segment
 ORDER BY store, inside DESC, segment
-"""
+"""  # noqa: S608 - of constants
 
 
 class MetricTotal(msgspec.Struct, frozen=True, kw_only=True):

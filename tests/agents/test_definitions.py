@@ -34,7 +34,7 @@ def test_problems_are_printed_with_file_line_and_path(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(tmp_path, "flows/cart.yaml", CART)
-    assert check(tmp_path) == 1
+    assert check(load(tmp_path)) == 1
     assert capsys.readouterr().out.splitlines() == [
         "flows/cart.yaml:10 steps[2].wait: '4 hous' is not a duration such as 4h or 3d",
         "flows/cart.yaml:13 steps[3].split.then[0]: 'wiat' is not a step; did you mean 'wait'?",
@@ -104,7 +104,7 @@ def test_aliases_that_multiply_are_cut_short(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_a_problem(tmp_path: Path) -> None:
-    assert check(tmp_path / "none") == 1
+    assert check(load(tmp_path / "none")) == 1
 
 
 def test_the_published_schema_is_current() -> None:

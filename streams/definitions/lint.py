@@ -1,0 +1,98 @@
+"""Advice: definitions that are right, and most likely not what is wanted.
+
+Segments that nobody can be in, that are equal, that lie within another (`logic` says what is found:
+nothing wrong, not everything); segments that cost much (`cost`).
+"""
+
+from collections.abc import Iterator, Mapping
+
+from schemas import conditions as c
+from schemas import definitions as d
+from schemas.values import SegmentId
+from streams.definitions.cost import Cost, Traffic, cost_of
+from streams.definitions.logic import Logic
+from streams.definitions.problems import Problem
+from streams.definitions.program import Program
+from streams.definitions.references import walk
+
+COMPARED_MAX = 300
+"""More segments than these are not compared with each other: it takes the square of the time."""
+
+FEATURES_MAX = 20
+BYTES_MAX = 4_000
+TIMERS_MAX = 2.0
+"""From here on a segment costs much, for each profile (and day)."""
+
+
+def advise(
+    definitions: Mapping[int, d.Definition], program: Program, traffic: Traffic
+) -> list[Problem]:
+    """definitions: by the number of their document, without errors; program: compiled of them."""
+    segments = {one.id: n for n, one in definitions.items() if isinstance(one, d.Segment)}
+    conditions = {name: program.segments[name].definition.where for name in segments}
+    problems = [
+        Problem(("where",), message, "warning", segments[name])
+        for name, message in [*_compared(conditions), *_costly(conditions, program, traffic)]
+    ]
+    if len(segments) > COMPARED_MAX:
+        message = f"more than {COMPARED_MAX} segments: they were not compared with each other"
+        problems.append(Problem((), message, "warning", min(segments.values())))
+    return problems
+
+
+def total_cost(program: Program, traffic: Traffic) -> Cost:
+    """The estimate for all segments together."""
+    conditions = [one.definition.where for one in program.segments.values()]
+    return cost_of(conditions, program.features.values(), traffic)
+
+
+def _compared(conditions: Mapping[SegmentId, c.Condition]) -> Iterator[tuple[SegmentId, str]]:
+    logic = Logic(conditions)
+    empty = {name for name, where in conditions.items() if logic.is_empty(where)}
+    for name in empty:
+        yield name, "nobody can be in this segment: its conditions exclude each other"
+    others = [name for name in conditions if name not in empty]
+    if len(others) > COMPARED_MAX:
+        return
+    within = {
+        name: {
+            other
+            for other in others
+            if other != name and logic.is_contained(conditions[name], conditions[other])
+        }
+        for name in others
+    }
+    for name, wider in within.items():
+        equal = {other for other in wider if name in within[other]}
+        for other in sorted(equal):
+            if other < name:
+                yield name, f"this is the same as the segment '{other}'"
+        next_wider = {
+            other
+            for other in wider - equal
+            if not any(other in within[between] for between in wider - equal if between != other)
+        }
+        if equal and min(equal) < name:
+            continue
+        for other in sorted(next_wider):
+            if not _names(conditions[name], other):
+                yield name, f"everybody in it is also in the segment '{other}'"
+
+
+def _names(condition: c.Condition, segment: SegmentId) -> bool:
+    """Whoever writes `in_segment` knows that it is within."""
+    return any(isinstance(p, c.InSegment) and p.segment == segment for p, _ in walk(condition))
+
+
+def _costly(
+    conditions: Mapping[SegmentId, c.Condition], program: Program, traffic: Traffic
+) -> Iterator[tuple[SegmentId, str]]:
+    for name, where in conditions.items():
+        needed = program.segments[name].condition.needs.features
+        cost = cost_of([where], [program.features[key] for key in needed], traffic)
+        if cost.features > FEATURES_MAX:
+            yield name, f"it counts {cost.features} different things for every profile"
+        if cost.bytes > BYTES_MAX:
+            yield name, f"it keeps about {cost.bytes:,} bytes for every profile"
+        if cost.timers > TIMERS_MAX:
+            yield name, f"it needs about {cost.timers:.1f} timers a day for every profile"
