@@ -25,8 +25,8 @@ demo: $(PROJECT) $(BROKER) ## a year of a real shop through a real Kafka (QUICK=
 test: $(PROJECT) $(BROKER) ## every test but the long proofs and the benchmarks
 	$(BIN)/python -m pytest
 
-prove: $(PROJECT) $(BROKER) ## the long proofs
-	$(BIN)/python -m pytest -m prove --timeout=3600
+prove: $(PROJECT) $(BROKER) ## the long proofs (ONLY=faults: by a word of their names; SEED=n)
+	$(BIN)/python -m pytest -m prove --timeout=3600 $(if $(ONLY),-k '$(ONLY)') -v -rA
 
 bench: $(PROJECT) $(BROKER) ## the benchmarks
 	$(BIN)/python -m pytest -m bench --timeout=3600 --capture=no

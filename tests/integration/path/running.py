@@ -80,6 +80,8 @@ class Deployment:
     clocks: partition -> how far it has come, as `send-commands` said when it was last followed.
     """
 
+    deadline_s = DEADLINE_S
+
     def __init__(self, settings: Settings, *, simulated: bool) -> None:
         self.settings, self._simulated = settings, simulated
         self.clocks: dict[int, Instant] = dict.fromkeys(range(settings.partitions), 0)
@@ -140,21 +142,21 @@ class Deployment:
         """Wait until all partitions have done all that was received before `end`."""
         async with self._deadline(f"all clocks come to {end}"):
             while min(self.clocks.values()) < end - 1:
-                self._expect_a_worker()
+                self.expect_a_worker()
                 await self.follow()
 
     async def passes(self, instant: Instant) -> None:
         """Wait until some partition has come to `instant`."""
         async with self._deadline(f"some clock passes {instant}"):
             while max(self.clocks.values()) < instant - 1:
-                self._expect_a_worker()
+                self.expect_a_worker()
                 await self.follow()
 
     async def until(self, what: str, holds: Callable[[], Awaitable[bool]]) -> None:
         """Wait until a condition holds."""
         async with self._deadline(what):
             while not await holds():
-                self._expect_a_worker()
+                self.expect_a_worker()
                 await asyncio.sleep(ASK_AGAIN_SECONDS)
 
     async def follow_for(self, seconds: float) -> None:
@@ -194,7 +196,8 @@ class Deployment:
 
         await self.until("it ends or joins", decided)
 
-    def _expect_a_worker(self) -> None:
+    def expect_a_worker(self) -> None:
+        """Nothing is waited for where nobody works."""
         if any(worker.ended() is None for worker in self.workers):
             return
         last = self.workers[-1]
@@ -203,7 +206,7 @@ class Deployment:
     @asynccontextmanager
     async def _deadline(self, what: str) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(self.deadline_s):
                 yield
         except TimeoutError:
             logs = "\n".join(f"{worker.log.name}:\n{tail(worker.log)}" for worker in self.workers)

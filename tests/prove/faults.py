@@ -1,0 +1,194 @@
+"""Whatever may befall workers and broker, drawn by chance from a seed.
+
+Workers are kept as `up` keeps them: one that ends is started again in its place.
+"""
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from agents.embedded.kafka import EmbeddedKafka
+from agents.embedded.process import tail
+from agents.settings import Settings, Store
+from agents.station import EXIT_REFUSED
+from tests.conftest import SECRET
+from tests.integration.path.running import Deployment, Worker
+from tests.integration.path.shop import PARTITIONS, Shop
+
+WORKERS_MAX = 3
+SESSION_SECONDS = 3
+FROZEN_SECONDS_MAX = 3 * SESSION_SECONDS
+AWAY_SECONDS = 60
+PAUSE_SECONDS_MAX = 3.0
+RESTART_SECONDS = 0.5
+LOOK_SECONDS = 0.1
+EXIT_SETTINGS = 2
+
+
+class Trial(Deployment):
+    """A deployment with a broker of its own, whose workers are started again when they end.
+
+    told: what befell it, for who reads the output.
+    """
+
+    deadline_s = 240
+
+    def __init__(self, settings: Settings, kafka: EmbeddedKafka, chance: random.Random) -> None:
+        super().__init__(settings, simulated=True)
+        self.kafka, self.chance = kafka, chance
+        self.in_slots = settings.store == "rocksdb" or chance.random() < 0.5
+        self.running: dict[int, Worker] = {}
+        self.told: list[str] = []
+        self._count = 0
+
+    async def start(self, stack: AsyncExitStack) -> Self:
+        await super().start(stack)
+        keeping = asyncio.create_task(self._keep())
+        stack.push_async_callback(self._stop_keeping, keeping)
+        self.join()
+        return self
+
+    def join(self) -> None:
+        """One worker more, in a place of its own."""
+        self._count += 1
+        self._occupy(self._count)
+
+    def leave(self, number: int) -> Worker:
+        """Nobody is kept in this place any more; returns who was."""
+        return self.running.pop(number)
+
+    def anyone(self) -> int:
+        return self.chance.choice(sorted(self.running))
+
+    def _occupy(self, number: int) -> None:
+        self.running[number] = self.start_worker(slot=f"w{number}" if self.in_slots else None)
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for number, worker in list(self.running.items()):
+                code = worker.ended()
+                if code is None:
+                    continue
+                refused = code in {EXIT_REFUSED, EXIT_SETTINGS}
+                assert not refused, f"a worker refused:\n{tail(worker.log)}"
+                self.told.append(f"worker {number} ended with {code}, another starts")
+                await asyncio.sleep(RESTART_SECONDS)
+                if self.running.get(number) is worker:
+                    self._occupy(number)
+
+    async def _stop_keeping(self, keeping: asyncio.Task[None]) -> None:
+        keeping.cancel()
+        await asyncio.wait({keeping})
+        if not keeping.cancelled():
+            keeping.result()
+
+    def expect_a_worker(self) -> None:
+        """One that has ended is started again."""
+
+
+@asynccontextmanager
+async def on_trial(folder: Path, *, store: Store, seed: int) -> AsyncIterator[Trial]:
+    """A trial with one worker."""
+    async with EmbeddedKafka(folder / "kafka") as kafka, AsyncExitStack() as stack:
+        settings = Settings(
+            kafka=(kafka.address,),
+            namespace="prove",
+            data=folder,
+            secret=SECRET,
+            partitions=PARTITIONS,
+            session_timeout_s=SESSION_SECONDS,
+        )
+        trial = Trial(replace(settings, store=store), kafka, random.Random(seed))
+        yield await trial.start(stack)
+
+
+# --- what may happen -----------------------------------------------------------------------------
+
+
+async def kill(trial: Trial) -> None:
+    number = trial.anyone()
+    trial.told.append(f"kill -9 of worker {number}")
+    trial.running[number].kill()
+
+
+async def terminate(trial: Trial) -> None:
+    number = trial.anyone()
+    trial.told.append(f"SIGTERM to worker {number}")
+    await asyncio.to_thread(trial.running[number].stop)
+
+
+async def freeze(trial: Trial) -> None:
+    number = trial.anyone()
+    seconds = trial.chance.uniform(SESSION_SECONDS, FROZEN_SECONDS_MAX)
+    trial.told.append(f"worker {number} frozen for {seconds:.1f} s")
+    worker = trial.running[number]
+    worker.freeze()
+    await trial.follow_for(seconds)
+    worker.thaw()
+
+
+async def join(trial: Trial) -> None:
+    if len(trial.running) < WORKERS_MAX:
+        trial.told.append("a worker joins")
+        trial.join()
+
+
+async def leave(trial: Trial) -> None:
+    if len(trial.running) > 1:
+        number = trial.anyone()
+        trial.told.append(f"worker {number} leaves")
+        await asyncio.to_thread(trial.leave(number).stop)
+
+
+async def kill_broker(trial: Trial) -> None:
+    trial.told.append("kill -9 of the broker")
+    trial.kafka.process.send(signal.SIGKILL)
+    await _started_again(trial)
+
+
+async def broker_away(trial: Trial) -> None:
+    trial.told.append(f"the broker is away for {AWAY_SECONDS} s")
+    await asyncio.to_thread(trial.kafka.stop)
+    await asyncio.sleep(AWAY_SECONDS)
+    await _started_again(trial)
+
+
+async def _started_again(trial: Trial) -> None:
+    address = trial.kafka.address
+    await asyncio.to_thread(trial.kafka.stop)
+    await asyncio.to_thread(trial.kafka.start)
+    assert trial.kafka.address == address, "somebody else took the broker's port"
+
+
+Fault = Callable[[Trial], Awaitable[None]]
+
+FAULTS: tuple[Fault, ...] = (kill, terminate, freeze, join, leave, kill_broker)
+
+
+def drawn(seed: int, count: int) -> list[Fault]:
+    """So many faults, each kind before any comes twice."""
+    chance = random.Random(f"faults of {seed}")
+    faults: list[Fault] = []
+    while len(faults) < count:
+        faults += chance.sample(FAULTS, len(FAULTS))
+    return faults[:count]
+
+
+async def befall(trial: Trial, shop: Shop, faults: list[Fault]) -> None:
+    """Feed the shop's log piece by piece, a fault at any instant of each; then let it come to the
+    end. Whatever is said and kept must be what the undisturbed path says and keeps.
+    """
+    pieces = len(faults)
+    size = -(-len(shop.rounds) // pieces)
+    for number, fault in enumerate(faults):
+        await trial.feed(shop.rounds[number * size : (number + 1) * size])
+        await trial.follow_for(trial.chance.uniform(0, PAUSE_SECONDS_MAX))
+        await fault(trial)
+    await trial.comes_to(shop.end)
+    await trial.expect_the_same_as(shop)
