@@ -14,7 +14,7 @@ PROJECT := .venv/.project
 BROKER := .venv/.broker
 CODE := agents streams schemas tests
 
-.PHONY: help demo test prove bench check lint format lock up servers down clean
+.PHONY: help demo test prove soak bench check lint format lock up servers down clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -27,6 +27,9 @@ test: $(PROJECT) $(BROKER) ## every test but the long proofs and the benchmarks
 
 prove: $(PROJECT) $(BROKER) ## the long proofs (ONLY=faults: by a word of their names; SEED=n)
 	$(BIN)/python -m pytest -m prove --timeout=3600 $(if $(ONLY),-k '$(ONLY)') -v -rA
+
+soak: $(PROJECT) $(BROKER) ## the live pipeline at half its rate (MINUTES=20), into docs/proof
+	$(BIN)/python -m tests.prove.soak --minutes $(or $(MINUTES),20)
 
 bench: $(PROJECT) $(BROKER) ## the benchmarks
 	$(BIN)/python -m pytest -m bench --timeout=3600 --capture=no

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import faust
+from faust.auth import Credentials
 from faust.types import TP
 
 from agents.consumer import BatchConsumer, BatchSchema, transport_for
@@ -138,8 +139,23 @@ class StageApp:
                 give_up(f"{self.stage}/{tp.partition}", error)
 
 
+def _credentials(settings: Settings) -> Credentials | None:
+    """How Faust's own clients prove who they are; all others take `kafka_clients`."""
+    clients = settings.kafka_clients()
+    context = clients.get("ssl_context")
+    if settings.uses_sasl:
+        return faust.SASLCredentials(
+            username=settings.kafka_username,
+            password=settings.kafka_password,
+            mechanism=clients["sasl_mechanism"],
+            ssl_context=context,
+        )
+    return None if context is None else faust.SSLCredentials(context)
+
+
 def _faust_settings(settings: Settings) -> dict[str, Any]:
     return {
+        "broker_credentials": _credentials(settings),
         "broker": [f"kafka://{address}" for address in settings.kafka or ()],
         "store": "memory://",
         "datadir": str(settings.data / "faust"),

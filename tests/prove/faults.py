@@ -88,14 +88,23 @@ class Trial(Deployment):
         if not keeping.cancelled():
             keeping.result()
 
+    async def start_broker_again(self) -> None:
+        """The broker has ended, one way or another: from its data and on its port again."""
+        address = self.kafka.address
+        await asyncio.to_thread(self.kafka.stop)
+        await asyncio.to_thread(self.kafka.start)
+        assert self.kafka.address == address, "somebody else took the broker's port"
+
     def expect_a_worker(self) -> None:
         """One that has ended is started again."""
 
 
 @asynccontextmanager
-async def on_trial(folder: Path, *, store: Store, seed: int) -> AsyncIterator[Trial]:
-    """A trial with one worker."""
-    async with EmbeddedKafka(folder / "kafka") as kafka, AsyncExitStack() as stack:
+async def on_trial(
+    folder: Path, *, store: Store, seed: int, disk: Path | None = None
+) -> AsyncIterator[Trial]:
+    """A trial with one worker. disk: where the broker has its data."""
+    async with EmbeddedKafka((disk or folder) / "kafka") as kafka, AsyncExitStack() as stack:
         settings = Settings(
             kafka=(kafka.address,),
             namespace="prove",
@@ -149,21 +158,14 @@ async def leave(trial: Trial) -> None:
 async def kill_broker(trial: Trial) -> None:
     trial.told.append("kill -9 of the broker")
     trial.kafka.process.send(signal.SIGKILL)
-    await _started_again(trial)
+    await trial.start_broker_again()
 
 
 async def broker_away(trial: Trial) -> None:
     trial.told.append(f"the broker is away for {AWAY_SECONDS} s")
     await asyncio.to_thread(trial.kafka.stop)
     await asyncio.sleep(AWAY_SECONDS)
-    await _started_again(trial)
-
-
-async def _started_again(trial: Trial) -> None:
-    address = trial.kafka.address
-    await asyncio.to_thread(trial.kafka.stop)
-    await asyncio.to_thread(trial.kafka.start)
-    assert trial.kafka.address == address, "somebody else took the broker's port"
+    await trial.start_broker_again()
 
 
 Fault = Callable[[Trial], Awaitable[None]]

@@ -101,6 +101,20 @@ def end_up(data: Path) -> None:
         found.end(patience_s=STOP_SECONDS_MAX)
 
 
+def children(of: ProcessId) -> dict[str, ProcessId]:
+    """What a process started, by what is written in its command line."""
+    found = {}
+    for task in Path(f"/proc/{of.pid}/task").iterdir():
+        for pid in map(int, (task / "children").read_text().split()):
+            command = Path(f"/proc/{pid}/cmdline").read_text()
+            known = {"worker": "agents.worker", "broker": "kafka.Kafka", "database": "gateway"}
+            child = ProcessId.of(pid)
+            for name, word in known.items():
+                if word in command and child is not None:
+                    found[name] = child
+    return found
+
+
 def until(deadline: float, what: str) -> None:
     """Wait a little, or fail because of `what`."""
     assert time.monotonic() < deadline, what

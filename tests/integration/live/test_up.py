@@ -14,12 +14,12 @@ from aiokafka import AIOKafkaProducer
 
 from agents.embedded.gateway import ClickHouseGateway
 from agents.embedded.kafka import EmbeddedKafka
-from agents.embedded.process import ProcessId
 from agents.live.place import running
 from agents.settings import Settings
 from tests.integration.live.running import (
     DEADLINE_SECONDS,
     Terminal,
+    children,
     end_up,
     environ_of,
     ran,
@@ -88,20 +88,6 @@ def is_up(opened: Terminal) -> None:
     while "Tillstream is up" not in opened.output():
         assert not opened.ended(), opened.output()
         until(deadline, opened.output())
-
-
-def children(of: ProcessId) -> dict[str, ProcessId]:
-    """What a process started, by what is written in its command line."""
-    found = {}
-    for task in Path(f"/proc/{of.pid}/task").iterdir():
-        for pid in map(int, (task / "children").read_text().split()):
-            command = Path(f"/proc/{pid}/cmdline").read_text()
-            known = {"worker": "agents.worker", "broker": "kafka.Kafka", "database": "gateway"}
-            child = ProcessId.of(pid)
-            for name, word in known.items():
-                if word in command and child is not None:
-                    found[name] = child
-    return found
 
 
 def test_a_second_up_and_a_reset_are_refused_while_it_runs(shop: Shop) -> None:

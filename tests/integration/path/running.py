@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -36,9 +36,9 @@ EXIT_FENCED = 70
 class Worker:
     """A worker process; whatever it says is in its log."""
 
-    def __init__(self, settings: Settings, log: Path, program: Sequence[str]) -> None:
+    def __init__(self, program: Sequence[str], environ: Mapping[str, str], log: Path) -> None:
         self.log = log
-        self._child = Child([sys.executable, "-m", *program], log=log, environ=settings.environ())
+        self._child = Child(program, log=log, environ=environ)
 
     def kill(self) -> None:
         """SIGKILL: it is gone in the middle of whatever it does."""
@@ -112,7 +112,8 @@ class Deployment:
         """
         told = [*arguments, "--simulated"] if self._simulated else arguments
         log = self.settings.data / f"worker-{len(self.workers) + 1}.log"
-        self.workers.append(Worker(replace(self.settings, slot=slot), log, [program, *told]))
+        environ = replace(self.settings, slot=slot).environ()
+        self.workers.append(Worker([sys.executable, "-m", program, *told], environ, log))
         return self.workers[-1]
 
     # --- feeding -------------------------------------------------------------------------------
