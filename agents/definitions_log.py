@@ -4,19 +4,22 @@ In: a folder, checked as `definitions check` does. Out: one record in every part
 transaction, so that no partition ever has another version than the others.
 """
 
+import time
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from agents.changelog import read_rows
 from agents.definitions import Loaded, Problem, load
 from agents.settings import Settings
+from agents.switches import Control, Place, in_force
+from agents.switches import publish as publish_numbered
 from agents.topics import topic_name
+from schemas.outputs import DefinitionsAnnounced
 from schemas.records import DefinitionsPublished
-from schemas.topics import INGEST_ROWS, STORE_EVENTS, TIMELINE
+from schemas.topics import TIMELINE
 from schemas.values import StoreId
 from streams.attribution.rules import UnknownModel, rules_of
 from streams.definitions.parse import kind_of, parse
@@ -24,11 +27,7 @@ from streams.definitions.problems import DefinitionsError
 from streams.definitions.program import Program, compile_program
 from streams.ingest.control import definitions
 from streams.ingest.read import EVENT_BYTES_MAX
-from streams.intake import adopted_in
-
-TRANSACTIONAL_ID = "definitions"
-TRANSACTION_TIMEOUT_MS = 10_000
-REQUEST_BYTES_MAX = 8 << 20
+from streams.instants import to_timestamp
 
 
 class DefinitionsRefused(Exception):
@@ -51,13 +50,6 @@ class Prepared(NamedTuple):
     program: Program
     counts: dict[str, int]
     warnings: list[Problem]
-
-
-class Place(NamedTuple):
-    """Where a copy stands."""
-
-    partition: int
-    offset: int
 
 
 def version_of(documents: tuple[dict[str, object], ...]) -> str:
@@ -101,34 +93,30 @@ def _further(folder: Path, loaded: Loaded) -> list[Problem]:
     return []
 
 
-async def publish(settings: Settings, published: DefinitionsPublished) -> list[Place]:
-    """Append a copy to every partition, all or none. Returns: where they stand."""
-    value, headers = definitions(published, settings.secret_bytes)
-    topic = topic_name(settings, STORE_EVENTS.name)
-    producer = AIOKafkaProducer(
-        **settings.kafka_clients(),
-        acks="all",
-        max_request_size=REQUEST_BYTES_MAX,
-        transactional_id=topic_name(settings, TRANSACTIONAL_ID),
-        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-    )
-    await producer.start()
-    try:
-        async with producer.transaction():
-            sent = [
-                await producer.send(topic, value, partition=partition, headers=list(headers))
-                for partition in range(settings.partitions)
-            ]
-            places = [await future for future in sent]
-    finally:
-        await producer.stop()
-    return [Place(place.partition, place.offset) for place in places]
+async def publish(settings: Settings, published: DefinitionsPublished) -> tuple[int, list[Place]]:
+    """Publish with the next number of the store. Returns: the number, and where the copies stand.
+
+    Raises: AnotherPublishes.
+    """
+
+    def numbered(number: int) -> Control:
+        said = msgspec.structs.replace(published, number=number)
+        note = DefinitionsAnnounced(
+            store=said.store,
+            number=number,
+            version=said.version,
+            author=said.author,
+            at=to_timestamp(time.time_ns() // 1_000_000),
+        )
+        return Control(*definitions(said, settings.secret_bytes), note)
+
+    return await publish_numbered(settings, published.store, numbered)
 
 
-async def in_force(settings: Settings) -> dict[StoreId, DefinitionsPublished]:
+async def definitions_in_force(settings: Settings) -> dict[StoreId, DefinitionsPublished]:
     """The definitions that ingest has taken up, by store."""
-    rows = await read_rows(settings, INGEST_ROWS, 0)
-    return {row.published.store: row.published for row in adopted_in(rows.items())}
+    found = (await in_force(settings)).definitions
+    return {store: row.published for store, row in found.items()}
 
 
 async def had_events(settings: Settings) -> bool:

@@ -14,7 +14,8 @@ from schemas.values import Instant, Millis
 from streams.ids import Ids
 from streams.ingest.read import EventReader
 from streams.ingest.settings import IngestSettings
-from streams.intake import PassIntake, adopted_in
+from streams.intake import PassIntake
+from streams.published import InForce
 
 AHEAD_MAX: Millis = 5 * 60_000
 """A timestamp further ahead of our own watch is not believed: somebody's clock was set."""
@@ -36,10 +37,10 @@ def ingest_app(settings: Settings, ids: Ids, *, simulated: bool) -> StageApp:
     def make_intake(partition: int, position: Position, rows: Rows) -> PassIntake:
         region = settings.default_region or None
         reader = EventReader(ids, IngestSettings(default_region=region))
-        kept = adopted_in(rows.items())
+        kept = InForce(rows.items())
         if simulated:
-            return PassIntake(reader, partition, position, definitions=kept)
-        return PassIntake(reader, partition, position, can_be_true=can_be_true, definitions=kept)
+            return PassIntake(reader, partition, position, in_force=kept)
+        return PassIntake(reader, partition, position, can_be_true=can_be_true, in_force=kept)
 
     stage = StageApp("ingest", settings, rows_topic=INGEST_ROWS, make_intake=make_intake)
 

@@ -209,6 +209,36 @@ class ConsentStated(Record, frozen=True, kw_only=True, tag="consent-stated"):
     cause: str
 
 
+class DefinitionsAnnounced(Record, frozen=True, kw_only=True, tag="definitions-announced"):
+    """These definitions were published for the store; in `store-events` stands what they say.
+
+    number: of all that was published for the store, each has the next one.
+    at:     by the watch of whoever published; they hold from their place in `store-events` on.
+    """
+
+    store: StoreId
+    number: int
+    version: str
+    author: str
+    at: Timestamp
+
+
+class SendsSwitched(Record, frozen=True, kw_only=True, tag="sends-switched"):
+    """Sends were stopped, or resumed: those of `flow` (null: of all), on `channel` (null: on all).
+
+    The newest word of its key; senders deliver nothing that falls under a stop. number, at: as in
+    `definitions-announced`.
+    """
+
+    store: StoreId
+    number: int
+    flow: FlowId | None
+    channel: Channel | None
+    stopped: bool
+    author: str
+    at: Timestamp
+
+
 class IdentityMerged(Record, frozen=True, kw_only=True, tag="identity-merged"):
     """`loser` became part of `winner`."""
 

@@ -6,9 +6,12 @@ profile-updates, key: profile id     <- identity (Passed), profile (Late, lag 1)
 
 from typing import Any, TypeAlias
 
+import msgspec
+
 from schemas.events import Event
 from schemas.values import (
     Channel,
+    FlowId,
     Identifier,
     Inner,
     Instant,
@@ -234,6 +237,8 @@ class DefinitionsPublished(Inner, frozen=True, tag="definitions-published"):
     documents: the definitions as plain data, checked before they were published.
     fill: what they newly ask about the past is filled in from the timeline; until that is done
           (`DefinitionsFilled`), segments that ask it stay as they were.
+    number: of all that was published for the store, each has the next one; 0: before there were
+          numbers.
     """
 
     store: StoreId
@@ -241,6 +246,30 @@ class DefinitionsPublished(Inner, frozen=True, tag="definitions-published"):
     author: str
     documents: tuple[dict[str, Any], ...]
     fill: bool = False
+    number: int = 0
+
+
+class Stop(msgspec.Struct, array_like=True, frozen=True):
+    """Sends that are stopped: of this flow (None: of all), on this channel (None: on all).
+
+    author: who said so. at: from when on, as it was received.
+    """
+
+    flow: FlowId | None
+    channel: Channel | None
+    author: str
+    at: Instant
+
+
+class SendsStopped(Inner, frozen=True, tag="sends-stopped"):
+    """From this place in the order of origin on, these stops are in force for `store`, no others.
+
+    number: as in `DefinitionsPublished`.
+    """
+
+    store: StoreId
+    number: int
+    stops: tuple[Stop, ...]
 
 
 class Backfilled(Inner, frozen=True, tag="backfilled"):
@@ -266,16 +295,12 @@ class DefinitionsFilled(Inner, frozen=True, tag="definitions-filled"):
     switch: Origin
 
 
+Switching: TypeAlias = DefinitionsPublished | DefinitionsFilled | SendsStopped
+"""What takes effect for every row of a store at one place in the order of origin."""
+
+
 IdentityBody: TypeAlias = (
-    EventArrived
-    | Linked
-    | Forget
-    | Repoint
-    | Retire
-    | ConsentClaimed
-    | DefinitionsPublished
-    | DefinitionsFilled
-    | Backfilled
+    EventArrived | Linked | Forget | Repoint | Retire | ConsentClaimed | Switching | Backfilled
 )
 ProfileBody: TypeAlias = (
     EventResolved
@@ -289,8 +314,7 @@ ProfileBody: TypeAlias = (
     | Moved
     | Withdraw
     | Absorb
-    | DefinitionsPublished
-    | DefinitionsFilled
+    | Switching
     | Backfilled
 )
 Body: TypeAlias = IdentityBody | ProfileBody

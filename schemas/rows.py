@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.records import AddressState, DefinitionsPublished
+from schemas.records import AddressState, DefinitionsPublished, SendsStopped
 from schemas.values import (
     Channel,
     EventId,
@@ -30,6 +30,7 @@ from schemas.values import (
 POSITION_SCHEMA = 1
 IDENTITY_ROW_SCHEMA = 2
 PROFILE_ROW_SCHEMA = 3
+STOPS_ROW_SCHEMA = 1
 DEFINITIONS_ROW_SCHEMA = 2
 
 POSITION_KEY = b"position/%d"
@@ -37,6 +38,9 @@ POSITION_KEY = b"position/%d"
 
 DEFINITIONS_KEY = b"definitions/%s"
 """Key of the definitions in force for a store, in each partition of each station's table."""
+
+STOPS_KEY = b"stops/%s"
+"""Key of the stops in force for a store, likewise."""
 
 
 class Position(Row):
@@ -69,6 +73,8 @@ class DefinitionsRow(Row):
     live:   while the past is filled in: the definitions by which is lived until then. They stay
             here afterwards, for what was to be filled follows from them.
     filled: the switch that was filled last: (received_at, partition, offset) of its origin.
+    number: of the definitions that were published last, whether they changed anything or not;
+            ingest alone keeps it.
     """
 
     schema: int
@@ -77,6 +83,7 @@ class DefinitionsRow(Row):
     former: DefinitionsPublished | None = None
     live: tuple[dict[str, Any], ...] | None = None
     filled: Origin = ()
+    number: int = 0
 
     @property
     def switch(self) -> Origin:
@@ -87,6 +94,14 @@ class DefinitionsRow(Row):
     def filling(self) -> bool:
         """Is the past still being filled in?"""
         return self.live is not None and self.filled != self.switch
+
+
+class StopsRow(Row):
+    """The stops in force in this partition, and the origin of the word that made them so."""
+
+    schema: int
+    said: SendsStopped
+    origin: Origin
 
 
 # --- identity ------------------------------------------------------------------------------------

@@ -41,8 +41,8 @@ LARGEST_WITH_HEADERS = 7 * MIB
 STORE_EVENTS = Topic(
     name="store-events",
     key="any",
-    value="store event (JSON), tick, definitions",
-    writers=("store", "senders", "ticker", "definitions"),
+    value="store event (JSON), tick, definitions, stops",
+    writers=("store", "senders", "ticker", "command line"),
     readers=("ingest",),
     public=True,
     timestamp="log-append",
@@ -83,6 +83,15 @@ CONSENT = Topic(
     value="consent-stated, clock (JSON)",
     writers=("identity",),
     readers=("senders", "timeline"),
+    public=True,
+    compacted=True,
+)
+SWITCHES = Topic(
+    name="switches",
+    key="definitions/<store>, `sends/<store>/<flow>/<channel>`",
+    value="definitions-announced, sends-switched (JSON); all in partition 0",
+    writers=("command line",),
+    readers=("senders", "command line"),
     public=True,
     compacted=True,
 )
@@ -163,7 +172,7 @@ DEAD_LETTERS = Topic(
 )
 INGEST_ROWS = Topic(
     name="ingest-changelog",
-    key="position/<partition>, definitions/<store>",
+    key="position/<partition>, definitions/<store>, stops/<store>",
     value="schemas/rows.py (msgpack)",
     writers=("ingest",),
     readers=("ingest",),
@@ -172,7 +181,7 @@ INGEST_ROWS = Topic(
 )
 IDENTITY_ROWS = Topic(
     name="identity-changelog",
-    key="identifier, position/<partition>, definitions/<store>",
+    key="identifier, position/<partition>, definitions/<store>, stops/<store>",
     value="schemas/rows.py (msgpack)",
     writers=("identity",),
     readers=("identity",),
@@ -181,7 +190,7 @@ IDENTITY_ROWS = Topic(
 )
 PROFILE_ROWS = Topic(
     name="profile-changelog",
-    key="profile id, position/<partition>, definitions/<store>",
+    key="profile id, position/<partition>, definitions/<store>, stops/<store>",
     value="schemas/rows.py (msgpack)",
     writers=("profile",),
     readers=("profile", "command line"),
@@ -196,6 +205,7 @@ TOPICS: tuple[Topic, ...] = (
     IDENTITY_REQUESTS,
     PROFILE_UPDATES,
     CONSENT,
+    SWITCHES,
     IDENTITY_MERGES,
     IDENTITY_CONFLICTS,
     SEGMENT_CHANGES,

@@ -14,13 +14,12 @@ from schemas.records import (
     Absorb,
     Accept,
     Body,
-    DefinitionsFilled,
-    DefinitionsPublished,
     Merge,
     Moved,
     Propose,
     Refuse,
     Retired,
+    Switching,
     Withdraw,
 )
 from schemas.values import TIMER, Instant, Origin, Turn
@@ -70,7 +69,7 @@ class Slice(NamedTuple):
     turn: Turn
     over: bool
     steps: int
-    adopted: DefinitionsPublished | DefinitionsFilled | None
+    adopted: Switching | None
 
 
 class Timers:
@@ -260,13 +259,13 @@ def play(
 ) -> Slice:
     """Apply up to `steps_max` turns of `window` to the rows, timers at their due instants.
 
-    A definition ends the slice: what comes after it is for the core that has adopted it.
+    A definition or a stop ends the slice: what comes after is for the core that has adopted it.
     wakes_until: timers due later stay (the end of a replay), None: none do.
     Returns: `over` where all below the window's limit is done.
     """
     kept = _Kept(core, read, timers)
     turn, steps, over = window.start, 0, False
-    adopted: DefinitionsPublished | DefinitionsFilled | None = None
+    adopted: Switching | None = None
     while steps < steps_max and adopted is None and not over:
         timer = timers.peek()
         if timer is not None and wakes_until is not None and timer[0] > wakes_until:
@@ -284,7 +283,7 @@ def play(
             turn = max(turn, record)
             waiting = rounds.pop()
             body = _decode_body(waiting.body)
-            if isinstance(body, DefinitionsPublished | DefinitionsFilled):
+            if isinstance(body, Switching):
                 adopted = body
             else:
                 kept.take(waiting.key, body, waiting.turn, waiting)

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 import msgspec
 
 from schemas.records import Body
-from schemas.rows import DefinitionsRow
+from schemas.rows import DefinitionsRow, StopsRow
 from schemas.values import Instant, Origin, Row, Stage
 
 NEXT: Literal["next"] = "next"
@@ -75,6 +75,6 @@ class Core(Protocol[RowT]):
         """The row without its timer: one that raised sleeps until its next record."""
         ...
 
-    def adopt(self, definitions: DefinitionsRow) -> Self:
-        """The core with these definitions in force for their store."""
+    def adopt(self, row: DefinitionsRow | StopsRow) -> Self:
+        """The core with these definitions, or these stops, in force for their store."""
         ...

@@ -25,10 +25,10 @@ from schemas.records import (
     EventArrived,
     Late,
     Passed,
+    SendsStopped,
+    Switching,
 )
 from schemas.rows import (
-    DEFINITIONS_KEY,
-    DEFINITIONS_ROW_SCHEMA,
     POSITION_KEY,
     POSITION_SCHEMA,
     DefinitionsRow,
@@ -49,9 +49,11 @@ from schemas.topics import (
 from schemas.values import LATE, RECORD, Instant, Origin, Stage, StoreId, Turn
 from streams.apply import SLICE_MAX, Failed, Said, Slice, Timers, play
 from streams.core import BACK, NEXT, PEER, Core, RowT
-from streams.definitions.switch import in_force, marked, stated
+from streams.definitions.switch import marked, stated
 from streams.instants import to_timestamp
+from streams.published import KEYS, InForce, kept
 from streams.rounds import BOUNDS_MAX, WAITING_MAX, Rounds
+from streams.sends.stops import Switch
 from streams.versions import NewerSchema
 
 INPUTS: Mapping[Stage, Topic] = {
@@ -164,15 +166,14 @@ class Tick(NamedTuple):
     """A record that only says that time has passed."""
 
 
-Control: TypeAlias = DefinitionsPublished | DefinitionsFilled | Backfilled
+Control: TypeAlias = DefinitionsPublished | DefinitionsFilled | Backfilled | Switch
+Read: TypeAlias = tuple[str, Event] | RejectedEvent | Tick | Control
 
 
 class ReadEvent(Protocol):
     """Reads one record of `store-events` (streams/ingest/read.py, bound to its settings)."""
 
-    def __call__(
-        self, record: LogRecord, received_at: Instant
-    ) -> tuple[str, Event] | RejectedEvent | Tick | Control: ...
+    def __call__(self, record: LogRecord, received_at: Instant) -> Read: ...
 
     def adopt(self, published: DefinitionsPublished) -> None: ...
 
@@ -190,7 +191,7 @@ class PassIntake:
                  was before it.
     believes:    whether a tick makes a boundary, by its instant; the replay of a live log asks what
                  the log says.
-    definitions: those in force, as the partition's rows say.
+    in_force:    what the stores have published, as the partition's rows say.
     """
 
     def __init__(
@@ -201,11 +202,11 @@ class PassIntake:
         *,
         can_be_true: Callable[[Instant], bool] = always,
         believes: Callable[[Instant], bool] = always,
-        definitions: Iterable[DefinitionsRow] = (),
+        in_force: InForce | None = None,
     ) -> None:
         self._reader, self._partition = reader, partition
-        self._definitions = {row.published.store: row for row in definitions}
-        for row in self._definitions.values():
+        self._in_force = InForce() if in_force is None else in_force
+        for row in self._in_force.definitions.values():
             reader.adopt(row.published)
         self._can_be_true, self._believes = can_be_true, believes
         self._partitions = position.partitions
@@ -231,7 +232,7 @@ class PassIntake:
             if is_possible:
                 self._received_at = max(self._received_at, record.timestamp)
             at = self._received_at
-            said = self._reader(record, at)
+            said = self._in_sequence(self._reader(record, at))
             origin = (at, self._partition, record.offset)
             if isinstance(said, tuple) and not isinstance(said, Tick):
                 key, event = said
@@ -246,32 +247,43 @@ class PassIntake:
                 writes.append(_rejected(record, said, self._partition, at))
             elif isinstance(said, Backfilled):
                 writes.append(self._pass_on(said.profile_id, said, origin, None))
-            elif isinstance(said, DefinitionsPublished) or said.store in self._definitions:
-                rows.append(self._switch(said, origin))
+            elif not isinstance(said, DefinitionsFilled) or self._has_definitions(said.store):
+                body = self._in_force.switched(said, at) if isinstance(said, Switch) else said
+                rows.append(self._switch(body, origin))
                 if self._partition == 0:
                     every = range(self._partitions)
-                    writes.extend(self._pass_on("", said, (*origin, p), p) for p in every)
-                    writes.extend(self._state(said.store, at))
+                    writes.extend(self._pass_on("", body, (*origin, p), p) for p in every)
+                    if not isinstance(body, SendsStopped):
+                        writes.append(self._state(body.store, at))
         rows.append((POSITION_KEY % self._partition, _pack(self._position())))
         return Work(writes, rows, self._next, steps, clock, 0)
 
     def read_again_from(self) -> int | None:
         return None
 
-    def _switch(
-        self, said: DefinitionsPublished | DefinitionsFilled, origin: Origin
-    ) -> tuple[bytes, bytes]:
-        """Take up what was published. Returns: the row that keeps it."""
-        before = self._definitions.get(said.store)
-        row = self._definitions[said.store] = in_force(before, said, origin)
-        self._reader.adopt(row.published)
-        return DEFINITIONS_KEY % said.store.encode(), _pack(row)
+    def _in_sequence(self, said: Read) -> Read:
+        """What was read, or why it is out of its store's sequence."""
+        if isinstance(said, DefinitionsPublished | Switch):
+            return self._in_force.out_of_sequence(said) or said
+        return said
 
-    def _state(self, store: StoreId, at: Instant) -> list[Write]:
+    def _has_definitions(self, store: StoreId) -> bool:
+        return store in self._in_force.definitions
+
+    def _switch(self, said: Switching, origin: Origin) -> tuple[bytes, bytes]:
+        """Take up what was published. Returns: the row that keeps it."""
+        row = self._in_force.take(said, origin)
+        if isinstance(row, DefinitionsRow):
+            self._reader.adopt(row.published)
+        if not isinstance(said, SendsStopped):
+            row = self._in_force.count(said)
+        return kept(row)
+
+    def _state(self, store: StoreId, at: Instant) -> Write:
         """Say what is in force, for who asks without reading the log."""
-        value = _to_json(stated(self._definitions[store]))
+        value = _to_json(stated(self._in_force.definitions[store]))
         partition = partition_of(store, self._partitions)
-        return [Write(DEFINITIONS.name, partition, store.encode(), value, at)]
+        return Write(DEFINITIONS.name, partition, store.encode(), value, at)
 
     def _pass_on(
         self, key: str, body: Body, origin: tuple[int, ...], partition: int | None
@@ -349,8 +361,8 @@ class RoundIntake(Generic[RowT]):
             bounds_max=bounds_max,
         )
         self.timers = Timers()
-        self._definitions = {row.published.store: row for row in adopted_in(rows.items())}
-        for row in self._definitions.values():
+        self._in_force = InForce(rows.items())
+        for row in self._in_force.rows:
             self.core = self.core.adopt(row)
         self.wakes_until: Instant | None = None
         self._again: int | None = None
@@ -400,21 +412,19 @@ class RoundIntake(Generic[RowT]):
             self._switch(piece.adopted, piece.turn, work)
         return work
 
-    def _switch(
-        self, said: DefinitionsPublished | DefinitionsFilled, turn: Turn, work: Work
-    ) -> None:
-        """Change the definitions in force; their row and what is said of it go with the work."""
+    def _switch(self, said: Switching, turn: Turn, work: Work) -> None:
+        """Change what is in force; its row and what is said of it go with the work."""
         instant, kind, origin = turn
-        before = self._definitions.get(said.store)
-        row = self._definitions[said.store] = in_force(before, said, origin)
+        before = self._in_force.definitions.get(said.store)
+        row = self._in_force.take(said, origin)
         self.core = self.core.adopt(row)
-        self._adopting = True
-        work.rows.insert(0, (DEFINITIONS_KEY % said.store.encode(), _pack(row)))
+        self._adopting = isinstance(row, DefinitionsRow)
+        work.rows.insert(0, kept(row))
         if self.core.stage == "identity":
             passed = Passed(INNER_SCHEMA, instant, kind, (*origin, 0), said)
             write = Write(PROFILE_UPDATES.name, self._partition, b"", _pack(passed), instant)
             work.writes.insert(0, write)
-        elif row.filling and row is not before:
+        elif isinstance(row, DefinitionsRow) and row.filling and row is not before:
             key, value = b"definitions/" + said.store.encode(), _to_json(marked(row))
             write = Write(TIMELINE.name, self._partition, key, value, instant)
             work.writes.append(write)
@@ -482,14 +492,4 @@ class RoundIntake(Generic[RowT]):
 
 def is_row_of_a_key(key: bytes) -> bool:
     """Whether a table's key is that of a row, and not a position or the definitions."""
-    return not key.startswith((b"position/", b"definitions/"))
-
-
-def adopted_in(rows: Iterable[tuple[bytes, bytes]]) -> list[DefinitionsRow]:
-    """The definitions that a partition's rows say are in force, store by store."""
-    decode = msgspec.msgpack.Decoder(DefinitionsRow).decode
-    kept = [decode(blob) for key, blob in rows if key.startswith(b"definitions/")]
-    newest = max((row.schema for row in kept), default=0)
-    if newest > DEFINITIONS_ROW_SCHEMA:
-        raise NewerSchema(f"definitions of schema {newest}; known is {DEFINITIONS_ROW_SCHEMA}")
-    return sorted(kept, key=lambda row: row.published.store)
+    return not key.startswith((b"position/", *KEYS))

@@ -2,41 +2,43 @@
 
 import argparse
 import asyncio
-import getpass
 import sys
 from pathlib import Path
 
 import msgspec
 
+from agents.cli.author import author_argument, author_of
 from agents.cli.failures import CommandFailed
 from agents.cli.looking import database, looked_at, looking_arguments
 from agents.cli.printing import Printer, json_argument, printer_for
 from agents.definitions import Problem, check, load
 from agents.definitions_log import (
     DefinitionsRefused,
-    Place,
     Prepared,
     counting_from_now,
+    definitions_in_force,
     had_events,
-    in_force,
     prepare,
     publish,
 )
 from agents.live.asking import NotReached, reached
 from agents.reports.habits import overlapping, show_overlap, traffic_in
 from agents.settings import Settings
-from schemas.topics import INGEST_ROWS, STORE_EVENTS, TIMELINE
+from agents.switches import AnotherPublishes, Place
+from schemas.topics import INGEST_ROWS, STORE_EVENTS, SWITCHES, TIMELINE
 from schemas.values import StoreId
 from streams.definitions.cost import Traffic
 
-AUTHOR_CHARACTERS_MAX = 100
-
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """What `apply` did. not_filled: segments that know nothing of the events before."""
+    """What `apply` did. number: of what was published last.
+
+    not_filled: segments that know nothing of the events before.
+    """
 
     store: StoreId
     version: str
+    number: int
     author: str
     was: str | None
     published: bool
@@ -60,7 +62,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     json_argument(checking)
     applying = actions.add_parser("apply", help="check a folder, then put it in force")
     applying.add_argument("folder", type=Path, metavar="DIR")
-    applying.add_argument("--author", metavar="NAME", help="who says so (default: your login)")
+    author_argument(applying)
     applying.add_argument(
         "--again", action="store_true", help="publish also what is in force already"
     )
@@ -73,14 +75,14 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if options.action == "check":
         return _check(options, settings, printer)
     try:
-        prepared = prepare(options.folder, _author(options.author))
+        prepared = prepare(options.folder, author_of(options))
     except DefinitionsRefused as refused:
         printer.data({"published": False, "errors": [str(one) for one in refused.problems]})
         sys.stderr.write(f"tillstream: {refused}\n")
         return 1
     try:
         applied = asyncio.run(_apply(settings, prepared, again=options.again))
-    except NotReached as error:
+    except (NotReached, AnotherPublishes) as error:
         raise CommandFailed(str(error)) from error
     printer.data(applied)
     _show(printer, applied)
@@ -102,30 +104,21 @@ def _check(options: argparse.Namespace, settings: Settings, printer: Printer) ->
     return 1 if loaded.errors else 0
 
 
-def _author(asked: str | None) -> str:
-    """Who publishes: as it was said, else the login."""
-    if asked is not None:
-        return asked.strip()[:AUTHOR_CHARACTERS_MAX]
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
-
-
 async def _apply(settings: Settings, prepared: Prepared, *, again: bool) -> Applied:
     published = prepared.published
-    async with reached(settings, STORE_EVENTS, INGEST_ROWS, TIMELINE) as there:
-        before = (await in_force(there)).get(published.store)
+    async with reached(settings, STORE_EVENTS, INGEST_ROWS, SWITCHES, TIMELINE) as there:
+        before = (await definitions_in_force(there)).get(published.store)
         same = before is not None and before.version == published.version
-        places: list[Place] = []
+        number, places = (0 if before is None else before.number), list[Place]()
         if again or not same:
-            places = await publish(there, published)
+            number, places = await publish(there, published)
         unfilled: list[str] = []
         if not same and await had_events(there):
             unfilled = counting_from_now(before, prepared.program)
     return Applied(
         store=published.store,
         version=published.version,
+        number=number,
         author=published.author,
         was=None if before is None else before.version,
         published=bool(places),

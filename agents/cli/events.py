@@ -12,7 +12,7 @@ import msgspec
 from agents.cli import events_find
 from agents.cli.failures import CommandFailed
 from agents.cli.printing import Printer, json_argument, printer_for
-from agents.definitions_log import in_force
+from agents.definitions_log import definitions_in_force
 from agents.live.asking import NotReached, reached
 from agents.live.pushing import (
     Bad,
@@ -97,7 +97,7 @@ def _push(options: argparse.Namespace, settings: Settings) -> int:
 async def _pushed(settings: Settings, source: Source, *, skip_bad: bool) -> Outcome:
     done: list[Pushed] = []
     async with reached(settings, STORE_EVENTS, INGEST_ROWS) as there:
-        check = Checker(there, (await in_force(there)).values())
+        check = Checker(there, (await definitions_in_force(there)).values())
         said = (check(number, value) for number, value in source)
         bad = [one for one in said if isinstance(one, Bad)]
         if skip_bad or not bad:

@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "replay": "the whole path in memory: events in, files out; or a recorded log, compared",
     "definitions": "check definitions; publish them",
     "flow": "draw a flow",
+    "sends": "stop sends, all or some of them; resume them; what is stopped",
     "profile": "show one person: traits, consent, segments, timeline",
     "consent": "what an address might receive at any instant, and why; all it ever said",
     "explain": "why a send was made, or not",

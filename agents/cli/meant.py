@@ -9,7 +9,7 @@ from typing import Any
 from agents.cli.failures import CommandFailed
 from agents.cli.looking import cluster, looked_at
 from agents.definitions import load, load_file
-from agents.definitions_log import in_force
+from agents.definitions_log import definitions_in_force
 from agents.demo.making import DEFINITIONS
 from agents.demo.place import NAMESPACE
 from agents.settings import Settings
@@ -89,4 +89,4 @@ def _documents(options: argparse.Namespace, settings: Settings) -> list[dict[str
 
 async def _in_force(settings: Settings) -> Any:
     async with cluster(settings) as there:
-        return await in_force(there)
+        return await definitions_in_force(there)

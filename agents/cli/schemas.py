@@ -30,6 +30,7 @@ from schemas.topics import (
     SEND_DECISIONS,
     STORE_EVENTS,
     STORE_EVENTS_REJECTED,
+    SWITCHES,
     TIMELINE,
 )
 from streams.ingest.klaviyo import KlaviyoBody
@@ -50,6 +51,7 @@ EVENTS: Mapping[str, tuple[str, Any]] = MappingProxyType(
 RECORDS: Mapping[str, Any] = MappingProxyType(
     {
         CONSENT.name: outputs.ConsentStated | outputs.ClockStruck,
+        SWITCHES.name: outputs.DefinitionsAnnounced | outputs.SendsSwitched,
         IDENTITY_MERGES.name: outputs.IdentityMerged,
         IDENTITY_CONFLICTS.name: outputs.IdentityConflict,
         SEGMENT_CHANGES.name: outputs.SegmentChanged,

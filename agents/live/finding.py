@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from clickhouse_connect.driver.client import Client
 
 from agents.changelog import read_row
-from agents.definitions_log import in_force
+from agents.definitions_log import definitions_in_force
 from agents.live.tailing import is_clock, text_of
 from agents.reports.stories import StoryRow, story_row
 from agents.settings import Settings
@@ -165,7 +165,7 @@ class Topics:
 
     async def find(self, what: Asked) -> list[Found]:
         """Every record that is meant, oldest first in each partition."""
-        for published in (await in_force(self._settings)).values():
+        for published in (await definitions_in_force(self._settings)).values():
             self._read_event.adopt(published)
         await self._reader.start()
         try:

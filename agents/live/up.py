@@ -15,7 +15,7 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from agents.clickhouse import open_client
-from agents.definitions_log import Prepared, in_force, publish
+from agents.definitions_log import Prepared, definitions_in_force, publish
 from agents.embedded.process import ProcessId
 from agents.live.place import Running, alone, forget, keep, live_folder
 from agents.live.servers import Servers
@@ -128,7 +128,7 @@ class Live:
         """What is in force, and the version that was published now, if it was not."""
         found = {
             store: published.version
-            for store, published in (await in_force(self._servers.settings)).items()
+            for store, published in (await definitions_in_force(self._servers.settings)).items()
         }
         if self._prepared is None:
             return found, None

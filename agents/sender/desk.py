@@ -1,8 +1,9 @@
 """One batch of commands after the other: known already? expired? still consented? deliver, settle.
 
 The order of the questions: what the ledger knows is a repeat and asks nothing more; what came too
-late is reported as `Send Expired`, so that the send can be planned anew; then the last look at the
-consent of the address; then delivery.
+late, or was stopped by the store meanwhile, is reported as `Send Expired`, so that the send can be
+planned anew and the gates are asked again; then the last look at the consent of the address; then
+delivery.
 
 Nothing can make handing over and writing it down one step. So a deployment says which error it
 prefers (`promise`) for a sender that is killed in between, or whose connection is:
@@ -29,6 +30,7 @@ from schemas.outputs import SendCommand
 from schemas.values import Channel, Instant, SendId
 from streams.consent.state import ADDRESS_KINDS
 from streams.instants import to_instant, to_timestamp
+from streams.sends.gates import STOPPED
 
 Promise: TypeAlias = Literal["at-most-once", "at-least-once"]
 Report: TypeAlias = Callable[[dict[str, Any], Instant], Awaitable[None]]
@@ -113,6 +115,8 @@ class Desk:
         command, now = judged
         if now > to_instant(command.valid_until):
             return await self._expired(command, now)
+        if self._last_look.is_stopped(command):
+            return await self._expired(command, now, STOPPED)
         await self._last_look.wait_for(
             to_instant(command.decided_at), seconds_max=self._consent_seconds_max
         )
@@ -185,6 +189,8 @@ class Desk:
         command = aside.command
         if self._now > to_instant(command.valid_until):
             return await self._expired(command, self._now, "put off")
+        if self._last_look.is_stopped(command):
+            return await self._expired(command, self._now, STOPPED)
         objection = self._last_look.objects(command)
         if objection is not None:
             return Settled(command, "suppressed", objection)

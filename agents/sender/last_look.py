@@ -8,6 +8,9 @@ Live, the newest word counts, also one that was said after the decision. In simu
 topic runs hours ahead within a second, so "newest" would depend on how fast this process is:
 there the word of the instant of the decision counts, the same in every run.
 
+What the store has stopped (`switches`) is asked as well, and at once: the sender reads that topic
+beside the path, so a stop holds for commands that are out already, however far the path lags.
+
 Addresses are those of `ADDRESS_KINDS`. An in-app message goes to the profile itself, and about that
 `consent` never says anything: what a profile denies in-app is known to the profile's station alone,
 which decided with it.
@@ -18,10 +21,18 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import TypeAlias
 
-from schemas.outputs import ClockStruck, ConsentStated, SendCommand
+from schemas.outputs import (
+    ClockStruck,
+    ConsentStated,
+    DefinitionsAnnounced,
+    SendCommand,
+    SendsSwitched,
+)
+from schemas.records import Stop
 from schemas.values import Instant, StoreId, Timestamp
 from streams.consent.state import ADDRESS_KINDS
 from streams.instants import to_instant
+from streams.sends.stops import Switch, stop_of, switched
 
 Objections: TypeAlias = dict[tuple[str, bool], str]
 """(channel, transactional) -> why not."""
@@ -43,6 +54,7 @@ class LastLook:
         self._clocks: list[Instant] = [0] * partitions
         self._said: dict[tuple[StoreId, str, str], list[tuple[Timestamp, Objections]]] = {}
         self._moved = asyncio.Event()
+        self._stops: dict[StoreId, tuple[Stop, ...]] = {}
 
     def hear(self, record: ConsentStated | ClockStruck) -> None:
         """Take a record of `consent`, in its order."""
@@ -58,6 +70,25 @@ class LastLook:
         words.append((record.decided_at, objections(record)))
         if not self._simulated and not words[0][1]:
             del self._said[key]
+
+    def hear_switch(self, record: DefinitionsAnnounced | SendsSwitched) -> None:
+        """Take a record of `switches`, in its order."""
+        if isinstance(record, SendsSwitched):
+            switch = Switch(
+                record.store,
+                record.number,
+                record.flow,
+                record.channel,
+                record.stopped,
+                record.author,
+            )
+            stops = self._stops.get(record.store, ())
+            self._stops[record.store] = switched(stops, switch, to_instant(record.at))
+
+    def is_stopped(self, command: SendCommand) -> bool:
+        """Whether the store has stopped such sends."""
+        stops = self._stops.get(command.store, ())
+        return stop_of(stops, command.flow, command.channel) is not None
 
     def reached(self) -> Instant:
         """How far `consent` has been read, in every partition."""

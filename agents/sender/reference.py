@@ -24,9 +24,10 @@ from agents.sender.last_look import LastLook
 from agents.sender.ledger import Ledger
 from agents.sender.smtp import Delivery
 from agents.settings import Settings
+from agents.switches import PARTITION, read_switch
 from agents.topics import topic_name
 from schemas.outputs import ClockStruck, ConsentStated, SendCommand
-from schemas.topics import CONSENT, SEND_COMMANDS, STORE_EVENTS
+from schemas.topics import CONSENT, SEND_COMMANDS, STORE_EVENTS, SWITCHES
 from schemas.values import Channel, Instant, SendId
 
 GROUP = "reference-sender"
@@ -98,6 +99,7 @@ class ReferenceSender:
         group = topic_name(settings, GROUP)
         self._commands = AIOKafkaConsumer(self._topic, group_id=group, **reads, **client)
         self._consent = AIOKafkaConsumer(**reads, **client)
+        self._switches = AIOKafkaConsumer(**reads, **client)
         self._tail = AIOKafkaConsumer(**reads, **client)
         self._producer = AIOKafkaProducer(enable_idempotence=True, **client)
         self._stopping = asyncio.Event()
@@ -110,10 +112,11 @@ class ReferenceSender:
 
         Raises: ConsentBehind, Unreachable; what was not delivered is read again by the next run.
         """
-        clients = (self._producer, self._consent, self._tail, self._commands)
+        clients = (self._producer, self._switches, self._consent, self._tail, self._commands)
         try:
             for client in clients:
                 await client.start()
+            await self._know_stops()
             await self._both()
         finally:
             for client in reversed(clients):
@@ -124,9 +127,10 @@ class ReferenceSender:
             self._ledger.close()
 
     async def _both(self) -> None:
-        """Follow consent and deliver, until stopped or until one of them fails."""
+        """Follow consent and stops, and deliver, until stopped or until one of them fails."""
         tasks = [
             asyncio.create_task(self._read_consent()),
+            asyncio.create_task(self._read_switches()),
             asyncio.create_task(self._deliver()),
         ]
         try:
@@ -216,6 +220,24 @@ class ReferenceSender:
             with contextlib.suppress(OffsetOutOfRangeError):  # compacted away below our feet
                 for value in _values(await self._consent.getmany(timeout_ms=200)):
                     self._last_look.hear(_read_consent(value))
+
+    async def _know_stops(self) -> None:
+        """Read `switches` up to its end, before the first command."""
+        place = TopicPartition(topic_name(self._settings, SWITCHES.name), PARTITION)
+        self._switches.assign([place])
+        await self._switches.seek_to_beginning(place)
+        end = (await self._switches.end_offsets([place]))[place]
+        while await self._switches.position(place) < end:
+            await self._hear_switches()
+
+    async def _read_switches(self) -> None:
+        """Follow `switches` for ever."""
+        while True:
+            await self._hear_switches()
+
+    async def _hear_switches(self) -> None:
+        for value in _values(await self._switches.getmany(timeout_ms=200)):
+            self._last_look.hear_switch(read_switch(value))
 
     async def _report(self, event: dict[str, Any], now: Instant) -> None:
         """Append a store event. Where the topic takes its writer's time, that is the topic's."""

@@ -1,5 +1,6 @@
 """What is being done to one profile at one instant: what was said and what was touched so far."""
 
+from schemas.records import Stop
 from schemas.rows import FlowRun, ProfileRow
 from schemas.values import Channel, Instant, ListId
 from streams.core import Output
@@ -17,6 +18,7 @@ class Moment:
     joined:  (list, id of what did it) of lists joined, whose flows have not been asked yet.
     ready:   runs that go on at once, in order.
     entered: flow (and key) -> how often it was entered.
+    stops:   the stops in force for the store.
     """
 
     __slots__ = (
@@ -32,17 +34,25 @@ class Moment:
         "program",
         "ready",
         "row",
+        "stops",
         "traits",
     )
 
     def __init__(
-        self, row: ProfileRow, program: Program, plans: FlowPlans, ids: Ids, now: Instant
+        self,
+        row: ProfileRow,
+        program: Program,
+        plans: FlowPlans,
+        ids: Ids,
+        now: Instant,
+        stops: tuple[Stop, ...] = (),
     ) -> None:
         self.row = row
         self.program = program
         self.plans = plans
         self.ids = ids
         self.now = now
+        self.stops = stops
         self.outputs: list[Output] = []
         self.features: set[str] = set()
         self.traits: set[str] = set()

@@ -22,6 +22,7 @@ from streams.segments.person import TO_COME, Compiled, Person
 from streams.sends.command import choose_variant, command_of
 from streams.sends.gates import Deliver, Drop, Hold, PlannedSend, Standing, decide
 from streams.sends.standing import Ahead, remember, standing_of
+from streams.sends.stops import stop_of
 
 LEFT_SEGMENT = "left-segment"
 LEFT_LIST = "left-list"
@@ -150,6 +151,7 @@ def _standing(
         planned,
         moment.program.settings,
         now=moment.now,
+        stop=stop_of(moment.stops, run.flow, planned.channel),
         ahead=() if planned.step.transactional else tuple(_ahead(moment, run, planned.step)),
         held_out=_is_held_out(moment, flow),
         passes_flow=flow_filter.passes,

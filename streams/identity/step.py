@@ -17,7 +17,7 @@ from schemas.records import (
     Repoint,
     Retire,
 )
-from schemas.rows import IDENTITY_ROW_SCHEMA, DefinitionsRow, IdentityRow
+from schemas.rows import IDENTITY_ROW_SCHEMA, DefinitionsRow, IdentityRow, StopsRow
 from schemas.values import Instant, Origin, ProfileId, Stage, StoreId
 from streams.consent.said import said_by
 from streams.core import NEXT, PEER, Output, Stepped, Touched
@@ -99,9 +99,11 @@ class IdentityCore:
     def asleep(self, row: IdentityRow) -> IdentityRow:
         return row
 
-    def adopt(self, definitions: DefinitionsRow) -> Self:
-        """The core with these definitions in force for their store."""
-        published = definitions.published
+    def adopt(self, row: DefinitionsRow | StopsRow) -> Self:
+        """The core with these definitions in force for their store. Stops are the profiles'."""
+        if isinstance(row, StopsRow):
+            return self
+        published = row.published
         return type(self)(self._ids, {**self._rules, published.store: rules_in(published)})
 
     def _of(self, store: StoreId) -> StoreRules:

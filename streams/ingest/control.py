@@ -1,26 +1,30 @@
 """Records of `store-events` that are no store events: known by their header, written by us.
 
 A tick says that time has passed; the broker's timestamp says to when, so it needs no proof.
-Published definitions change what a deployment does, so they carry a keyed hash of their bytes.
+What is published changes what a deployment does, so it carries a keyed hash of its bytes;
+definitions, and the word that sends stop or resume, also the next number of their store: an old one
+that is appended again is known by it.
 """
 
 from collections.abc import Mapping
 from hmac import compare_digest
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from schemas.records import Backfilled, DefinitionsFilled, DefinitionsPublished
-from schemas.values import Origin, ProfileId, StoreId
+from schemas.values import Channel, FlowId, Origin, ProfileId, StoreId
 from streams.ids import Ids
 from streams.ingest.rejection import Reason, Rejection
 from streams.intake import Control, Tick
+from streams.sends.stops import Switch
 
 HEADER: Final = "tillstream"
 MAC_HEADER: Final = "tillstream-mac"
 TICK: Final = b"tick"
 DEFINITIONS: Final = b"definitions"
 BACKFILL: Final = b"backfill"
+SENDS: Final = b"sends"
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -35,6 +39,20 @@ class _Published(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     author: str
     documents: tuple[dict[str, Any], ...]
     fill: bool = False
+    number: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class _Switched(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`Switch` as JSON."""
+
+    type: Literal["sends-switched"] = "sends-switched"
+    schema: Literal[1] = 1
+    store: StoreId
+    number: Annotated[int, msgspec.Meta(ge=1)]
+    flow: FlowId | None
+    channel: Channel | None
+    stopped: bool
+    author: str
 
 
 class _Filled(
@@ -58,6 +76,7 @@ class _DefinitionsFilled(_Filled, frozen=True, kw_only=True, tag="definitions-fi
 
 _encode = msgspec.json.Encoder().encode  # keys stay in the order in which they were written
 _decode = msgspec.json.Decoder(_Published).decode
+_decode_switch = msgspec.json.Decoder(_Switched).decode
 _decode_backfill = msgspec.json.Decoder(_Backfilled | _DefinitionsFilled).decode
 
 
@@ -78,9 +97,16 @@ def definitions(published: DefinitionsPublished, secret: bytes) -> tuple[bytes, 
             author=published.author,
             documents=published.documents,
             fill=published.fill,
+            number=published.number,
         )
     )
-    return value, ((HEADER, DEFINITIONS), (MAC_HEADER, _mac(value, Ids(secret))))
+    return value, ((HEADER, DEFINITIONS), (MAC_HEADER, _mac(DEFINITIONS, value, Ids(secret))))
+
+
+def sends(switch: Switch, secret: bytes) -> tuple[bytes, Headers]:
+    """The value and the headers with which sends are stopped or resumed."""
+    value = _encode(_Switched(**msgspec.structs.asdict(switch)))
+    return value, ((HEADER, SENDS), (MAC_HEADER, _mac(SENDS, value, Ids(secret))))
 
 
 def backfill(said: Backfilled | DefinitionsFilled, ids: Ids) -> tuple[bytes, Headers]:
@@ -96,7 +122,7 @@ def backfill(said: Backfilled | DefinitionsFilled, ids: Ids) -> tuple[bytes, Hea
     else:
         record = _DefinitionsFilled(store=said.store, switch=said.switch)
     value = _encode(record)
-    return value, ((HEADER, BACKFILL), (MAC_HEADER, _mac(value, ids)))
+    return value, ((HEADER, BACKFILL), (MAC_HEADER, _mac(BACKFILL, value, ids)))
 
 
 def read_control(value: bytes | None, headers: Mapping[str, bytes], ids: Ids) -> Tick | Control:
@@ -107,18 +133,25 @@ def read_control(value: bytes | None, headers: Mapping[str, bytes], ids: Ids) ->
     kind = headers[HEADER]
     if kind == TICK:
         return Tick()
-    if kind not in (DEFINITIONS, BACKFILL):
+    if kind not in (DEFINITIONS, BACKFILL, SENDS):
         raise Rejection(Reason.UNKNOWN_CONTROL, "the header `tillstream` names no known record")
     value = value or b""
-    if not compare_digest(headers.get(MAC_HEADER) or b"", _mac(value, ids)):
+    if not compare_digest(headers.get(MAC_HEADER) or b"", _mac(kind, value, ids)):
         raise Rejection(Reason.NOT_AUTHENTIC, "the header `tillstream-mac` is missing or wrong")
     try:
         if kind == BACKFILL:
             return _of_backfill(_decode_backfill(value))
+        if kind == SENDS:
+            word = _decode_switch(value)
+            return Switch(
+                word.store, word.number, word.flow, word.channel, word.stopped, word.author
+            )
         said = _decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Rejection(Reason.WRONG_TYPE, f"published definitions: {error}") from error
-    return DefinitionsPublished(said.store, said.version, said.author, said.documents, said.fill)
+        raise Rejection(Reason.WRONG_TYPE, f"published {kind.decode()}: {error}") from error
+    return DefinitionsPublished(
+        said.store, said.version, said.author, said.documents, said.fill, said.number
+    )
 
 
 def _of_backfill(said: _Backfilled | _DefinitionsFilled) -> Backfilled | DefinitionsFilled:
@@ -127,6 +160,7 @@ def _of_backfill(said: _Backfilled | _DefinitionsFilled) -> Backfilled | Definit
     return DefinitionsFilled(said.store, said.switch)
 
 
-def _mac(value: bytes, ids: Ids) -> bytes:
+def _mac(kind: bytes, value: bytes, ids: Ids) -> bytes:
     """A hash keyed with the deployment's secret, apart from every id by its kind; hex."""
-    return ids.derive("definitions-mac", value.decode("latin-1")).encode()
+    name = SENDS if kind == SENDS else DEFINITIONS
+    return ids.derive(f"{name.decode()}-mac", value.decode("latin-1")).encode()

@@ -20,7 +20,7 @@ SECONDS_BELOW: Final = EARLIEST
 """A number as `time` below this counts seconds, for as milliseconds it would be before 1990; from
 here on it counts milliseconds, for as seconds it would be after the year 21,000."""
 
-STORES_RESERVED: Final = frozenset({"position", "definitions", "clock"})
+STORES_RESERVED: Final = frozenset({"position", "definitions", "stops", "clock"})
 """Keys of our tables and topics begin like this."""
 
 PLACEHOLDERS: Final = frozenset(

@@ -15,6 +15,7 @@ class Reason(Enum):
 
     UNKNOWN_CONTROL = "unknown-control"
     NOT_AUTHENTIC = "not-authentic"
+    OUT_OF_SEQUENCE = "out-of-sequence"
     EMPTY = "empty"
     TOO_LARGE = "too-large"
     NOT_UTF8 = "not-utf-8"

@@ -9,7 +9,7 @@ State: one row a profile (`ProfileRow`).
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple, Self
+from typing import Self
 
 import msgspec
 
@@ -21,7 +21,6 @@ from schemas.records import (
     Backfilled,
     Body,
     ConsentChanged,
-    DefinitionsPublished,
     EventResolved,
     Linked,
     Merge,
@@ -30,17 +29,16 @@ from schemas.records import (
     Refuse,
     Retired,
     Shared,
+    Stop,
     Withdraw,
 )
-from schemas.rows import PROFILE_ROW_SCHEMA, DefinitionsRow, FeatureState, ProfileRow
+from schemas.rows import PROFILE_ROW_SCHEMA, DefinitionsRow, FeatureState, ProfileRow, StopsRow
 from schemas.topics import SEGMENT_CHANGES, TIMELINE
 from schemas.values import Instant, Origin, ProfileId, Stage, StoreId
-from streams.consent.said import SMS_REPLY, ConsentRules, rules_of, with_keyword
+from streams.consent.said import SMS_REPLY, with_keyword
 from streams.core import BACK, PEER, Output, Stepped, Touched
 from streams.definitions.products import is_of_the_catalogue
 from streams.definitions.program import Program
-from streams.definitions.switch import in_force, program_of
-from streams.flows.edited import Moves, moves_between, relocate
 from streams.flows.entry import (
     RUNS_MAX,
     TOO_MANY_RUNS,
@@ -51,7 +49,6 @@ from streams.flows.entry import (
     enter_by_segment,
 )
 from streams.flows.moment import Moment
-from streams.flows.plan import FlowPlans, plan_flows
 from streams.flows.run import advance, go_on, hear, resume
 from streams.flows.sending import say
 from streams.identity.keys import key_of
@@ -81,8 +78,9 @@ from streams.profile.merge import (
     retire,
     wish,
 )
+from streams.profile.store import NOTHING, Store, ready, relocate_runs
 from streams.profile.united import RECENT_MAX, absorb
-from streams.segments.features import SHADOW, note
+from streams.segments.features import note
 from streams.segments.membership import Change, adopt, carry_over, evaluate, next_flip
 from streams.segments.person import TO_COME
 from streams.segments.united import take_over_past, unite_memberships
@@ -97,43 +95,24 @@ WAKES_MAX = 10_000
 """Instants that one wake works off; more is a loop, and an error."""
 
 
-class Former(NamedTuple):
-    """The definitions before these, as far as runs stand in them."""
-
-    version: str
-    plans: FlowPlans
-    moves: Moves
-
-
-class Store(NamedTuple):
-    """A store's definitions, ready."""
-
-    program: Program
-    plans: FlowPlans
-    rules: ConsentRules
-    former: Former | None = None
-
-
-def ready(definitions: DefinitionsRow) -> Store:
-    """Make definitions ready."""
-    program = program_of(definitions)
-    plans = plan_flows(program.flows, program.condition)
-    return Store(program, plans, rules_of(program.settings, program.lists))
-
-
 class ProfileCore:
     """The station `profile`. Rows are keyed by profile id.
 
-    stores: of the stores that have published definitions.
+    stores: of the stores that have published definitions. stops: of those that have stopped sends.
     """
 
     stage: Stage = "profile"
     has_timers = True
 
-    def __init__(self, ids: Ids, stores: Mapping[StoreId, Store] | None = None) -> None:
+    def __init__(
+        self,
+        ids: Ids,
+        stores: Mapping[StoreId, Store] | None = None,
+        stops: Mapping[StoreId, tuple[Stop, ...]] | None = None,
+    ) -> None:
         self._ids = ids
         self._stores = dict(stores or {})
-        self._nothing = ready(in_force(None, DefinitionsPublished("", "", "", ()), ()))
+        self._stops = dict(stops or {})
 
     def decode(self, blob: bytes) -> ProfileRow:
         row = _decode(blob)
@@ -153,7 +132,7 @@ class ProfileCore:
         return AT_ONCE if row.definitions != self._program(row.store).mark else row.wake_at
 
     def _program(self, store: StoreId) -> Program:
-        return self._stores.get(store, self._nothing).program
+        return self._stores.get(store, NOTHING).program
 
     def asleep(self, row: ProfileRow) -> ProfileRow:
         """The row without its timer; its next record sets it again."""
@@ -163,19 +142,17 @@ class ProfileCore:
             carry_over(row, program)
         return row
 
-    def adopt(self, definitions: DefinitionsRow) -> Self:
-        """The core with these definitions in force for their store.
+    def adopt(self, row: DefinitionsRow | StopsRow) -> Self:
+        """The core with these definitions, or these stops, in force for their store.
 
-        Every row takes them over at once, before the next record; flow runs go on where the step
-        is that they are in.
+        Every row takes definitions over at once, before the next record; flow runs go on where the
+        step is that they are in. A stop is asked about when a send is due.
         """
-        name = definitions.published.store
-        store, before = ready(definitions), definitions.former
-        if before is not None:
-            plans = ready(in_force(None, before, ())).plans
-            moves = moves_between(plans, store.plans)
-            store = store._replace(former=Former(before.version, plans, moves))
-        return type(self)(self._ids, {**self._stores, name: store})
+        if isinstance(row, StopsRow):
+            stops = {**self._stops, row.said.store: row.said.stops}
+            return type(self)(self._ids, self._stores, stops)
+        stores = {**self._stores, row.published.store: ready(row)}
+        return type(self)(self._ids, stores, self._stops)
 
     def step(
         self, row: ProfileRow | None, key: str, body: Body, now: Instant, origin: Origin
@@ -238,9 +215,9 @@ class ProfileCore:
             case Accept():
                 row, outputs = hear_acceptance(row, body, self.encode)
             case Absorb(loser, blob):
-                store = self._stores.get(row.store, self._nothing)
+                store = self._stores.get(row.store, NOTHING)
                 lost = self.decode(blob)
-                _relocate(lost, store)
+                relocate_runs(lost, store)
                 outputs = absorb(row, loser, lost, store.program, now, self._ids)
                 row.wake_at = _next_wake(row)
             case _:
@@ -272,11 +249,12 @@ class ProfileCore:
 
     def _moment(self, row: ProfileRow, now: Instant) -> tuple[Moment, Store]:
         """Begin the work on a row; one that was left under other definitions is brought here."""
-        store = self._stores.get(row.store, self._nothing)
+        store = self._stores.get(row.store, NOTHING)
         program = store.program
-        moment = Moment(row, program, store.plans, self._ids, now)
+        stops = self._stops.get(row.store, ())
+        moment = Moment(row, program, store.plans, self._ids, now, stops)
         if row.definitions != program.mark:
-            _relocate(row, store)
+            relocate_runs(row, store)
             _take_over(moment)
         return moment, store
 
@@ -473,13 +451,6 @@ def _take_over(moment: Moment) -> None:
         moment.outputs.append(Output(SEGMENT_CHANGES.name, moment.row.id, change.output))
     await_dates(moment)
     go_on(moment)
-
-
-def _relocate(row: ProfileRow, store: Store) -> None:
-    """Put the runs of a row that stands under the former definitions where their steps are now."""
-    former = store.former
-    if former is not None and row.definitions.rstrip(SHADOW) == former.version:
-        relocate(row.runs, former.plans, store.plans, former.moves)
 
 
 def _next_wake(row: ProfileRow) -> Instant | None:

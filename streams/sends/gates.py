@@ -22,6 +22,7 @@ PATIENCE_DEFAULT: Millis = DAY
 _TURNS_MAX = 16
 
 PROFILE_ERASED = "profile-erased"
+STOPPED = "stopped"
 NO_ADDRESS = "no-address"
 SUPPRESSED = "suppressed"
 NO_CONSENT = "no-consent"
@@ -64,6 +65,7 @@ class PlannedSend(NamedTuple):
 class Standing(NamedTuple):
     """What stands for or against a send to this profile.
 
+    stopped: the store has stopped such sends.
     consented: to marketing; of a transactional send: has not denied such.
     cart_text: which rule of texts about carts stands against it, None: none.
     passes_flow, passes_send: the filters of the flow and of the send hold.
@@ -73,6 +75,7 @@ class Standing(NamedTuple):
     """
 
     erased: bool
+    stopped: bool
     suppressed: bool
     consented: bool
     cart_text: str | None
@@ -145,6 +148,7 @@ def _drops(planned: PlannedSend, standing: Standing, now: Instant) -> list[str]:
     smart = marketing and planned.step.smart_sending
     gates = (
         (PROFILE_ERASED, standing.erased),
+        (STOPPED, standing.stopped),
         (NO_ADDRESS, planned.address is None),
         (SUPPRESSED, standing.suppressed),
         (NO_CONSENT, not standing.consented),

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from schemas.definitions import FrequencyCap, StoreSettings
 from schemas.outputs import Evidence
+from schemas.records import Stop
 from schemas.rows import FlowRun, ProfileRow, SentMemory
 from schemas.values import Channel, Instant
 from streams.consent.receiving import address_state, has_consented
@@ -19,10 +20,12 @@ from streams.sends.gates import (
     SEND_WINDOW,
     SMART_SENDING,
     SMART_SENDING_ACROSS,
+    STOPPED,
     SUPPRESSED,
     PlannedSend,
     Standing,
 )
+from streams.sends.stops import told
 
 SENT_MAX = 100
 """Sends a row remembers, the oldest forgotten first."""
@@ -46,6 +49,7 @@ def standing_of(
     settings: StoreSettings,
     *,
     now: Instant,
+    stop: Stop | None,
     ahead: Sequence[Ahead],
     held_out: bool,
     passes_flow: bool,
@@ -75,6 +79,7 @@ def standing_of(
     assert zone is not None
     return Standing(
         erased=row.erased_at is not None,
+        stopped=stop is not None,
         suppressed=state is not None and bool(state.suppressed),
         consented=permits_transactional(state)
         if step.transactional
@@ -94,6 +99,7 @@ def standing_of(
         zone=zone,
         evidence=evidence,
         found={
+            STOPPED: "" if stop is None else told(stop),
             SUPPRESSED: "" if state is None else ", ".join(state.suppressed),
             NO_CONSENT: state_of(state),
             SMART_SENDING: "" if smart is None else smart.send_id,

@@ -21,7 +21,7 @@ from agents.sender.last_look import ConsentBehind, LastLook
 from agents.sender.ledger import Ledger, Settled
 from agents.sender.letters import LetterRefused, Letters
 from agents.sender.smtp import Catcher, PutOff, Refused, SmtpDelivery, Uncertain, Unreachable
-from schemas.outputs import ClockStruck, ConsentDetail, ConsentStated, SendCommand
+from schemas.outputs import ClockStruck, ConsentDetail, ConsentStated, SendCommand, SendsSwitched
 from schemas.values import Channel, Instant
 from streams.ids import REPLAY_SECRET, Ids
 from streams.ingest.read import read_event
@@ -82,6 +82,18 @@ def stated(at: str, word: str, **changes: Any) -> ConsentStated:
     return ConsentStated(**facts | changes)
 
 
+def switched(*, stopped: bool, **changes: Any) -> SendsSwitched:
+    facts: dict[str, Any] = {
+        "store": "main",
+        "number": 7,
+        "flow": None,
+        "channel": None,
+        "author": "lee",
+        "at": DECIDED,
+    }
+    return SendsSwitched(stopped=stopped, **facts | changes)
+
+
 def letters() -> Letters:
     return Letters(TEMPLATES, unsubscribe_url="https://shop.example/stop/{token}")
 
@@ -139,6 +151,21 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- the desk ------------------------------------------------------------------------------------
+
+
+async def test_a_command_that_is_out_when_its_sends_are_stopped_is_withdrawn(
+    tmp_path: Path,
+) -> None:
+    office = Office(tmp_path)
+    office.look.hear_switch(switched(stopped=True, flow="abandoned-cart"))
+    await office.desk.settle(judged(command("s1"), command("s2", flow="welcome")))
+    assert office.postbox.delivered == ["s2"]
+    assert office.ledger.states(["s1"]) == {"s1": "expired"}
+    assert office.reason("s1") == "stopped"
+    assert [report["properties"]["send_id"] for report in office.reports] == ["s1"]
+    office.look.hear_switch(switched(stopped=False, flow="abandoned-cart"))
+    await office.desk.settle(judged(command("s3")))
+    assert office.postbox.delivered == ["s2", "s3"]
 
 
 async def test_a_command_that_is_read_twice_is_delivered_once(tmp_path: Path) -> None:
@@ -291,6 +318,7 @@ async def test_a_full_mailbox_holds_up_nobody_and_is_tried_again(
         (Refused("smtp 550"), "failed"),
         (Uncertain("lost"), "failed"),
         ("denied", "suppressed"),
+        ("stopped", "expired"),
         ("2011-03-02T00:00:00.000Z", "expired"),
     ],
 )
@@ -305,6 +333,8 @@ async def test_what_is_tried_again_is_asked_everything_again(
         office.postbox.failures = [then]
     elif then == "denied":
         office.look.hear(stated(DECIDED, "denied"))
+    elif then == "stopped":
+        office.look.hear_switch(switched(stopped=True))
     else:
         now = then
     await office.desk.settle([Judged(command(), to_instant(now))])

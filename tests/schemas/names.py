@@ -20,7 +20,6 @@ from typing import Any
 import msgspec
 
 from agents.app import StageApp
-from agents.definitions_log import TRANSACTIONAL_ID
 from agents.identity import identity_app
 from agents.ingest import ingest_app
 from agents.metrics import REGISTRY
@@ -29,6 +28,7 @@ from agents.profile import profile_app
 from agents.sender import reference
 from agents.sender.ledger import Ledger
 from agents.settings import Settings
+from agents.switches import TRANSACTIONAL_ID
 from agents.timeline import GROUP, INSERTING
 from agents.topics import topic_name
 from agents.transactions import KafkaTransactions
@@ -62,7 +62,7 @@ def names() -> str:
         "headers of store-events": [
             control.HEADER,
             control.MAC_HEADER,
-            *map(repr, (control.TICK, control.DEFINITIONS)),
+            *map(repr, (control.TICK, control.DEFINITIONS, control.SENDS)),
         ],
         "headers written": headers(),
         "reasons of rejections": values_of(Reason),
@@ -124,7 +124,7 @@ def schema_numbers() -> Iterator[str]:
 
 
 def keys() -> set[str]:
-    written = {rows.POSITION_KEY.decode(), rows.DEFINITIONS_KEY.decode()}
+    written = {key.decode() for key in (rows.POSITION_KEY, rows.DEFINITIONS_KEY, rows.STOPS_KEY)}
     for _, write in told():
         if b'"clock"' in write.value:
             written.add(f"{write.topic}: {write.key.decode()}")

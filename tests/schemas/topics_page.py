@@ -13,6 +13,7 @@ from schemas.topics import DAY, MIB, TOPICS, Topic
 from tests.schemas.story import told
 
 PAGE = Path(__file__).parents[2] / "docs" / "topics.md"
+EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 MADE = "<!-- made: {} -->"
 END = "<!-- end -->"
 
@@ -53,12 +54,17 @@ def kept(topic: Topic) -> str:
 
 
 def examples() -> Iterator[tuple[str, str]]:
-    """(name, record as JSON) of the first record of each type; of decisions, of each outcome."""
+    """(name, record as JSON) of the first record of each type; of decisions, of each outcome; of
+    what no station writes, the golden example.
+    """
+    for name in ("definitions-announced", "sends-switched"):
+        record: Record = msgspec.json.decode((EXAMPLES / f"{name}.1.json").read_bytes())
+        yield name, f"```json\n{shown(record)}\n```"
     seen = set()
     for _, write in told():
         if not write.value.startswith(b'{"type"'):
             continue
-        record: Record = msgspec.json.decode(write.value)
+        record = msgspec.json.decode(write.value)
         name = str(record["type"])
         if name == "send-decided":
             name = f"{name}-{record['outcome']}"

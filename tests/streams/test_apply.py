@@ -17,12 +17,13 @@ from schemas.records import (
     Merge,
     Passed,
 )
-from schemas.rows import POSITION_KEY, DefinitionsRow, Position
+from schemas.rows import POSITION_KEY, DefinitionsRow, Position, StopsRow
 from schemas.topics import DEAD_LETTERS, IDENTITY_MERGES
 from schemas.values import RECORD, Instant, Origin, Row, Stage
 from streams.apply import ROW_BYTES_MAX, Timers
 from streams.core import Output
-from streams.intake import RoundIntake, adopted_in, is_row_of_a_key, load_position
+from streams.intake import RoundIntake, is_row_of_a_key, load_position
+from streams.published import InForce
 from streams.replay import MemoryRecord
 
 BOUND = 1_000
@@ -86,8 +87,9 @@ class DiaryCore:
         row.due = None
         return row
 
-    def adopt(self, definitions: DefinitionsRow) -> Self:
-        return type(self)(f"{definitions.published.version} ")
+    def adopt(self, row: DefinitionsRow | StopsRow) -> Self:
+        assert isinstance(row, DefinitionsRow)
+        return type(self)(f"{row.published.version} ")
 
 
 def event(metric: str, at: Instant) -> EventResolved:
@@ -227,7 +229,7 @@ def test_definitions_take_effect_at_their_place_in_the_order() -> None:
     partition.round_ends(BOUND)
     assert partition.told() == ["a@10", "v2 b@30"]
     assert partition.transactions == 2
-    (adopted,) = adopted_in(partition.rows.items())
+    (adopted,) = InForce(partition.rows.items()).definitions.values()
     assert adopted.published.version == "v2"
     assert not is_row_of_a_key(b"definitions/main")
 

@@ -21,7 +21,7 @@ from schemas.records import (
     Merge,
     Repoint,
 )
-from schemas.rows import DefinitionsRow
+from schemas.rows import DefinitionsRow, StopsRow
 from schemas.values import Instant, Origin, Row, Stage
 from streams.core import BACK, NEXT, PEER, Output
 from streams.instants import to_timestamp
@@ -105,7 +105,7 @@ class ToyIdentity:
     def asleep(self, row: Pointer) -> Pointer:
         return row
 
-    def adopt(self, definitions: DefinitionsRow) -> Self:
+    def adopt(self, row: DefinitionsRow | StopsRow) -> Self:
         return self
 
 
@@ -199,5 +199,5 @@ class ToyProfile:
         row.due = None
         return row
 
-    def adopt(self, definitions: DefinitionsRow) -> Self:
+    def adopt(self, row: DefinitionsRow | StopsRow) -> Self:
         return self

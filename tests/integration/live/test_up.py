@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from agents.embedded.gateway import ClickHouseGateway
 from agents.embedded.kafka import EmbeddedKafka
@@ -33,6 +33,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 TILLSTREAM = ".venv/bin/tillstream"
 STARTER = "deploy/definitions/starter"
 ORDER = '{{"id": "{id}", "metric": "Placed Order", "profile": {{"external_id": "{who}"}}}}'
+
+SUBSCRIBED = (
+    '{{"id": "{id}", "metric": "Subscribed", "profile": {{"email": "{who}@example.com"}}, '
+    '"properties": {{"channel": "email"}}}}'
+)
 
 
 class Shop:
@@ -62,6 +67,19 @@ class Shop:
         told = self.says(f"events push --json - <<<'{ORDER.format(id=id, who=who)}'")
         (pushed,) = json.loads(told)["events"]
         return dict(pushed)
+
+    def subscribe(self, *, id: str, who: str) -> list[tuple[str, str | None]]:  # noqa: A002
+        """Push a subscription; returns (outcome, reason) of the welcome that comes of it."""
+        self.says(f"events push - <<<'{SUBSCRIBED.format(id=id, who=who)}'")
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while True:
+            led_to = self.finds(id, "accepted")["led_to"]
+            told = [
+                (row["kind"], row["reason"]) for row in led_to if row["name"].startswith("welcome/")
+            ]
+            if told:
+                return told
+            until(deadline, f"{id} led to {led_to}")
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +143,30 @@ def test_what_others_pushed_and_ingest_rejected_is_found_with_its_reason(shop: S
     assert found["field"] == "$.profile"
 
 
+def test_sends_are_stopped_and_resumed_in_the_log(shop: Shop) -> None:
+    assert "nothing is stopped" in shop.says("sends status")
+    assert "no flow `welcom`; its flows: welcome" in shop.says("sends stop --flow welcom", code=2)
+    assert "flow welcome stopped" in shop.says("sends stop --flow welcome --author lee")
+    assert "stopped already" in shop.says("sends stop --flow welcome")
+    assert shop.subscribe(id="s-1", who="c-7") == [("dropped", "stopped")]
+    (stop,) = json.loads(shop.says("sends status --json"))["stopped"]
+    assert (stop["flow"], stop["channel"], stop["author"]) == ("welcome", None, "lee")
+    assert stop["in_the_log_at"] is not None
+    assert "not stopped by a stop of its own" in shop.says("sends resume", code=1)
+    assert "resumed" in shop.says("sends resume --flow welcome")
+    assert shop.subscribe(id="s-2", who="c-8") == [("sent", None)]
+
+
+def test_definitions_have_numbers_and_an_old_copy_of_them_is_rejected(shop: Shop) -> None:
+    found = shop.finds(asyncio.run(append_again(shop)), "rejected")
+    assert found["why"].startswith("out-of-sequence")
+    first = json.loads(shop.says(f"definitions apply {STARTER} --json"))
+    again = json.loads(shop.says(f"definitions apply {STARTER} --again --json"))
+    assert (again["published"], again["number"]) == (True, first["number"] + 3), (
+        "the stop and its end have had numbers of the same store"
+    )
+
+
 def test_what_is_killed_is_started_again(shop: Shop) -> None:
     owner = up_on(shop.data)
     assert owner is not None
@@ -182,6 +224,35 @@ def test_the_servers_that_the_settings_name_are_used(
         shop.finds("o-1", "accepted")
         assert up.interrupt() == 0, up.output()
     assert kafka.process.is_running()
+
+
+async def append_again(shop: Shop) -> str:
+    """Append a copy of the first definitions that were published, as whoever may write could.
+
+    Returns: where it stands, `partition/offset`.
+    """
+    state = running(Settings(data=shop.data))
+    assert state is not None
+    reader = AIOKafkaConsumer(
+        "shop-store-events",
+        bootstrap_servers=list(state.kafka),
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+    )
+    producer = AIOKafkaProducer(bootstrap_servers=list(state.kafka))
+    await reader.start()
+    await producer.start()
+    try:
+        async for record in reader:
+            if b"definitions" in dict(record.headers).values():
+                place = await producer.send_and_wait(
+                    record.topic, record.value, headers=list(record.headers), partition=0
+                )
+                return f"{place.partition}/{place.offset}"
+        raise AssertionError("no definitions were published")
+    finally:
+        await producer.stop()
+        await reader.stop()
 
 
 async def append(shop: Shop, value: bytes) -> None:

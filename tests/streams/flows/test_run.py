@@ -11,7 +11,8 @@ from streams.definitions.switch import in_force
 from streams.flows.plan import plan_flows
 from streams.ids import REPLAY_SECRET, Ids
 from streams.instants import to_instant
-from streams.profile.step import ProfileCore, ready
+from streams.profile.step import ProfileCore
+from streams.profile.store import ready
 from tests.scenarios.play import Stage, documents_of, event_of, go_on, play
 
 STORE = """

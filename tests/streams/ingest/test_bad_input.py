@@ -198,7 +198,8 @@ def test_bad_input_is_rejected_with_its_reason_and_place(case: str) -> None:
 
 
 def test_the_table_has_a_case_for_every_reason_of_store_events() -> None:
-    of_control_records = {Reason.UNKNOWN_CONTROL.value, Reason.NOT_AUTHENTIC.value}
+    control = (Reason.UNKNOWN_CONTROL, Reason.NOT_AUTHENTIC, Reason.OUT_OF_SEQUENCE)
+    of_control_records = {reason.value for reason in control}
     reasons = {reason.value for reason in Reason} - of_control_records - {Reason.TOO_LARGE.value}
     assert {reason for _, reason, _ in TABLE.values()} == reasons
 

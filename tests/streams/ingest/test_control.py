@@ -5,11 +5,12 @@ import pytest
 from schemas.events import Event, RejectedEvent
 from schemas.records import DefinitionsPublished
 from streams.ids import REPLAY_SECRET, Ids
-from streams.ingest.control import definitions, tick
+from streams.ingest.control import definitions, sends, tick
 from streams.ingest.read import EventReader, read
 from streams.ingest.settings import IngestSettings
 from streams.intake import Tick
 from streams.replay import MemoryRecord
+from streams.sends.stops import Switch
 from tests.streams.ingest.reading import RECEIVED_AT
 
 IDS = Ids(REPLAY_SECRET)
@@ -22,6 +23,7 @@ PUBLISHED = DefinitionsPublished(
         {"segment": "vip", "where": {"did": "Placed Order", "times": ">= 2"}},
     ),
 )
+STOP = Switch("main", 1, "welcome", "sms", stopped=True, author="ann")
 
 
 def said_of(value: bytes | None, headers: tuple[tuple[str, bytes], ...]) -> object:
@@ -34,6 +36,17 @@ def test_a_tick_is_a_tick() -> None:
 
 def test_published_definitions_arrive_as_they_were_published() -> None:
     assert said_of(*definitions(PUBLISHED, REPLAY_SECRET)) == PUBLISHED
+
+
+def test_the_word_that_sends_stop_arrives_as_it_was_published() -> None:
+    assert said_of(*sends(STOP, REPLAY_SECRET)) == STOP
+
+
+def test_what_was_signed_as_one_kind_is_not_authentic_as_another() -> None:
+    value, (_, mac) = sends(STOP, REPLAY_SECRET)
+    said = said_of(value, (("tillstream", b"definitions"), mac))
+    assert isinstance(said, RejectedEvent)
+    assert said.reason == "not-authentic"
 
 
 def test_the_order_of_keys_survives_because_it_ranks_a_stores_own_kinds() -> None:

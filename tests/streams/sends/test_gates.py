@@ -14,6 +14,7 @@ assert ZONE is not None
 NOON = to_instant("2026-01-02T12:00:00Z")
 OPEN = Standing(
     erased=False,
+    stopped=False,
     suppressed=False,
     consented=True,
     cart_text=None,
@@ -40,6 +41,7 @@ def planned(
 
 CLOSED: dict[str, dict[str, Any]] = {
     "profile-erased": {"erased": True},
+    "stopped": {"stopped": True},
     "suppressed": {"suppressed": True},
     "no-consent": {"consented": False},
     "cart-text-late": {"cart_text": "cart-text-late"},
@@ -65,7 +67,7 @@ def test_all_closed_gates_are_named_in_their_order() -> None:
         shut = shut._replace(**closed)
     shut = shut._replace(quiet=Hours(0, 1439))
     order = list(CLOSED)
-    order.insert(1, "no-address")
+    order.insert(2, "no-address")
     step = Send("news", "email", "t", window=Hours(60, 120))
     expected = Drop((*order, "quiet-hours", "send-window"))
     assert decide(planned(step, None), shut, now=NOON) == expected
@@ -79,6 +81,7 @@ def test_transactional_skips_what_it_may_and_nothing_else() -> None:
     assert decide(planned(receipt, None), shut._replace(quiet=Hours(0, 1439)), now=NOON) == Drop(
         (
             "profile-erased",
+            "stopped",
             "no-address",
             "suppressed",
             "no-consent",
