@@ -81,7 +81,7 @@ from streams.profile.merge import (
 from streams.profile.store import NOTHING, Store, ready, relocate_runs
 from streams.profile.united import RECENT_MAX, absorb
 from streams.segments.features import note
-from streams.segments.membership import Change, adopt, carry_over, evaluate, next_flip
+from streams.segments.membership import Change, adopt, because_late, carry_over, evaluate, next_flip
 from streams.segments.person import TO_COME
 from streams.segments.united import take_over_past, unite_memberships
 from streams.sends.outcome import OUTCOMES, SEND_EXPIRED, completed, send_of
@@ -372,7 +372,8 @@ def _look(moment: Moment, event: Event | None) -> None:
         return
     else:
         segments = set()
-    _announce(moment, evaluate(row, program, segments, moment.now, due=None, ids=moment.ids), event)
+    changes = evaluate(row, program, segments, moment.now, due=None, ids=moment.ids)
+    _announce(moment, because_late(changes, event), event)
 
 
 def _flip(moment: Moment, at: Instant) -> None:

@@ -11,17 +11,24 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
+from schemas.events import Event
 from schemas.outputs import Evidence, SegmentChanged
 from schemas.rows import Membership, ProfileRow
 from schemas.values import Instant, SegmentId
 from streams.definitions.program import Program
 from streams.ids import Ids
-from streams.instants import to_timestamp
+from streams.instants import MINUTE, to_timestamp
 from streams.segments.features import LEFT_OUT, SHADOW
 from streams.segments.person import Person
 
 DEFINITIONS: Final = "definitions"
 """The leaf of the evidence that names the version which brought a change about."""
+
+LATE: Final = "late"
+"""The leaf of the evidence that names an event which came late, and when it happened."""
+
+LATE_AFTER = MINUTE
+"""What comes sooner after it happened is not late: things take so long."""
 
 
 class Change(NamedTuple):
@@ -197,3 +204,12 @@ def because_of(change: Change, reason: Evidence) -> Change:
     output = change.output
     explained = msgspec.structs.replace(output, evidence=(reason, *output.evidence))
     return change._replace(output=explained)
+
+
+def because_late(changes: list[Change], event: Event | None) -> list[Change]:
+    """Changes by an event that came late say so: it would have changed the membership before."""
+    if event is None or event.received_at - event.occurred_at <= LATE_AFTER:
+        return changes
+    at = to_timestamp(event.occurred_at)
+    late = Evidence(leaf=LATE, holds=True, value=at, events=(event.id,))
+    return [because_of(change, late) for change in changes]
