@@ -26,7 +26,9 @@ test: $(PROJECT) $(BROKER) ## every test but the long proofs and the benchmarks
 	$(BIN)/python -m pytest
 
 prove: $(PROJECT) $(BROKER) ## the long proofs (ONLY=faults: by a word of their names; SEED=n)
-	$(BIN)/python -m pytest -m prove --timeout=3600 $(if $(ONLY),-k '$(ONLY)') -v -rA
+	@$(BIN)/python -m pytest -m prove --timeout=3600 $(if $(ONLY),-k '$(ONLY)') -v -rA \
+	    --results docs/proof/results.json || status=$$?; \
+	    $(BIN)/python -m tests.prove.promises; exit $${status:-0}
 
 soak: $(PROJECT) $(BROKER) ## the live pipeline at half its rate (MINUTES=20), into docs/proof
 	$(BIN)/python -m tests.prove.soak --minutes $(or $(MINUTES),20)

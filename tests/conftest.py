@@ -4,8 +4,10 @@ Each test takes a namespace or a database of its own, so that none sees what ano
 """
 
 import itertools
-from collections.abc import Iterator
+import json
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,41 @@ from agents.settings import Settings
 
 SECRET = "the secret of all tests"
 NUMBERS = itertools.count(1)
+
+
+RESULTS = pytest.StashKey[dict[str, dict[str, Any]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--results", type=Path, help="keep the outcome of every test in this file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[RESULTS] = {}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
+    """Count runs, and add up the time, of each test, whatever its parameters."""
+    report = (yield).get_result()
+    if report.when == "call" or not report.passed:
+        name = item.nodeid.partition("[")[0]
+        kept = item.config.stash[RESULTS]
+        one = kept.setdefault(name, {"outcome": "passed", "runs": 0, "seconds": 0.0})
+        one["runs"] += 1
+        one["seconds"] = round(one["seconds"] + report.duration, 1)
+        if not report.passed:
+            one["outcome"] = report.outcome
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What was run now takes the place of what was kept of it."""
+    file = session.config.getoption("--results")
+    if file is not None and session.config.stash[RESULTS]:
+        before = json.loads(file.read_text()) if file.exists() else {}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        kept = {**before, **session.config.stash[RESULTS]}
+        file.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
 
 
 @pytest.fixture(scope="session")

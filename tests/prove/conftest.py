@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from tests.integration.path.conftest import shop
+from tests.integration.path.conftest import path, shop, small
 
-__all__ = ["shop"]
+__all__ = ["path", "shop", "small"]
 
 SEEDS_MAX = 1_000_000
 

@@ -1,4 +1,5 @@
-"""Partitions as actors: they read in any portions, stall and crash between any two of their steps.
+"""Partitions as actors: they read in any portions, stall and crash between any two of their steps,
+and clocks may come twice.
 
 Rows and outputs must equal those of the replay, byte for byte, whatever the schedule.
 """
@@ -8,6 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import msgspec
+
+from schemas.records import Clock, Envelope
 from schemas.rows import POSITION_KEY
 from schemas.topics import IDENTITY_REQUESTS, PROFILE_UPDATES, STORE_EVENTS
 from streams.core import Core
@@ -26,6 +30,14 @@ from streams.replay import STAGES, MemoryRecord, Replay
 from streams.rounds import BOUNDS_MAX, WAITING_MAX
 
 INNER = {IDENTITY_REQUESTS.name, PROFILE_UPDATES.name}
+
+
+_inner = msgspec.msgpack.Decoder(Envelope).decode
+
+
+def is_clock(write: Write) -> bool:
+    """Whether a record only says how far its writer has come."""
+    return write.topic in INNER and isinstance(_inner(write.value), Clock)
 
 
 class Path(NamedTuple):
@@ -98,6 +110,7 @@ class Simulation:
         self.waiting_max = self.rng.choice((WAITING_MAX, 3, 10))
         self.bounds_max = self.rng.choice((BOUNDS_MAX, 2, 10))
         self.steps_max = self.rng.choice((999, 1, 2, 5))
+        self.clocks_doubled = self.rng.choice((0, 0.3))
         self.logs: dict[tuple[str, int], list[MemoryRecord]] = defaultdict(list)
         for partition, log in enumerate(source):
             self.logs[STORE_EVENTS.name, partition] = log
@@ -125,7 +138,9 @@ class Simulation:
             if write.topic not in INNER:
                 self.said[write.topic, write.partition].append(write.value)
             log = self.logs[write.topic, write.partition]
-            log.append(MemoryRecord(len(log), write.timestamp, write.key, write.value))
+            times = 1 + (self.rng.random() < self.clocks_doubled and is_clock(write))
+            for _ in range(times):
+                log.append(MemoryRecord(len(log), write.timestamp, write.key, write.value))
 
     def rows(self, stage: str) -> dict[bytes, bytes]:
         return {
