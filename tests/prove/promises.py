@@ -27,6 +27,14 @@ class Promise(NamedTuple):
 
 
 PATH = "integration/path"
+HELD, NARROW = f"{PATH}/test_held_back.py", f"{PATH}/test_overflow.py"
+STEP = "streams/profile/test_step.py"
+ANY_ORDER = "streams/identity/test_any_order.py"
+BRUTE = "streams/segments/test_differential.py"
+FACTS = "streams/profile/test_facts.py"
+HISTORIES = "streams/identity/test_histories.py"
+BACKFILL = "streams/profile/test_backfill.py"
+SINK = "integration/test_timeline_sink.py"
 FAULTS = "prove/test_faults.py::test_faults_at_any_instant"
 
 PROMISES: tuple[Promise, ...] = (
@@ -56,9 +64,9 @@ PROMISES: tuple[Promise, ...] = (
         "A step that is done twice says the same twice: equal ids, equal content; a repeated "
         "event changes nothing",
         (
-            "streams/profile/test_step.py::test_a_repeated_event_changes_and_says_nothing",
-            "streams/profile/test_step.py::test_no_id_is_said_twice_and_every_command_has_its_decision",
-            "streams/identity/test_any_order.py::test_in_any_order_and_however_often_every_history_ends_well",
+            f"{STEP}::test_a_repeated_event_changes_and_says_nothing",
+            f"{STEP}::test_no_id_is_said_twice_and_every_command_has_its_decision",
+            f"{ANY_ORDER}::test_in_any_order_and_however_often_every_history_ends_well",
         ),
         "partly emitted outputs followed by a rolled-back state: what transactions exclude is "
         "not simulated for the profile stage",
@@ -67,9 +75,9 @@ PROMISES: tuple[Promise, ...] = (
         "Every event ends in exactly one live profile, with at most one external id, and nothing "
         "pending, in any order of arrival and with repeats",
         (
-            "streams/identity/test_histories.py::test_every_history_ends_well",
-            "streams/identity/test_histories.py::test_thousands_of_histories_end_well",
-            "streams/identity/test_any_order.py::test_thousands_of_histories_end_well_in_any_order",
+            f"{HISTORIES}::test_every_history_ends_well",
+            f"{HISTORIES}::test_thousands_of_histories_end_well",
+            f"{ANY_ORDER}::test_thousands_of_histories_end_well_in_any_order",
         ),
     ),
     Promise(
@@ -86,19 +94,14 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "A partition that is held back over due instants changes no send",
-        (
-            f"{PATH}/test_held_back.py::test_a_partition_held_back_over_due_instants_changes_no_send",
-        ),
+        (f"{HELD}::test_a_partition_held_back_over_due_instants_changes_no_send",),
     ),
     Promise(
         "What a partition keeps waiting is bounded (200,000 records); the rest stays in the log, "
         "and nothing is lost or overtaken",
         (
             "prove/test_waiting.py::test_two_hundred_thousand_wait_and_the_rest_stays_in_the_log",
-            (
-                f"{PATH}/test_overflow.py::"
-                "test_the_log_is_the_buffer_of_a_worker_that_keeps_next_to_nothing"
-            ),
+            f"{NARROW}::test_the_log_is_the_buffer_of_a_worker_that_keeps_next_to_nothing",
         ),
     ),
     Promise(
@@ -107,7 +110,7 @@ PROMISES: tuple[Promise, ...] = (
         (
             f"{PATH}/test_undisturbed.py::test_one_worker_says_what_the_core_in_memory_says",
             "streams/test_rounds.py::test_thousands_of_schedules_equal_the_replay",
-            "streams/identity/test_histories.py::test_thousands_of_schedules_equal_the_replay",
+            f"{HISTORIES}::test_thousands_of_schedules_equal_the_replay",
             "integration/test_recorded.py::test_a_recorded_log_is_found_equal",
         ),
         "the demo compares its year with every run; it is no test",
@@ -116,16 +119,16 @@ PROMISES: tuple[Promise, ...] = (
         "Every window and operator equals brute force, with late, future and negative values, at "
         "random instants and a millisecond around each flip",
         (
-            "streams/segments/test_differential.py::test_every_count_and_its_flip_equal_brute_force",
-            "streams/segments/test_differential.py::test_every_amount_and_its_flip_equal_brute_force",
-            "streams/segments/test_differential.py::test_every_tree_and_its_flip_equal_brute_force",
-            "streams/segments/test_differential.py::test_brute_force_agrees_at_length",
+            f"{BRUTE}::test_every_count_and_its_flip_equal_brute_force",
+            f"{BRUTE}::test_every_amount_and_its_flip_equal_brute_force",
+            f"{BRUTE}::test_every_tree_and_its_flip_equal_brute_force",
+            f"{BRUTE}::test_brute_force_agrees_at_length",
         ),
     ),
     Promise(
         "No command is decided after a denial was received, for any holder of the address",
         (
-            "streams/profile/test_step.py::test_nothing_is_sent_after_a_denial_was_received",
+            f"{STEP}::test_nothing_is_sent_after_a_denial_was_received",
             "scenarios/test_sends.py::test_no_text_overtakes_a_stop_between_hold_and_send",
             "scenarios/test_people.py::test_stop_at_a_shared_phone_reaches_everybody_who_holds_it",
             "agents/test_sender.py::test_a_stop_that_came_after_the_decision_stops_the_send",
@@ -135,8 +138,8 @@ PROMISES: tuple[Promise, ...] = (
     Promise(
         "Rows stay below their cap, whatever is pushed",
         (
-            "streams/profile/test_facts.py::test_a_row_stays_bounded",
-            "streams/profile/test_facts.py::test_a_thousand_hostile_events_leave_a_row_that_can_be_kept",
+            f"{FACTS}::test_a_row_stays_bounded",
+            f"{FACTS}::test_a_thousand_hostile_events_leave_a_row_that_can_be_kept",
             "streams/profile/test_merge.py::test_wishes_are_bounded",
         ),
         "100,000 events, 10,000 links and 10,000 absorbs on one row at once",
@@ -144,21 +147,15 @@ PROMISES: tuple[Promise, ...] = (
     Promise(
         "Shadow, then live, equals live from the start",
         (
-            "streams/profile/test_backfill.py::test_shadow_then_live_equals_live_from_the_start",
-            (
-                "streams/profile/test_backfill.py::"
-                "test_shadow_then_live_equals_live_from_the_start_at_length"
-            ),
+            f"{BACKFILL}::test_shadow_then_live_equals_live_from_the_start",
+            f"{BACKFILL}::test_shadow_then_live_equals_live_from_the_start_at_length",
         ),
     ),
     Promise(
         "The timeline has every record once, also when the sink ends between insert and commit, "
         "and when its database cannot be reached for minutes",
         (
-            (
-                "integration/test_timeline_sink.py::"
-                "test_a_sink_that_ends_between_insert_and_commit_inserts_nothing_twice"
-            ),
+            f"{SINK}::test_a_sink_that_ends_between_insert_and_commit_inserts_nothing_twice",
             "prove/test_sink_outage.py::test_minutes_without_the_database",
         ),
         "there are no refreshable views yet",
