@@ -19,15 +19,19 @@ from agents.switches import publish as publish_numbered
 from agents.topics import topic_name
 from schemas.outputs import DefinitionsAnnounced
 from schemas.records import DefinitionsPublished
+from schemas.rows import DefinitionsRow
 from schemas.topics import TIMELINE
 from schemas.values import StoreId
 from streams.attribution.rules import UnknownModel, rules_of
 from streams.definitions.parse import kind_of, parse
 from streams.definitions.problems import DefinitionsError
 from streams.definitions.program import Program, compile_program
+from streams.definitions.switch import live_documents, lived, unready, waiting
 from streams.ingest.control import definitions
-from streams.ingest.read import EVENT_BYTES_MAX
 from streams.instants import to_timestamp
+
+BYTES_MAX = 1_500_000
+"""Of one version as JSON: workers keep up to three of them in one row, and a row has 6 MiB."""
 
 
 class DefinitionsRefused(Exception):
@@ -88,8 +92,8 @@ def _further(folder: Path, loaded: Loaded) -> list[Problem]:
     except UnknownModel as error:
         return [Problem(str(folder), 0, "attribution.models", str(error))]
     size = len(msgspec.json.encode(loaded.documents))
-    if size > EVENT_BYTES_MAX:
-        return [Problem(str(folder), 0, "", f"{size:,} bytes; at most {EVENT_BYTES_MAX:,}")]
+    if size > BYTES_MAX:
+        return [Problem(str(folder), 0, "", f"{size:,} bytes; at most {BYTES_MAX:,}")]
     return []
 
 
@@ -113,10 +117,14 @@ async def publish(settings: Settings, published: DefinitionsPublished) -> tuple[
     return await publish_numbered(settings, published.store, numbered)
 
 
-async def definitions_in_force(settings: Settings) -> dict[StoreId, DefinitionsPublished]:
+async def rows_in_force(settings: Settings) -> dict[StoreId, DefinitionsRow]:
     """The definitions that ingest has taken up, by store."""
-    found = (await in_force(settings)).definitions
-    return {store: row.published for store, row in found.items()}
+    return (await in_force(settings)).definitions
+
+
+async def definitions_in_force(settings: Settings) -> dict[StoreId, DefinitionsPublished]:
+    """The same, as they were published."""
+    return {store: row.published for store, row in (await rows_in_force(settings)).items()}
 
 
 async def had_events(settings: Settings) -> bool:
@@ -132,17 +140,15 @@ async def had_events(settings: Settings) -> bool:
     return any(end > 0 for end in ends.values())
 
 
-def counting_from_now(before: DefinitionsPublished | None, after: Program) -> list[str]:
-    """What will not know of the events before the switch: segments, and `(flows)` for the rest.
-
-    A feature that was there before keeps what it has counted.
-    """
-    known = set()
-    if before is not None:
-        known = set(compile_program(before.documents, version=before.version).features)
-    fresh = set(after.features) - known
+def asking_the_past(before: DefinitionsRow | None, after: Program) -> list[str]:
+    """What asks about events before the switch that no row has kept: segments, and `(flows)`."""
+    live = lived(() if before is None else live_documents(before))
+    keys = unready(live, after)
     segments = [
-        name for name, one in after.segments.items() if fresh.intersection(one.condition.needs[0])
+        name
+        for name in sorted(waiting(after, keys))
+        if name not in live.segments
+        or live.segments[name].definition != after.segments[name].definition
     ]
-    in_segments = {key for one in after.segments.values() for key in one.condition.needs[0]}
-    return [*segments, *(["(conditions of flows)"] if fresh - in_segments else [])]
+    in_segments = {key for one in after.segments.values() for key in one.condition.needs.features}
+    return [*segments, *(["(conditions of flows)"] if keys - in_segments else [])]

@@ -9,6 +9,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from agents.backfill import BackfillStanding, standing_of_backfills
 from agents.embedded.process import ProcessId
 from agents.health import WorkerAddress, WorkerStatus, run_folder
 from agents.settings import Settings
@@ -40,11 +41,15 @@ class StageStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole path. set_aside: topic -> records that were rejected or failed."""
+    """The whole path.
+
+    set_aside: topic -> records that were rejected or failed. backfills: those under way.
+    """
 
     workers: list[WorkerStatus]
     stages: list[StageStanding]
     set_aside: dict[str, int]
+    backfills: list[BackfillStanding] = []
 
 
 def workers_here(settings: Settings) -> list[WorkerStatus]:
@@ -68,11 +73,12 @@ async def standing(settings: Settings) -> Standing:
     before = workers_here(settings)
     began = time.monotonic()
     lags, set_aside = await _from_the_broker(settings)
+    backfills = await standing_of_backfills(settings)
     await asyncio.sleep(max(0.0, SAMPLE_SECONDS - (time.monotonic() - began)))
     took = time.monotonic() - began
     after = workers_here(settings)
     stages = [stage_standing(stage, before, after, took, lags[stage]) for stage in INPUTS]
-    return Standing(workers=after, stages=stages, set_aside=set_aside)
+    return Standing(workers=after, stages=stages, set_aside=set_aside, backfills=backfills)
 
 
 def stage_standing(

@@ -1,31 +1,38 @@
-"""`tillstream definitions check|apply DIR`: every error at once; published, where there is none."""
+"""`tillstream definitions check|apply DIR`: every error at once; published, where there is none.
+`tillstream definitions backfill`: what they ask about the past, filled in.
+"""
 
 import argparse
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+from aiokafka.errors import ProducerFenced
 
 from agents.cli.author import author_argument, author_of
 from agents.cli.failures import CommandFailed
 from agents.cli.looking import database, looked_at, looking_arguments
 from agents.cli.printing import Printer, json_argument, printer_for
+from agents.clickhouse import ClickHouseFailed
 from agents.definitions import Problem, check, load
 from agents.definitions_log import (
     DefinitionsRefused,
     Prepared,
-    counting_from_now,
-    definitions_in_force,
+    asking_the_past,
     had_events,
     prepare,
     publish,
+    rows_in_force,
 )
 from agents.live.asking import NotReached, reached
+from agents.live.filling import fill_what_is_due, keep_filling
+from agents.live.place import database_address
 from agents.reports.habits import overlapping, show_overlap, traffic_in
-from agents.settings import Settings
+from agents.settings import Settings, SettingsError
 from agents.switches import AnotherPublishes, Place
-from schemas.topics import INGEST_ROWS, STORE_EVENTS, SWITCHES, TIMELINE
+from schemas.topics import DEFINITIONS, INGEST_ROWS, STORE_EVENTS, SWITCHES, TIMELINE
 from schemas.values import StoreId
 from streams.definitions.cost import Traffic
 
@@ -33,7 +40,8 @@ from streams.definitions.cost import Traffic
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
     """What `apply` did. number: of what was published last.
 
-    not_filled: segments that know nothing of the events before.
+    filling: segments that ask about events before; they go live when those are filled in.
+    not_filled: segments that count from now on, for nothing was to be filled in.
     """
 
     store: StoreId
@@ -44,6 +52,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     published: bool
     definitions: dict[str, int]
     places: list[tuple[int, int]]
+    filling: list[str]
     not_filled: list[str]
     warnings: list[str]
 
@@ -66,7 +75,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     applying.add_argument(
         "--again", action="store_true", help="publish also what is in force already"
     )
+    applying.add_argument(
+        "--no-backfill", action="store_true", help="new segments count from now on, all is in force"
+    )
     json_argument(applying)
+    filling = actions.add_parser(
+        "backfill", help="fill in what new definitions ask about the past (`up` does it by itself)"
+    )
+    filling.add_argument("--watch", action="store_true", help="go on with what is applied later")
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
@@ -74,6 +90,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     printer = printer_for(options)
     if options.action == "check":
         return _check(options, settings, printer)
+    if options.action == "backfill":
+        return _backfill(settings, watch=options.watch)
     try:
         prepared = prepare(options.folder, author_of(options))
     except DefinitionsRefused as refused:
@@ -81,7 +99,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         sys.stderr.write(f"tillstream: {refused}\n")
         return 1
     try:
-        applied = asyncio.run(_apply(settings, prepared, again=options.again))
+        applied = asyncio.run(
+            _apply(settings, prepared, again=options.again, fill=not options.no_backfill)
+        )
     except (NotReached, AnotherPublishes) as error:
         raise CommandFailed(str(error)) from error
     printer.data(applied)
@@ -104,17 +124,46 @@ def _check(options: argparse.Namespace, settings: Settings, printer: Printer) ->
     return 1 if loaded.errors else 0
 
 
-async def _apply(settings: Settings, prepared: Prepared, *, again: bool) -> Applied:
+def _backfill(settings: Settings, *, watch: bool) -> int:
+    """Fill in what is due; beside `up`, through its database.
+
+    Raises: CommandFailed.
+    """
+    try:
+        asyncio.run(_fill(settings, watch=watch))
+    except (NotReached, SettingsError, ClickHouseFailed) as error:
+        raise CommandFailed(str(error)) from error
+    except ProducerFenced as error:
+        raise CommandFailed("another back-fill of this namespace has begun; it goes on") from error
+    return 0
+
+
+async def _fill(settings: Settings, *, watch: bool) -> None:
+    def say(text: str) -> None:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+    settings = replace(settings, clickhouse=database_address(settings) or settings.clickhouse)
+    async with reached(settings, STORE_EVENTS, TIMELINE, DEFINITIONS) as there:
+        if not await fill_what_is_due(there, say):
+            say("nothing is to be filled in")
+        if watch:
+            await keep_filling(there, say)
+
+
+async def _apply(settings: Settings, prepared: Prepared, *, again: bool, fill: bool) -> Applied:
     published = prepared.published
     async with reached(settings, STORE_EVENTS, INGEST_ROWS, SWITCHES, TIMELINE) as there:
-        before = (await definitions_in_force(there)).get(published.store)
+        row = (await rows_in_force(there)).get(published.store)
+        before = None if row is None else row.published
         same = before is not None and before.version == published.version
         number, places = (0 if before is None else before.number), list[Place]()
-        if again or not same:
-            number, places = await publish(there, published)
-        unfilled: list[str] = []
+        asking: list[str] = []
         if not same and await had_events(there):
-            unfilled = counting_from_now(before, prepared.program)
+            asking = asking_the_past(row, prepared.program)
+        if again or not same:
+            said = msgspec.structs.replace(published, fill=fill and bool(asking))
+            number, places = await publish(there, said)
     return Applied(
         store=published.store,
         version=published.version,
@@ -124,7 +173,8 @@ async def _apply(settings: Settings, prepared: Prepared, *, again: bool) -> Appl
         published=bool(places),
         definitions=prepared.counts,
         places=[(place.partition, place.offset) for place in places],
-        not_filled=unfilled,
+        filling=asking if fill else [],
+        not_filled=[] if fill else asking,
         warnings=[str(warning) for warning in prepared.warnings],
     )
 
@@ -145,8 +195,14 @@ def _show(printer: Printer, applied: Applied) -> None:
         f"published into all {len(applied.places)} partitions of store-events at once; it holds "
         "for what is received from now on"
     )
+    if applied.filling:
+        printer.line(
+            f"ask about the past: {', '.join(applied.filling)}. It is filled in from the timeline "
+            "by `tillstream up`, or by `tillstream definitions backfill`; until then these are as "
+            "they were, and then they go live (tillstream status tells how far it is)"
+        )
     if applied.not_filled:
         printer.line(
             f"count from now on: {', '.join(applied.not_filled)}. What happened before is not "
-            "filled in yet (back-fill is not there yet), and who does nothing enters no new segment"
+            "filled in"
         )

@@ -54,6 +54,15 @@ def _tell(printer: Printer, found: Standing) -> None:
     )
     printer.heading("Set aside (markers of transactions counted)")
     printer.table(("topic", "records"), list(found.set_aside.items()))
+    if found.backfills:
+        printer.heading("Back-fills")
+        printer.table(
+            ("store", "version", "profiles", "partitions"),
+            [
+                (one.store, one.version, one.profiles, "{} of {}".format(*one.partitions))
+                for one in found.backfills
+            ],
+        )
     printer.heading("Workers")
     for worker in found.workers:
         said = "ready" if worker.ready else f"not ready: {'; '.join(worker.why_not)}"

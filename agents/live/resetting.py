@@ -17,6 +17,7 @@ from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
 from clickhouse_connect.driver.binding import quote_identifier
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from agents.backfill import GROUP as BACKFILL_GROUP
 from agents.clickhouse import (
     EMBEDDED,
     ClickHouseFailed,
@@ -171,7 +172,10 @@ def _topics_of(settings: Settings) -> list[str]:
 
 
 def _groups_of(settings: Settings) -> list[str]:
-    return [topic_name(settings, name) for name in (*STAGES, TIMELINE_GROUP, SENDER_GROUP)]
+    return [
+        topic_name(settings, name)
+        for name in (*STAGES, TIMELINE_GROUP, BACKFILL_GROUP, SENDER_GROUP)
+    ]
 
 
 def _has_database(settings: Settings) -> bool:

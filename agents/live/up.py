@@ -15,8 +15,9 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from agents.clickhouse import open_client
-from agents.definitions_log import Prepared, definitions_in_force, publish
+from agents.definitions_log import Prepared, definitions_in_force, had_events, publish
 from agents.embedded.process import ProcessId
+from agents.live.filling import keep_filling
 from agents.live.place import Running, alone, forget, keep, live_folder
 from agents.live.servers import Servers
 from agents.live.sink import Timeline
@@ -71,6 +72,7 @@ class Live:
         self._kept: list[asyncio.Task[None]] = []
         self._timeline: Timeline | None = None
         self._sinking: asyncio.Task[None] | None = None
+        self._filling: asyncio.Task[None] | None = None
         self._began: Instant = 0
 
     def stop(self) -> None:
@@ -135,12 +137,14 @@ class Live:
         published = self._prepared.published
         if found.get(published.store) == published.version:
             return found, None
-        await publish(self._servers.settings, published)
+        fill = await had_events(self._servers.settings)
+        await publish(self._servers.settings, msgspec.structs.replace(published, fill=fill))
         return found | {published.store: published.version}, published.version
 
     def _start_timeline(self) -> None:
         self._timeline = Timeline(self._servers.settings, self._say)
         self._sinking = asyncio.create_task(self._timeline.keep())
+        self._filling = asyncio.create_task(keep_filling(self._servers.settings, self._say))
 
     def _keep_state(self) -> None:
         settings, gateway = self._servers.settings, self._servers.gateway
@@ -201,11 +205,14 @@ class Live:
             raise _Stopped
 
     async def _stop_timeline(self) -> None:
+        if self._filling is not None:
+            self._filling.cancel()
+            await asyncio.wait({self._filling})
         if self._timeline is not None and self._sinking is not None:
             await self._timeline.stop()
             self._sinking.cancel()
             await asyncio.wait({self._sinking})
-        self._timeline = self._sinking = None
+        self._timeline = self._sinking = self._filling = None
 
     async def _give_up_slots(self) -> None:
         if not self._slots:

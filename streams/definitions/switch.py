@@ -50,7 +50,7 @@ def in_force(
         return row
     live = () if before is None else live_documents(before)
     new = compile_program(said.documents, version=said.version)
-    return msgspec.structs.replace(row, live=live) if unready(_lived(live), new) else row
+    return msgspec.structs.replace(row, live=live) if unready(lived(live), new) else row
 
 
 def program_of(row: DefinitionsRow) -> Program:
@@ -59,7 +59,7 @@ def program_of(row: DefinitionsRow) -> Program:
     if row.live is None:
         return compile_program(documents, version=version, past=Past(filled=row.filled))
     new = compile_program(documents, version=version)
-    keys = unready(_lived(row.live), new)
+    keys = unready(lived(row.live), new)
     if not row.filling:
         past = Past(filled=row.filled, unready=keys)
         return compile_program(documents, version=version, past=past)
@@ -75,7 +75,7 @@ def live_documents(row: DefinitionsRow) -> Documents:
     if row.live is None or not row.filling:
         return published.documents
     new = compile_program(published.documents, version=published.version)
-    return _mixed(row.live, published.documents, new, unready(_lived(row.live), new))
+    return _mixed(row.live, published.documents, new, unready(lived(row.live), new))
 
 
 def unready(live: Program, new: Program) -> frozenset[FeatureKey]:
@@ -118,7 +118,7 @@ def marked(row: DefinitionsRow) -> DefinitionsSwitched:
     return DefinitionsSwitched(store=published.store, version=published.version, switch=row.switch)
 
 
-def _lived(documents: Documents) -> Program:
+def lived(documents: Documents) -> Program:
     """A program of mixed documents: what they refer to may be missing."""
     parsed = parse(documents)
     return Program("", parsed.settings, parsed.definitions.values())
@@ -132,7 +132,7 @@ def _mixed(
     kept = [one for one in new if kind_of(one) != "segment" or id_of(one) not in late]
     there = {id_of(one) for one in kept if kind_of(one) == "segment"}
     before = {id_of(one): one for one in live if kind_of(one) == "segment"}
-    referred = _references(_lived(live).segments)
+    referred = _references(lived(live).segments)
     queue = sorted(late & before.keys())
     while queue:
         name = queue.pop(0)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.definitions_log import DefinitionsRefused, Prepared, counting_from_now, prepare
+from agents.definitions_log import DefinitionsRefused, Prepared, asking_the_past, prepare
 from agents.replay.published import editions
+from streams.definitions.switch import in_force
 
 STARTER = Path(__file__).parents[2] / "deploy" / "definitions" / "starter"
 SPENT = "segment: {name}\nwhere: {{did: Placed Order, total: {{of: value, is: '> {sum}'}}}}\n"
@@ -66,6 +67,6 @@ def test_what_counts_from_now_on_is_named(tmp_path: Path) -> None:
     vip, loyal = SPENT.format(name="vip", sum=100), "segment: loyal\nwhere: {did: Opened Email}\n"
     before = prepared(tmp_path / "before", vip=vip)
     after = prepared(tmp_path / "after", vip=vip, loyal=loyal)
-    assert counting_from_now(None, before.program) == ["vip"]
-    assert counting_from_now(before.published, after.program) == ["loyal"]
-    assert counting_from_now(after.published, after.program) == []
+    assert asking_the_past(None, before.program) == ["vip"]
+    assert asking_the_past(in_force(None, before.published, ()), after.program) == ["loyal"]
+    assert asking_the_past(in_force(None, after.published, ()), after.program) == []
