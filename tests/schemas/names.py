@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from agents.app import StageApp
+from agents.backfill import GROUP as BACKFILL_GROUP
 from agents.identity import identity_app
 from agents.ingest import ingest_app
 from agents.metrics import REGISTRY
@@ -70,9 +71,11 @@ def names() -> str:
         "reasons of send decisions": decision_reasons(),
         "stages in namespace `shop`": stages(),
         "transactional ids of partition 3": asyncio.run(transactional_ids()),
-        "other transactional ids": [topic_name(SETTINGS, TRANSACTIONAL_ID)],
+        "other transactional ids": [
+            topic_name(SETTINGS, one) for one in (TRANSACTIONAL_ID, BACKFILL_GROUP)
+        ],
         "consumer groups beside the stages": (
-            topic_name(SETTINGS, group) for group in (GROUP, reference.GROUP)
+            topic_name(SETTINGS, group) for group in (GROUP, BACKFILL_GROUP, reference.GROUP)
         ),
         "metadata of committed offsets": [repr(INSERTING)],
         "tables (topic, record: columns)": (
