@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "definitions": "check definitions; publish them",
     "flow": "draw a flow",
     "sends": "stop sends, all or some of them; resume them; what is stopped",
+    "catalog": "watch what stores say of products for whom it concerns",
     "profile": "show one person: traits, consent, segments, timeline",
     "consent": "what an address might receive at any instant, and why; all it ever said",
     "explain": "why a send was made, or not",

@@ -5,24 +5,18 @@ Nothing is lost meanwhile: it reads on from where the database has all.
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from agents.clickhouse import open_client
+from agents.live.kept import Say, keep
 from agents.migrations import migrate
 from agents.settings import Settings
 from agents.timeline import TimelineSink
 from schemas.values import Instant
 
-BACKOFF_SECONDS = 1.0
-BACKOFF_SECONDS_MAX = 30.0
-SECONDS_UNTIL_SOUND = 60.0
 STOP_SECONDS_MAX = 20.0
-
-Say = Callable[[str], None]
 
 
 class Timeline:
@@ -36,21 +30,8 @@ class Timeline:
 
     async def keep(self) -> None:
         """Sink until `stop`, whatever happens."""
-        backoff = BACKOFF_SECONDS
         try:
-            while not self._stopping.is_set():
-                began = time.monotonic()
-                try:
-                    await self._run()
-                except Exception as error:  # noqa: BLE001 - the path goes on without its timeline
-                    if self._stopping.is_set():
-                        return
-                    if time.monotonic() - began > SECONDS_UNTIL_SOUND:
-                        backoff = BACKOFF_SECONDS
-                    said = f"{type(error).__name__}: {error}".splitlines()[0]
-                    self._say(f"the timeline stopped ({said}); again in {backoff:.0f} s")
-                    await self._pause(backoff)
-                    backoff = min(2 * backoff, BACKOFF_SECONDS_MAX)
+            await keep(self._run, self._stopping, what="the timeline", say=self._say)
         finally:
             self._ended.set()
 
@@ -99,7 +80,3 @@ class Timeline:
         finally:
             await reader.stop()
         return ends
-
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)

@@ -1,8 +1,9 @@
 """The live pipeline: started in order, looked after, ended in order.
 
-Start: broker, topics, database, definitions, workers and the timeline sink. End: the workers, after
-their running transactions; the sink, after all that they said is in the database, as far as it can
-be reached; the database; the broker. Every process is a child on a leash and ended by its own id.
+Start: broker, topics, database, definitions, workers, the timeline sink, the catalogue's watcher.
+End: the workers, after their running transactions; the watcher; the sink, after all that they said
+is in the database, as far as it can be reached; the database; the broker. Every process is a child
+on a leash and ended by its own id.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from agents.live.filling import keep_filling
 from agents.live.place import Running, alone, forget, keep, live_folder
 from agents.live.servers import Servers
 from agents.live.sink import Timeline
+from agents.live.watching import Catalog
 from agents.live.workers import Worker
 from agents.migrations import migrate
 from agents.settings import Settings
@@ -32,6 +34,7 @@ LOOK_SECONDS = 1.0
 ASK_SECONDS = 0.1
 CATCH_UP_SECONDS = 20.0
 DRAIN_SECONDS_MAX = 15.0
+WATCHER_SECONDS_MAX = 5.0
 LEAVE_SECONDS_MAX = 5.0
 
 Say = Callable[[str], None]
@@ -73,6 +76,8 @@ class Live:
         self._timeline: Timeline | None = None
         self._sinking: asyncio.Task[None] | None = None
         self._filling: asyncio.Task[None] | None = None
+        self._catalog: Catalog | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._began: Instant = 0
 
     def stop(self) -> None:
@@ -145,6 +150,8 @@ class Live:
         self._timeline = Timeline(self._servers.settings, self._say)
         self._sinking = asyncio.create_task(self._timeline.keep())
         self._filling = asyncio.create_task(keep_filling(self._servers.settings, self._say))
+        self._catalog = Catalog(self._servers.settings, self._say)
+        self._watching = asyncio.create_task(self._catalog.keep())
 
     def _keep_state(self) -> None:
         settings, gateway = self._servers.settings, self._servers.gateway
@@ -208,6 +215,11 @@ class Live:
         if self._filling is not None:
             self._filling.cancel()
             await asyncio.wait({self._filling})
+        if self._catalog is not None and self._watching is not None:
+            self._catalog.stop()
+            await asyncio.wait({self._watching}, timeout=WATCHER_SECONDS_MAX)
+            self._watching.cancel()
+        self._catalog = self._watching = None
         if self._timeline is not None and self._sinking is not None:
             await self._timeline.stop()
             self._sinking.cancel()

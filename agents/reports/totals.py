@@ -24,7 +24,14 @@ GROUP BY store, metric
 ORDER BY store, events DESC, metric
 """
 
-PROFILES = "SELECT store, uniqExact(profile_id) FROM united_events GROUP BY store ORDER BY store"
+# What is said of a product stands below an id of the product's own.
+PROFILES = """
+SELECT store, uniqExact(profile_id)
+FROM united_events
+WHERE metric != 'Catalog Item Updated'
+GROUP BY store
+ORDER BY store
+"""
 
 # The last word about a profile and a segment, by when it was decided.
 LAST_WORDS = """

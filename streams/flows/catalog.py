@@ -1,29 +1,100 @@
 """What a change of a product starts: the price fell, little is left, it is there again.
 
-In: the event `Catalog Triggered`, one for each profile that a change of a product may concern. It
-has all that the store said of the product (`Catalog Item Updated`), and in `was` what was said the
-time before. The flow looks itself whether the change is one of its kind; whether the profile is
-interested, it looks at the entry.
+In: what a store says of a product (`Catalog Item Updated`). Out: the event `Catalog Triggered`, one
+for each profile that the change may concern; who looked at the product is asked of the timeline. It
+has all that was said of the product, and in `was` what was known before. The flow looks itself
+whether the change is one of its kind; whether the profile is interested, it looks at the entry.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from schemas.definitions import OnBackInStock, OnLowStock, OnPriceDrop
+from schemas.definitions import Flow, Interested, OnBackInStock, OnLowStock, OnPriceDrop
 from schemas.events import Event
-from schemas.values import Properties
+from schemas.values import EventId, Identifier, Instant, Origin, Properties, StoreId
 from streams.definitions.comparisons import to_number
+from streams.definitions.products import CATALOG_TRIGGERED
+from streams.ids import Ids
+from streams.instants import to_timestamp
 from streams.segments.values import EventTest
 
 WAS: Final = "was"
 PRICE: Final = "price"
 INVENTORY: Final = "inventory"
+KNOWN: Final = (PRICE, INVENTORY)
+VARIANT: Final = "variant_id"
 MILLION: Final = 1_000_000
 
 OnProduct: TypeAlias = OnPriceDrop | OnLowStock | OnBackInStock
 Changed: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
 """(what was said of a product the time before, what is said now) -> does it start the flow?"""
+
+
+class Said(NamedTuple):
+    """What a store said of a product, by a `Catalog Item Updated`."""
+
+    store: StoreId
+    event_id: EventId
+    occurred_at: Instant
+    origin: Origin
+    properties: Properties
+
+
+class Change(NamedTuple):
+    """said: the newest word about a product. was: `price` and `inventory` before, where known."""
+
+    said: Said
+    was: Properties
+
+
+def change_of(said: Said, history: Sequence[Said]) -> Change | None:
+    """What a word changed; None: there is a newer one, or none before it.
+
+    history: words about this product, of whatever variant, in any order.
+    """
+    variant = said.properties.get(VARIANT)
+    others = [one for one in history if one.properties.get(VARIANT) == variant]
+    if any(_place(one) > _place(said) for one in others):
+        return None
+    was: Properties = {}
+    for one in sorted(others, key=_place):
+        if _place(one) < _place(said):
+            was |= {name: one.properties[name] for name in KNOWN if name in one.properties}
+    return Change(said, was) if was else None
+
+
+def _place(said: Said) -> tuple[Instant, Origin]:
+    return said.occurred_at, said.origin
+
+
+def concerned(change: Change, flows: Iterable[Flow]) -> list[Interested]:
+    """Whom the flows that the change starts want to tell."""
+    return [
+        flow.trigger.who
+        for flow in flows
+        if isinstance(flow.trigger, OnProduct)
+        and flow.state == "live"
+        and changed_by(flow.trigger)(change.was, change.said.properties)
+    ]
+
+
+def catalog_trigger(change: Change, identifier: Identifier, ids: Ids) -> Properties:
+    """The store event that tells a profile of the change.
+
+    Its id comes from the change alone: said again, also to a profile that has become part of
+    another one, it is recognised as a repeat.
+    """
+    said = change.said
+    return {
+        "id": "p" + ids.derive("catalog", said.store, said.event_id, said.occurred_at),
+        "metric": CATALOG_TRIGGERED,
+        "time": to_timestamp(said.occurred_at),
+        "store": said.store,
+        "profile": {identifier[0]: identifier[1]},
+        "properties": {**said.properties, WAS: change.was, "catalog_event_id": said.event_id},
+        "source": "tillstream",
+    }
 
 
 def changed_by(trigger: OnProduct) -> Changed:

@@ -1,0 +1,257 @@
+"""The catalogue's watcher: whom a change of a product may concern, found in the timeline.
+
+In: the topic `timeline`, of which it wants what stores say of products (`Catalog Item Updated`);
+the tables that the timeline sink fills. Out: a `Catalog Triggered` for each profile concerned, into
+`store-events`, from where they take the ordinary road: a replay sees them in the log.
+State: the committed offsets of the group `catalog`. After a crash a range is watched again, with
+the same ids: profiles recognise the repeats.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from clickhouse_connect.driver.client import Client
+
+from agents.definitions_log import in_force
+from agents.live.pushing import Good, push
+from agents.logs import log
+from agents.settings import Settings
+from agents.topics import topic_name
+from schemas.definitions import Flow, Interested
+from schemas.outputs import TimelineEntry
+from schemas.topics import TIMELINE
+from schemas.values import Identifier, Instant, ProfileId, StoreId
+from streams.definitions.products import ASKED, CATALOG_ITEM_UPDATED
+from streams.definitions.program import compile_program
+from streams.flows.catalog import (
+    Change,
+    OnProduct,
+    Said,
+    catalog_trigger,
+    change_of,
+    concerned,
+)
+from streams.identity.keys import key_of
+from streams.ids import Ids
+from streams.instants import to_instant
+
+GROUP = "catalog"
+POLL_MS = 500
+RECORDS_PER_POLL_MAX = 2_000
+SINK_SECONDS = 0.2
+SINK_SECONDS_TOLD = 30.0
+DEFINITIONS_SECONDS = 10.0
+
+# The newest words about each product are enough to know its price and stock before.
+HISTORY = """
+SELECT profile_id, event_id, toUnixTimestamp64Milli(occurred_at), origin, properties
+FROM events
+WHERE store = {store:String} AND profile_id IN {products:Array(String)}
+  AND metric = {metric:String}
+ORDER BY profile_id, occurred_at DESC, origin DESC
+LIMIT 50 BY profile_id
+"""
+
+ARRIVED = """
+SELECT count() FROM events
+WHERE store = {store:String} AND profile_id = {product:String} AND metric = {metric:String}
+  AND event_id = {event:String}
+"""
+
+# The strongest identifier of the newest event: by it the event came to its profile.
+INTERESTED = """
+SELECT JSONExtract(argMax(identifiers, tuple(occurred_at, event_id)), 'Array(Array(String))')[1]
+FROM events AS e LEFT JOIN redirects AS r ON r.store = e.store AND r.profile_id = e.profile_id
+WHERE e.store = {store:String}
+  AND arrayExists(
+      (metric, after) -> e.metric = metric AND e.occurred_at > fromUnixTimestamp64Milli(after),
+      {metrics:Array(String)}, {after:Array(Int64)})
+  AND (JSONExtractString(properties, 'product_id') = {product:String}
+    OR JSONExtractRaw(properties, 'product_id') = {product:String}
+    OR arrayExists(
+        item -> JSONExtractString(item, 'product_id') = {product:String}
+            OR JSONExtractRaw(item, 'product_id') = {product:String},
+        JSONExtractArrayRaw(properties, 'items')))
+GROUP BY if(r.united_id = '', e.profile_id, r.united_id)
+ORDER BY 1
+"""
+
+
+class Word(NamedTuple):
+    """What was said of a product, and the id below which it stands in the timeline."""
+
+    product: ProfileId
+    said: Said
+
+
+class CatalogWatcher:
+    """Watches until `stop`. client: of the namespace's database, used in one thread at a time.
+
+    appended: triggers since the start.
+    """
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self._settings, self._client = settings, client
+        self._ids = Ids(settings.secret_bytes)
+        self._stopping = asyncio.Event()
+        self._flows: Mapping[StoreId, Sequence[Flow]] = {}
+        self._flows_until = 0.0
+        self.appended = 0
+
+    async def run(self) -> None:
+        """Watch until `stop`.
+
+        Raises: PushFailed; what Kafka and ClickHouse raise.
+        """
+        name = topic_name(self._settings, TIMELINE.name)
+        consumer = AIOKafkaConsumer(
+            **self._settings.kafka_clients(),
+            group_id=topic_name(self._settings, GROUP),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+        )
+        consumer.assign([TopicPartition(name, p) for p in range(self._settings.partitions)])
+        await consumer.start()
+        try:
+            while not self._stopping.is_set():
+                batches = await consumer.getmany(
+                    timeout_ms=POLL_MS, max_records=RECORDS_PER_POLL_MAX
+                )
+                for place, records in batches.items():
+                    words = list(words_in(record.value for record in records))
+                    if words and not await self._watched(words):
+                        return
+                    await consumer.commit({place: records[-1].offset + 1})
+        finally:
+            await consumer.stop()
+
+    def stop(self) -> None:
+        """Let `run` end; what is not committed is watched again."""
+        self._stopping.set()
+
+    async def _watched(self, words: Sequence[Word]) -> bool:
+        """Append what follows from these words of one partition. Returns: False: told to stop."""
+        if not await self._arrived(words[-1]):
+            return False
+        flows = await self._flows_in_force()
+        goods = await asyncio.to_thread(self._triggers, words, flows)
+        self.appended += await push(self._settings, goods, noted=lambda _: None)
+        return True
+
+    async def _arrived(self, word: Word) -> bool:
+        """Wait until the sink has this word: then all before it of its partition are in."""
+        told_at = time.monotonic() + SINK_SECONDS_TOLD
+        parameters = {
+            "store": word.said.store,
+            "product": word.product,
+            "metric": CATALOG_ITEM_UPDATED,
+            "event": word.said.event_id,
+        }
+        while not self._stopping.is_set():
+            (row,) = (await self._query(ARRIVED, parameters)) or [(0,)]
+            if row[0]:
+                return True
+            if time.monotonic() > told_at:
+                log.warning("the catalogue waits for the timeline sink", event=word.said.event_id)
+                told_at += SINK_SECONDS_TOLD
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), SINK_SECONDS)
+        return False
+
+    async def _query(self, text: str, parameters: dict[str, Any]) -> Sequence[Any]:
+        return await asyncio.to_thread(_rows, self._client, text, parameters)
+
+    async def _flows_in_force(self) -> Mapping[StoreId, Sequence[Flow]]:
+        """Flows that products start, by store; asked anew after a while."""
+        if time.monotonic() >= self._flows_until:
+            published = await in_force(self._settings)
+            self._flows = {
+                store: on_products(one.documents, one.version) for store, one in published.items()
+            }
+            self._flows_until = time.monotonic() + DEFINITIONS_SECONDS
+        return self._flows
+
+    def _triggers(
+        self, words: Sequence[Word], flows: Mapping[StoreId, Sequence[Flow]]
+    ) -> list[Good]:
+        now = time.time_ns() // 1_000_000
+        found: list[Good] = []
+        for store, wanted in flows.items():
+            recent = _recent([word for word in words if word.said.store == store], wanted, now)
+            for change in changes(self._client, recent) if recent else ():
+                who = concerned(change, wanted)
+                for identifier in interested_in(self._client, change, who) if who else ():
+                    event = catalog_trigger(change, identifier, self._ids)
+                    key = key_of(store, identifier)
+                    value = msgspec.json.encode(event)
+                    found.append(Good(len(found) + 1, value, key, event["id"], event["metric"]))
+        return found
+
+
+def on_products(documents: Sequence[Mapping[str, Any]], version: str) -> list[Flow]:
+    """The flows of published definitions that products start."""
+    program = compile_program(documents, version=version)
+    return [flow for flow in program.flows.values() if isinstance(flow.trigger, OnProduct)]
+
+
+def _recent(words: Sequence[Word], flows: Sequence[Flow], now: Instant) -> list[Word]:
+    """Without what is too old to start any of the flows."""
+    oldest = now - max((flow.trigger_max_age for flow in flows), default=-1)
+    return [word for word in words if word.said.occurred_at >= oldest]
+
+
+def words_in(values: Iterable[bytes]) -> Iterator[Word]:
+    """What stores say of products among the records of the topic `timeline`."""
+    for value in values:
+        if _MARK not in value:
+            continue
+        entry = _decode(value)
+        if entry.metric == CATALOG_ITEM_UPDATED and entry.trust == "server" and not entry.backfill:
+            occurred_at = to_instant(entry.occurred_at)
+            said = Said(entry.store, entry.event_id, occurred_at, entry.origin, entry.properties)
+            yield Word(entry.profile_id, said)
+
+
+_MARK = b'"%s"' % CATALOG_ITEM_UPDATED.encode()
+_decode = msgspec.json.Decoder(TimelineEntry).decode
+
+
+def changes(client: Client, words: Sequence[Word]) -> list[Change]:
+    """What words of one store changed, as far as they are the newest about their product."""
+    products = sorted({word.product for word in words})
+    parameters = {
+        "store": words[0].said.store,
+        "products": products,
+        "metric": CATALOG_ITEM_UPDATED,
+    }
+    history: dict[ProfileId, list[Said]] = {product: [] for product in products}
+    for product, event_id, occurred_at, origin, properties in _rows(client, HISTORY, parameters):
+        decoded = msgspec.json.decode(properties)
+        said = Said(words[0].said.store, event_id, occurred_at, tuple(origin), decoded)
+        history[product].append(said)
+    found = (change_of(word.said, history[word.product]) for word in words)
+    return [change for change in found if change is not None]
+
+
+def interested_in(client: Client, change: Change, who: Sequence[Interested]) -> list[Identifier]:
+    """An identifier of each profile that did with the product what one of these asks for."""
+    said = change.said
+    wanted = [(metric, one.in_last) for one in who for metric in one.of]
+    wanted += [(ASKED, one.asked) for one in who if one.asked]
+    parameters = {
+        "store": said.store,
+        "product": str(said.properties["product_id"]),
+        "metrics": [metric for metric, _ in wanted],
+        "after": [said.occurred_at - span for _, span in wanted],
+    }
+    return [(kind, value) for ((kind, value),) in _rows(client, INTERESTED, parameters)]
+
+
+def _rows(client: Client, text: str, parameters: dict[str, Any]) -> Sequence[Any]:
+    return client.query(text, parameters=parameters).result_rows
