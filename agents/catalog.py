@@ -17,7 +17,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from clickhouse_connect.driver.client import Client
 
-from agents.definitions_log import in_force
+from agents.definitions_log import definitions_in_force
 from agents.live.pushing import Good, push
 from agents.logs import log
 from agents.settings import Settings
@@ -170,7 +170,7 @@ class CatalogWatcher:
     async def _flows_in_force(self) -> Mapping[StoreId, Sequence[Flow]]:
         """Flows that products start, by store; asked anew after a while."""
         if time.monotonic() >= self._flows_until:
-            published = await in_force(self._settings)
+            published = await definitions_in_force(self._settings)
             self._flows = {
                 store: on_products(one.documents, one.version) for store, one in published.items()
             }
