@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from agents.demo.log import LogRecord, Round
-from agents.embedded.process import Child, tail
+from agents.embedded.process import Child, ProcessId, tail
 from agents.feeder import Feeder
 from agents.settings import Settings
 from agents.topics import ensure_topics, topic_name
@@ -52,8 +52,13 @@ class Worker:
         self._send(signal.SIGCONT)
 
     def _send(self, number: signal.Signals) -> None:
+        self.id.send(number)
+
+    @property
+    def id(self) -> ProcessId:
+        """Which process it is."""
         assert self._child.id is not None, f"the worker never ran:\n{tail(self.log)}"
-        self._child.id.send(number)
+        return self._child.id
 
     def stop(self) -> int:
         """Ask it to end; returns its exit code."""

@@ -1,0 +1,109 @@
+"""The load of the benchmarks of the whole path: people of a shop, 20 segments, 5 flows.
+
+In: how many events at which rate. Out: rounds of `store-events` with their ticks, the same for the
+same arguments. The mix is that of the demo's log: views and visits mostly, a fifth of them of
+browsers that nobody has named yet, some carts, orders, and answers to e-mails.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from agents.demo.log import LogRecord, Round
+from schemas.records import DefinitionsPublished
+from schemas.values import Instant, Millis
+from streams.ingest.control import definitions, tick
+from streams.instants import to_instant, to_timestamp
+from tests.bench.bench_profile_step import definitions as twenty_segments_and_five_flows
+from tests.scenarios.play import documents_of
+
+STORE = "main"
+START: Instant = to_instant("2026-03-02T08:00:00Z")
+TICK: Millis = 250
+METRICS = (
+    *("Viewed Product",) * 40,
+    *("Active on Site",) * 25,
+    *("Added to Cart",) * 10,
+    *("Received Email",) * 8,
+    *("Opened Email",) * 6,
+    *("Clicked Email",) * 3,
+    *("Started Checkout",) * 4,
+    *("Placed Order",) * 4,
+)
+_to_json = msgspec.json.Encoder().encode
+
+
+class Load(NamedTuple):
+    """Rounds of a log, the definitions in the first one.
+
+    end: when the last tick was received.
+    """
+
+    rounds: list[Round]
+    events: int
+    end: Instant
+
+
+def load(events: int, *, partitions: int, per_second: int, people: int, secret: bytes) -> Load:
+    """Make `events` events of `people` people, received at `per_second` of simulated time."""
+    published = DefinitionsPublished(
+        STORE, "v1", "bench", documents_of(twenty_segments_and_five_flows())
+    )
+    opening = LogRecord(START, b"", *definitions(published, secret))
+    rounds = []
+    pieces: list[list[LogRecord]] = [[opening] for _ in range(partitions)]
+    end = START + TICK
+    for record in _events(events, per_second, people):
+        while record.received_at >= end:
+            rounds.append(_closed(pieces, end))
+            pieces = [[] for _ in range(partitions)]
+            end += TICK
+        pieces[crc32(record.key) % partitions].append(record)
+    rounds.append(_closed(pieces, end))
+    empty: list[list[LogRecord]] = [[] for _ in range(partitions)]
+    rounds += [_closed(empty, end + TICK * n) for n in range(1, 5)]  # late messages arrive
+    return Load(rounds, events, end + TICK * 4)
+
+
+def _closed(pieces: list[list[LogRecord]], end: Instant) -> Round:
+    value, headers = tick()
+    closing = LogRecord(end, b"", value, headers)
+    return Round(end, tuple([*piece, closing] for piece in pieces), [])
+
+
+def _events(events: int, per_second: int, people: int) -> Iterator[LogRecord]:
+    for number in range(events):
+        chance = crc32(b"%d" % number)
+        person = chance % people
+        metric = METRICS[chance // people % len(METRICS)]
+        if number < people // 4:
+            person, metric = number, "Subscribed"
+        at = START + number * 1000 // per_second
+        yield LogRecord(at, b"%d" % person, _to_json(_event(metric, number, person, at)), ())
+
+
+def _event(metric: str, number: int, person: int, at: Instant) -> dict[str, object]:
+    item = {"product_id": f"p{number % 300}", "price": "39.80", "quantity": 1}
+    profile = {"anonymous_id": f"browser-{person}"}
+    if number % 5 or not metric.startswith(("Viewed", "Active")):
+        profile |= {"external_id": f"c-{person}", "email": f"p{person}@example.com"}
+    event: dict[str, object] = {
+        "id": f"e-{number}",
+        "metric": metric,
+        "store": STORE,
+        "time": to_timestamp(at - 40),
+        "profile": profile,
+        "properties": {
+            "category": f"c{number % 6}",
+            "product_id": f"p{number % 300}",
+            "title": "A hanging heart of a holder",
+            "items": [item, item],
+        },
+    }
+    if metric == "Subscribed":
+        event["properties"] = {"channel": "email"}
+    if metric in ("Placed Order", "Started Checkout"):
+        event |= {"value": "79.60", "currency": "EUR"}
+    return event
