@@ -42,8 +42,12 @@ class Load(NamedTuple):
     """
 
     rounds: list[Round]
-    events: int
     end: Instant
+
+    def events_after(self, instant: Instant) -> int:
+        """How many events the rounds hold that end after `instant`."""
+        pieces = (piece for one in self.rounds if one.end > instant for piece in one.partitions)
+        return sum(len(piece) - 1 for piece in pieces)  # less the tick
 
 
 def load(events: int, *, partitions: int, per_second: int, people: int, secret: bytes) -> Load:
@@ -64,7 +68,7 @@ def load(events: int, *, partitions: int, per_second: int, people: int, secret: 
     rounds.append(_closed(pieces, end))
     empty: list[list[LogRecord]] = [[] for _ in range(partitions)]
     rounds += [_closed(empty, end + TICK * n) for n in range(1, 5)]  # late messages arrive
-    return Load(rounds, events, end + TICK * 4)
+    return Load(rounds, end + TICK * 4)
 
 
 def _closed(pieces: list[list[LogRecord]], end: Instant) -> Round:

@@ -52,14 +52,8 @@ async def work_off(
 
     broker: the process id of the broker.
     """
-    span = load.end - load.rounds[0].end
-    begin = load.rounds[0].end + int(span * warm)
-    counted = sum(
-        len(piece) - 1
-        for one in load.rounds
-        if one.end > begin
-        for piece in one.partitions
-    )
+    begin = load.rounds[0].end + int((load.end - load.rounds[0].end) * warm)
+    counted = load.events_after(begin)
     async with deployed(settings) as path:
         await path.feed(load.rounds)
         running = [path.start_worker() for _ in range(workers)]
@@ -79,31 +73,3 @@ async def work_off(
 def _usages(workers: Sequence[Worker], broker: int) -> dict[str, Usage]:
     found = {f"worker-{n}": usage_of(worker.id.pid) for n, worker in enumerate(workers, 1)}
     return found | {"broker": usage_of(broker)}
-
-
-if __name__ == "__main__":
-    import sys
-    import tempfile
-
-    from agents.embedded.kafka import EmbeddedKafka
-    from tests.bench.load import load
-
-    events, workers, partitions = (int(text) for text in sys.argv[1:4])
-    with tempfile.TemporaryDirectory() as folder, EmbeddedKafka(Path(folder) / "kafka") as kafka:
-        settings = Settings(
-            kafka=(kafka.address,),
-            namespace="bench",
-            data=Path(folder),
-            secret="the secret of all tests",
-            partitions=partitions,
-        )
-        made = load(
-            events,
-            partitions=partitions,
-            per_second=int(os.environ.get("RATE", "8000")),
-            people=5_000,
-            secret=settings.secret_bytes,
-        )
-        outcome = asyncio.run(work_off(settings, made, workers=workers, broker=kafka.process.pid))
-        print(f"{outcome.per_second:.0f} ev/s, worker {outcome.micros('worker'):.0f} us/ev, broker {outcome.micros('broker'):.0f}")
-        print(outcome)
