@@ -1,6 +1,7 @@
 """Instants as RFC 3339 text and back. No clock: what is now comes in from the log."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from schemas.values import Instant, Millis, Timestamp
 
@@ -14,8 +15,14 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 def to_timestamp(instant: Instant) -> Timestamp:
     """`2026-11-22T10:00:00.000Z`: UTC, fixed width, so text sorts as time does."""
-    moment = _EPOCH + timedelta(milliseconds=instant)
-    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
+    minute, millis = divmod(instant, MINUTE)
+    return f"{_minute(minute)}:{millis // 1000:02}.{millis % 1000:03}Z"
+
+
+@lru_cache(maxsize=4096)
+def _minute(minute: int) -> str:
+    """`2026-11-22T10:00`. Most of what a worker writes is of few minutes."""
+    return (_EPOCH + timedelta(minutes=minute)).isoformat(timespec="minutes")[:16]
 
 
 def to_instant(text: Timestamp) -> Instant:
