@@ -57,7 +57,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
     """A real broker. Tests that are rough with a broker start their own."""
-    with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as started:
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka"), brief=True) as started:
         yield started
 
 

@@ -78,5 +78,5 @@ async def cluster(settings: Settings) -> AsyncIterator[Settings]:
     if not settings.embedded_kafka:
         yield settings
         return
-    async with EmbeddedKafka(settings.data / "kafka") as kafka:
+    async with EmbeddedKafka(settings.data / "kafka", brief=True) as kafka:
         yield await asyncio.to_thread(settings.connected_to, kafka.address)

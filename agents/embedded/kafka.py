@@ -101,9 +101,13 @@ class EmbeddedKafka:
     its `stop` leaves the broker alone.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """folder: made if it is not there; a second start continues with its data."""
-        self.folder = folder.absolute()
+    def __init__(self, folder: Path, *, brief: bool = False) -> None:
+        """folder: made if it is not there; a second start continues with its data.
+
+        brief: it will serve for a minute or two. In its first half minute Java spends a third of a
+        core on compiling well; a brief broker compiles fast instead, and never runs as fast.
+        """
+        self.folder, self._brief = folder.absolute(), brief
         self._state: State | None = None
         self._child: Child | None = None
 
@@ -245,6 +249,7 @@ class EmbeddedKafka:
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
         return [
             *java,
+            *(["-XX:TieredStopAtLevel=1"] if self._brief else []),
             "-Xms128m",
             "-Xmx384m",
             quiet,

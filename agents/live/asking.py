@@ -37,7 +37,7 @@ async def reached(settings: Settings, *needed: Topic) -> AsyncIterator[Settings]
             f"nothing has run below {settings.data} yet: start `tillstream up`, or name a cluster "
             "with TILLSTREAM_KAFKA"
         )
-    kafka = EmbeddedKafka(folder)
+    kafka = EmbeddedKafka(folder, brief=True)
     try:
         await asyncio.to_thread(kafka.start)
     except (BrokerFailed, JarsMissing) as error:

@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agents.embedded.kafka import EmbeddedKafka
+
 RESULTS = Path(__file__).parents[2] / "bench" / "results.json"
 
 Figure = float | int | str
@@ -52,3 +54,10 @@ def results() -> Iterator[Results]:
     RESULTS.parent.mkdir(exist_ok=True)
     whole = msgspec.json.encode(kept | noted.found, order="sorted")
     RESULTS.write_bytes(msgspec.json.format(whole, indent=2) + b"\n")
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+    """A broker as a shop runs it: its Java compiles well, and is warm after half a minute."""
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka")) as started:
+        yield started

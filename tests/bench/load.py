@@ -22,6 +22,7 @@ from tests.scenarios.play import documents_of
 STORE = "main"
 START: Instant = to_instant("2026-03-02T08:00:00Z")
 TICK: Millis = 250
+PEOPLE = 5_000
 METRICS = (
     *("Viewed Product",) * 40,
     *("Active on Site",) * 25,
@@ -50,7 +51,9 @@ class Load(NamedTuple):
         return sum(len(piece) - 1 for piece in pieces)  # less the tick
 
 
-def load(events: int, *, partitions: int, per_second: int, people: int, secret: bytes) -> Load:
+def load(
+    events: int, *, partitions: int, per_second: int, secret: bytes, people: int = PEOPLE
+) -> Load:
     """Make `events` events of `people` people, received at `per_second` of simulated time."""
     published = DefinitionsPublished(
         STORE, "v1", "bench", documents_of(twenty_segments_and_five_flows())
@@ -77,11 +80,32 @@ def _closed(pieces: list[list[LogRecord]], end: Instant) -> Round:
     return Round(end, tuple([*piece, closing] for piece in pieces), [])
 
 
+def some_events(
+    first: int, count: int, *, partitions: int, asked_every: int, now: Instant
+) -> list[list[LogRecord]]:
+    """`count` events that happen now, by partition; each so-manieth of somebody new who asks for
+    a password, and says when.
+    """
+    pieces: list[list[LogRecord]] = [[] for _ in range(partitions)]
+    for number in range(first, first + count):
+        person, event = number % PEOPLE, _event(_metric(number), number, number % PEOPLE, now)
+        if number % asked_every == 0:
+            event |= {
+                "metric": "Asked for Password",
+                "profile": {"email": f"asks-{number}@example.com"},
+                "properties": {"pushed_at": now},
+            }
+        pieces[person % partitions].append(LogRecord(now, b"%d" % person, _to_json(event), ()))
+    return pieces
+
+
+def _metric(number: int) -> str:
+    return METRICS[crc32(b"%d" % number) // PEOPLE % len(METRICS)]
+
+
 def _events(events: int, per_second: int, people: int) -> Iterator[LogRecord]:
     for number in range(events):
-        chance = crc32(b"%d" % number)
-        person = chance % people
-        metric = METRICS[chance // people % len(METRICS)]
+        person, metric = crc32(b"%d" % number) % people, _metric(number)
         if number < people // 4:
             person, metric = number, "Subscribed"
         at = START + number * 1000 // per_second

@@ -1,6 +1,5 @@
 """The whole path beside its broker: a log that waits is worked off by one or more workers."""
 
-import asyncio
 import os
 import time
 from collections.abc import Sequence

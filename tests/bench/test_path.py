@@ -12,7 +12,6 @@ from tests.bench.path import work_off
 
 EVENTS = 200_000
 PARTITIONS = 4
-PEOPLE = 5_000
 RATE = 10_000
 
 
@@ -26,7 +25,6 @@ async def test_the_whole_path(
         EVENTS,
         partitions=PARTITIONS,
         per_second=RATE,
-        people=PEOPLE,
         secret=settings.secret_bytes,
     )
     outcome = await work_off(settings, log, workers=workers, broker=kafka.process.pid)
