@@ -67,7 +67,7 @@ WHERE store = {store:String} AND profile_id = {product:String} AND metric = {met
 INTERESTED = """
 SELECT JSONExtract(argMax(identifiers, tuple(occurred_at, event_id)), 'Array(Array(String))')[1]
 FROM events AS e LEFT JOIN redirects AS r ON r.store = e.store AND r.profile_id = e.profile_id
-WHERE e.store = {store:String}
+WHERE e.store = {store:String} AND e.identifiers != '[]'
   AND arrayExists(
       (metric, after) -> e.metric = metric AND e.occurred_at > fromUnixTimestamp64Milli(after),
       {metrics:Array(String)}, {after:Array(Int64)})

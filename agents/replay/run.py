@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agents.replay.arrivals import EventFile
+from agents.replay.catalog import CatalogInMemory
 from agents.replay.published import Edition, arrivals_of, settings_at_the_end
 from agents.replay.written import Written
 from schemas.replay import RejectedLine
@@ -66,7 +67,8 @@ def replay_file(
         written.refused(events.refused)
         if until is not None:
             arrivals = _in_order(events, found)
-            for said in play_on_grid(replay, arrivals, until=until, answer=fill_in()):
+            answer = answered_by(fill_in(), CatalogInMemory(found, Ids(REPLAY_SECRET), until))
+            for said in play_on_grid(replay, arrivals, until=until, answer=answer):
                 written.hear(said)
             later = events.after(until)
         rows = (row for _, _, row in replay.rows("profile"))
@@ -80,6 +82,18 @@ def replay_file(
         counts=written.counts,
         seconds=time.monotonic() - started,
     )
+
+
+def answered_by(
+    fill: Callable[[list[Write]], list[Answer] | None], catalog: CatalogInMemory
+) -> Callable[[list[Write]], list[Answer] | None]:
+    """What the jobs beside the path push into the log."""
+
+    def answer(said: list[Write]) -> list[Answer] | None:
+        filled, triggered = fill(said), catalog.hear(said)
+        return [*(filled or ()), *triggered] if triggered else filled
+
+    return answer
 
 
 def fill_in() -> Callable[[list[Write]], list[Answer] | None]:

@@ -14,7 +14,7 @@ from schemas.definitions import Flow, Interested, OnBackInStock, OnLowStock, OnP
 from schemas.events import Event
 from schemas.values import EventId, Identifier, Instant, Origin, Properties, StoreId
 from streams.definitions.comparisons import to_number
-from streams.definitions.products import CATALOG_TRIGGERED
+from streams.definitions.products import CATALOG_TRIGGERED, PRODUCT
 from streams.ids import Ids
 from streams.instants import to_timestamp
 from streams.segments.values import EventTest
@@ -66,6 +66,14 @@ def change_of(said: Said, history: Sequence[Said]) -> Change | None:
 
 def _place(said: Said) -> tuple[Instant, Origin]:
     return said.occurred_at, said.origin
+
+
+def products_of(properties: Properties) -> set[str]:
+    """The products that an event names, in itself or in its items."""
+    items = properties.get("items")
+    bearers = [properties, *(items if isinstance(items, list) else ())]
+    named = (one.get(PRODUCT) for one in bearers if isinstance(one, dict))
+    return {str(one) for one in named if isinstance(one, str | int) and not isinstance(one, bool)}
 
 
 def concerned(change: Change, flows: Iterable[Flow]) -> list[Interested]:

@@ -1,7 +1,7 @@
 """Whom a change of a product concerns, asked of the embedded engine."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import clickhouse_connect
@@ -11,13 +11,17 @@ from clickhouse_connect.driver.client import Client
 
 from agents.catalog import Word, changes, interested_in, on_products, words_in
 from agents.migrations import migrate
-from schemas.definitions import Flow
+from agents.replay.catalog import CatalogInMemory
+from agents.replay.published import Edition
+from schemas.definitions import Flow, StoreSettings
 from schemas.outputs import IdentityMerged, TimelineEntry
+from schemas.records import DefinitionsPublished
 from schemas.topics import IDENTITY_MERGES, TIMELINE
 from schemas.values import Identifier
 from streams.flows.catalog import catalog_trigger, concerned
 from streams.ids import REPLAY_SECRET, Ids
 from streams.instants import DAY, to_instant, to_timestamp
+from streams.intake import Write
 from tests.agents.told_timelines import insert
 from tests.scenarios.play import documents_of
 
@@ -57,6 +61,8 @@ class Shop:
         self.client, self.store = client, next(STORES)
         self.flows: list[Flow] = on_products(documents_of(FLOWS), "v1")
         self.entries = 0
+        self.said: list[TimelineEntry] = []
+        self.merges: list[IdentityMerged] = []
 
     def entry(self, profile: str, metric: str, at: int, **more: Any) -> TimelineEntry:
         self.entries += 1
@@ -78,6 +84,7 @@ class Shop:
         }
         entry = TimelineEntry(**facts | more)
         insert(self.client, TIMELINE.name, [entry])
+        self.said.append(entry)
         return entry
 
     def does(self, profile: str, metric: str, *, days_ago: int, **properties: Any) -> None:
@@ -100,7 +107,34 @@ class Shop:
         for change in changes(self.client, words):
             who = concerned(change, self.flows)
             found.append(interested_in(self.client, change, who) if who else [])
+        assert [one for one in found if one] == self._told_in_memory(words)
         return found
+
+    def _told_in_memory(self, words: Sequence[Word]) -> list[list[Identifier]]:
+        """What the watcher of a replay says, which has heard the same."""
+        published = DefinitionsPublished(self.store, "v1", "ann", documents_of(FLOWS))
+        edition = Edition(None, StoreSettings(), published)
+        watcher = CatalogInMemory([edition], Ids(REPLAY_SECRET), NOW + DAY)
+        last = {word.said.event_id for word in words}
+        said = [
+            Write(TIMELINE.name, 0, b"", msgspec.json.encode(one), 0)
+            for one in self.said
+            if one.event_id not in last
+        ]
+        merges = [
+            Write(IDENTITY_MERGES.name, 0, b"", msgspec.json.encode(one), 0) for one in self.merges
+        ]
+        watcher.hear([*merges, *said])
+        told = []
+        for one in self.said:
+            if one.event_id in last:
+                write = Write(TIMELINE.name, 0, b"", msgspec.json.encode(one), 0)
+                told += [msgspec.json.decode(value) for value, _ in watcher.hear([write])]
+        by_change: dict[str, list[Identifier]] = {}
+        for event in told:
+            ((kind, value),) = event["profile"].items()
+            by_change.setdefault(event["id"], []).append((kind, value))
+        return list(by_change.values())
 
 
 @pytest.fixture
@@ -158,6 +192,7 @@ def test_who_asked_is_told_months_later_and_a_person_of_two_profiles_once(shop: 
         id="m1", store=shop.store, winner="ann", loser="nameless", decided_at=to_timestamp(NOW)
     )
     insert(shop.client, IDENTITY_MERGES.name, [merged])
+    shop.merges.append(merged)
     shop.says(NOW - DAY, product=17, inventory=0)
     assert shop.told(shop.says(product=17, inventory=3)) == [mail("nameless")]
 
