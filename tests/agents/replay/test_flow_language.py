@@ -21,11 +21,17 @@ smart_sending: {email: 16h, sms: 24h, push: 24h, whatsapp: 24h, across: null}
 frequency_cap: [{channels: [email, sms], at_most: 6, in_last: 7d}]
 quiet_hours: {sms: {from: "21:00", until: "08:00"}}
 consent: {email: explicit, sms: explicit, push: explicit}
-sms_keywords: {stop: [STOP, END, CANCEL, QUIT, UNSUBSCRIBE], start: [START, UNSTOP], help: [HELP, INFO], match: {stop: word, start: exact, help: exact}}
+sms_keywords:
+  stop: [STOP, END, CANCEL, QUIT, UNSUBSCRIBE]
+  start: [START, UNSTOP]
+  help: [HELP, INFO]
+  match: {stop: word, start: exact, help: exact}
 identifiers: {kinds: {loyalty_card: strong, ios_id: weak}, junk: ["-1"], named_per_weak_max: 5}
-attribution: {models: [last], starts: touch, email_click: 5d, email_open: 5d, sms_click: 5d, sms_open: 1d, sms_delivered: 12h, push_open: 24h, whatsapp_click: 5d, whatsapp_open: 12h}
+attribution:
+  {models: [last], starts: touch, email_click: 5d, email_open: 5d, sms_click: 5d, sms_open: 1d,
+   sms_delivered: 12h, push_open: 24h, whatsapp_click: 5d, whatsapp_open: 12h}
 deduplicate_for: 7d
-"""  # noqa: E501 - as a store writes it
+"""
 
 EVERY_STEP = """\
 flow: abandoned-cart
@@ -49,7 +55,9 @@ steps:
     priority: normal
     patience: 72h
     window: {from: "15:00", until: "18:00", weekdays: [tue, wed, thu, fri]}
-    variants: {a: {weight: 50, subject: You left something}, b: {weight: 50, subject: "{{ first_name }}, still thinking?"}}
+    variants:
+      a: {weight: 50, subject: You left something}
+      b: {weight: 50, subject: "{{ first_name }}, still thinking?"}
   - wait_for: {did: Opened Email, where: {message: cart-1}}
     at_most: 24h
     met: [{exit: opened}]
@@ -68,7 +76,7 @@ steps:
   - {notify: {to: support, message: A cart was left}}
   - {start: other-flow}
   - {exit: done}
-"""  # noqa: E501 - as a store writes it
+"""
 
 TRIGGERS = {
     "enters": "{enters: vip}",
