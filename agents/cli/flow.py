@@ -1,16 +1,33 @@
-"""`tillstream flow draw FLOW|FILE`: a flow as an outline, as Mermaid, as a picture."""
+"""`tillstream flow draw FLOW|FILE`: a flow as an outline, as Mermaid, as a picture.
+
+`tillstream flow preview FLOW`: would the last trigger events have entered, check by check?
+"""
 
 import argparse
 import sys
 from pathlib import Path
 
-from agents.cli.looking import looking_arguments
-from agents.cli.meant import definitions_argument, documents_meant, flow_in, flow_named
+import msgspec
+
+from agents.cli.failures import CommandFailed
+from agents.cli.looking import database, looked_at, looking_arguments
+from agents.cli.meant import (
+    definitions_argument,
+    documents_meant,
+    flow_in,
+    flow_named,
+    published_meant,
+)
 from agents.cli.printing import Printer, json_argument
+from agents.cli.telling import leaf_of
 from agents.drawing.blocks import blocks_of, outline
 from agents.drawing.mermaid import mermaid
 from agents.drawing.svg import svg
+from agents.reports.explanations import Teller
+from agents.reports.previews import NothingTriggers, Previewed, previews
 from agents.settings import Settings
+from streams.flows.preview import TRIGGER, Check
+from streams.ids import Ids
 
 FILES = (".yaml", ".yml")
 
@@ -22,14 +39,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     form = draw.add_mutually_exclusive_group()
     form.add_argument("--svg", type=Path, metavar="FILE", help="write a picture")
     form.add_argument("--mermaid", action="store_true", help="print a Mermaid flowchart")
-    definitions_argument(draw)
-    looking_arguments(draw)
-    json_argument(draw)
+    preview = actions.add_parser("preview", help="would the last trigger events have entered?")
+    preview.add_argument("flow", metavar="FLOW", help="the id of a flow")
+    preview.add_argument("--last", type=int, default=10, metavar="N", help="how many (default: 10)")
+    for action in (draw, preview):
+        definitions_argument(action)
+        looking_arguments(action)
+        json_argument(action)
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Raises: CommandFailed."""
-    return _draw(options, settings)
+    return (_draw if options.action == "draw" else _preview)(options, settings)
 
 
 def _draw(options: argparse.Namespace, settings: Settings) -> int:
@@ -51,3 +72,51 @@ def _draw(options: argparse.Namespace, settings: Settings) -> int:
     for line in outline(blocks):
         printer.line(line)
     return 0
+
+
+def _preview(options: argparse.Namespace, settings: Settings) -> int:
+    if options.last < 1:
+        raise CommandFailed(f"--last: {options.last} is not 1 or more")
+    looked = looked_at(options, settings)
+    published = published_meant(options, settings)
+    flow_named(published.documents, options.flow)
+    with database(looked) as client:
+        teller = Teller(client, published, Ids(looked.secret_bytes))
+        plan = teller.definitions.plans.flows[options.flow]
+        try:
+            found = previews(client, options.store, plan, teller, last=options.last)
+        except NothingTriggers as error:
+            raise CommandFailed(str(error)) from error
+    printer = Printer(as_json=options.json)
+    printer.data(found)
+    printer.heading(
+        f"{options.flow}: {sum(one.enters for one in found)} of the last {len(found)} would enter"
+    )
+    for one in found:
+        _show_preview(printer, one)
+    return 0
+
+
+def _show_preview(printer: Printer, one: Previewed) -> None:
+    answer = "enters" if one.enters else "does not enter"
+    when = one.at[:19].replace("T", " ")
+    printer.line(f"{when}  {one.profile_id}  {one.name} {one.event_id}: {answer}")
+    passed = [
+        check.name
+        for check in one.checks
+        if check.passes and check.name != TRIGGER and not check.evidence
+    ]
+    for check in one.checks:
+        if not check.passes or check.evidence or check.name == TRIGGER:
+            printer.line(f"    {'passes ' if check.passes else 'objects'}  {_asked(check)}")
+            for leaf in check.evidence:
+                printer.line(f"{'':13}{leaf_of(msgspec.to_builtins(leaf))}")
+    if passed:
+        printer.line(f"    passes   {', '.join(passed)}")
+
+
+def _asked(check: Check) -> str:
+    """A check that objects says why; one that passes, what was asked."""
+    if check.name == TRIGGER:
+        return f"trigger: {check.words}"
+    return check.name if check.passes else check.words

@@ -22,7 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "demo": "a year of a real shop's orders through the whole path",
     "replay": "the whole path in memory: events in, files out; or a recorded log, compared",
     "definitions": "check definitions; publish them",
-    "flow": "draw a flow",
+    "flow": "draw a flow; preview whom it would let in",
     "sends": "stop sends, all or some of them; resume them; what is stopped",
     "catalog": "watch what stores say of products for whom it concerns",
     "profile": "show one person: traits, consent, segments, timeline",

@@ -9,11 +9,12 @@ from typing import Any
 from agents.cli.failures import CommandFailed
 from agents.cli.looking import cluster, looked_at
 from agents.definitions import load, load_file
-from agents.definitions_log import definitions_in_force
+from agents.definitions_log import definitions_in_force, version_of
 from agents.demo.making import DEFINITIONS
 from agents.demo.place import NAMESPACE
 from agents.settings import Settings
 from schemas.definitions import Flow, StoreSettings
+from schemas.records import DefinitionsPublished
 from streams.definitions.parse import parse
 
 
@@ -69,6 +70,15 @@ def documents_meant(options: argparse.Namespace, settings: Settings) -> list[dic
     if documents is None:
         raise CommandFailed(f"no definitions are in force for the store {options.store}")
     return documents
+
+
+def published_meant(options: argparse.Namespace, settings: Settings) -> DefinitionsPublished:
+    """The same as they are published, with their version.
+
+    Raises: CommandFailed.
+    """
+    documents = tuple(documents_meant(options, settings))
+    return DefinitionsPublished(options.store, version_of(documents), "", documents)
 
 
 def _documents(options: argparse.Namespace, settings: Settings) -> list[dict[str, Any]] | None:

@@ -1,6 +1,6 @@
 """How a row of a story reads: one line, and the evidence below it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from agents.reports.stories import StoryRow
@@ -12,13 +12,6 @@ def line_of(row: StoryRow) -> str:
     """`2011-03-01 10:15:00  dropped    winback/winback-last (smart-sending)`."""
     why = f" ({row.reason})" if row.reason else ""
     return f"{row.at[:19].replace('T', ' ')}  {row.kind:<10} {row.name}{why}"
-
-
-def evidence_of(row: StoryRow) -> Iterable[str]:
-    """The leaves of the conditions that decided, if there were any."""
-    if not isinstance(row.details, list):
-        return []
-    return [leaf_of(leaf) for leaf in row.details if isinstance(leaf, dict) and "leaf" in leaf]
 
 
 def leaf_of(leaf: Mapping[str, Any]) -> str:

@@ -69,13 +69,12 @@ def consent_story(client: Client, store: StoreId, asked: str) -> ConsentStory:
         "addresses": [f"{kind}/{address}" for kind, address in addresses],
     }
     words = [_word(row) for row in client.query(_WORDS, parameters=parameters).result_rows]
-    found = changes(words)
-    ids = sorted({change.cause for change in found})
+    causes = _causes(client, store, sorted({word.cause for word in words}))
     return ConsentStory(
         store=store,
         addresses=addresses,
-        changes=found,
-        causes={cause.event_id: cause for cause in _causes(client, store, ids)},
+        changes=changes(words, {cause.event_id: cause.received_at for cause in causes}),
+        causes={cause.event_id: cause for cause in causes},
     )
 
 

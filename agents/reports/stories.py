@@ -1,4 +1,4 @@
-"""The timeline of one person, and the chain behind one send."""
+"""The timeline of one person."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 from clickhouse_connect.driver.client import Client
 
-from schemas.values import FlowRunId, ProfileId, SendId, StoreId, Timestamp
+from schemas.values import FlowRunId, ProfileId, StoreId, Timestamp
 from streams.instants import to_timestamp
 
 PROFILES_OF = """
@@ -62,75 +62,8 @@ FROM
 ORDER BY instant, part, told_at, kind, name, id
 """
 
-COMMAND = """
-SELECT
-    store, profile_id, channel, address, template, flow, flow_run_id, campaign, message, variant,
-    attempt, context, toUnixTimestamp64Milli(decided_at), toUnixTimestamp64Milli(valid_until)
-FROM sends FINAL WHERE id = {send:String} LIMIT 1
-"""
-COMMANDED = (
-    "store",
-    "profile_id",
-    "channel",
-    "address",
-    "template",
-    "flow",
-    "flow_run_id",
-    "campaign",
-    "message",
-    "variant",
-    "attempt",
-    "context",
-    "decided_at",
-    "valid_until",
-)
-DECISION = """
-SELECT store, profile_id, flow, flow_run_id, message FROM send_decisions FINAL
-WHERE send_id = {send:String} LIMIT 1
-"""
-CHAIN = """
-SELECT toUnixTimestamp64Milli(at) AS instant, part, kind, name, id, reason, run, details
-FROM
-(
-    SELECT
-        occurred_at AS at, 1 AS part, 'event' AS kind, metric AS name, event_id AS id,
-        '' AS reason, '' AS run, properties AS details
-    FROM events FINAL
-    WHERE store = {store:String} AND event_id IN
-    (
-        SELECT trigger_event_id FROM flow_triggers FINAL
-        WHERE store = {store:String} AND id = {run:String} AND id != ''
-    )
-    ORDER BY origin
-    LIMIT 1 BY metric, event_id
-    UNION ALL
-    SELECT decided_at, 2, 'triggered', flow, id, trigger, id, '[]'
-    FROM flow_triggers FINAL
-    WHERE store = {store:String} AND id = {run:String} AND id != ''
-    UNION ALL
-    SELECT
-        decided_at, 3, outcome, arrayStringConcat(arrayFilter(x -> x != '', [flow, message]), '/'),
-        id, reason, flow_run_id, evidence
-    FROM send_decisions FINAL
-    WHERE store = {store:String} AND
-        (send_id = {send:String} OR flow_run_id = {run:String} AND message = {message:String})
-    UNION ALL
-    SELECT decided_at, 4, 'commanded', concat(channel, ' ', template), id, '', flow_run_id, context
-    FROM sends FINAL
-    WHERE store = {store:String} AND id = {send:String}
-    UNION ALL
-    SELECT occurred_at, 5, 'outcome', metric, event_id, '', '', properties
-    FROM (SELECT *, send_id FROM events FINAL)
-    WHERE store = {store:String} AND send_id = {send:String}
-    ORDER BY origin
-    LIMIT 1 BY metric, event_id
-)
-ORDER BY part IN (4, 5), instant, part, name, id
-"""
-
 Kind = Literal[
     "event",
-    "outcome",
     "merged",
     "entered",
     "exited",
@@ -171,19 +104,6 @@ class ProfileStory(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[StoryRow]
 
 
-class SendStory(msgspec.Struct, frozen=True, kw_only=True):
-    """A send: the event that triggered it, the run, what was decided, the command, what came back.
-
-    command: as it was given, without the unsubscribe token.
-    """
-
-    send_id: SendId
-    store: StoreId
-    profile_id: ProfileId
-    command: dict[str, Any] | None
-    rows: list[StoryRow]
-
-
 def profile_story(client: Client, store: StoreId, profile_id: ProfileId) -> ProfileStory:
     """Tell what happened to a person, in order; any id it ever had will do."""
     now, *merged = profiles = profile_ids(client, store, profile_id)
@@ -198,43 +118,8 @@ def profile_ids(client: Client, store: StoreId, profile_id: ProfileId) -> list[P
     return [now, *sorted(merged)]
 
 
-def send_story(client: Client, send_id: SendId) -> SendStory | None:
-    """Tell why a send was made and what became of it; None where it is not known."""
-    found = client.query(COMMAND, parameters={"send": send_id}).first_row
-    command = None
-    if found is not None:
-        store, profile, *_ = found
-        command = command_of(found)
-        run, message = command["flow_run_id"] or "", command["message"]
-    else:
-        decided = client.query(DECISION, parameters={"send": send_id}).first_row
-        if decided is None:
-            return None
-        store, profile, _flow, run, message = decided
-    asked = {"store": store, "send": send_id, "run": run, "message": message}
-    rows = client.query(CHAIN, parameters=asked).result_rows
-    return SendStory(
-        send_id=send_id,
-        store=store,
-        profile_id=profile,
-        command=command,
-        rows=list(map(story_row, rows)),
-    )
-
-
-def command_of(found: Sequence[Any]) -> dict[str, Any]:
-    """A row of `COMMAND` with names, as a command travels."""
-    command: dict[str, Any] = dict(zip(COMMANDED, found, strict=True))
-    for name in ("flow", "flow_run_id", "campaign", "variant"):
-        command[name] = command[name] or None
-    for name in ("decided_at", "valid_until"):
-        command[name] = to_timestamp(command[name])
-    command["context"] = msgspec.json.decode(command["context"])
-    return command
-
-
 def story_row(found: Sequence[Any]) -> StoryRow:
-    """A row of `TOLD` or `CHAIN`, typed."""
+    """A row of `TOLD`, typed."""
     instant, _part, kind, name, id_, reason, run, details = found
     return StoryRow(
         at=to_timestamp(instant),

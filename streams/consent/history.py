@@ -4,7 +4,7 @@ In:  all words about some addresses (`consent-stated`), in their order.
 Out: what each of them changed, and what an address might receive at an instant, and why.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -21,7 +21,8 @@ TO_THE_PROFILE = "profile"
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One channel of an address got another word or suppression, or the same word anew.
 
-    known_at: from when the pipeline decided by it. said_at: when it happened.
+    known_at: when the event that said it was received: its profile decides by it from then on,
+              other holders of the address up to two rounds later. said_at: when it happened.
     cause:    the id of the event that said it.
     """
 
@@ -62,15 +63,18 @@ SUPPRESSED = "suppressed"
 NO_CONSENT = "no-consent"
 
 
-def changes(words: Iterable[ConsentStated]) -> list[Change]:
-    """What each word changed: every word is the whole one about its address, on all channels."""
+def changes(words: Iterable[ConsentStated], received: Mapping[EventId, Timestamp]) -> list[Change]:
+    """What each word changed: every word is the whole one about its address, on all channels.
+
+    received: when the events that caused them were received, where that is known.
+    """
     newest: dict[tuple[str, str, str], Change] = {}
     found = []
     for stated in words:
         for channel in ADDRESS_KINDS:
             if channel not in stated.channels:
                 continue
-            change = _change(stated, channel)
+            change = _change(stated, channel, received.get(stated.cause, stated.decided_at))
             key = (stated.kind, stated.address, channel)
             if not _is_same(newest.get(key), change):
                 newest[key] = change
@@ -125,7 +129,7 @@ def _permission(
     )
 
 
-def _change(stated: ConsentStated, channel: Channel) -> Change:
+def _change(stated: ConsentStated, channel: Channel, received_at: Timestamp) -> Change:
     word, detail = stated.channels[channel], stated.details.get(channel, ConsentDetail())
     said_at = {
         "granted": detail.granted_at,
@@ -137,7 +141,7 @@ def _change(stated: ConsentStated, channel: Channel) -> Change:
         kind=stated.kind,
         address=stated.address,
         channel=channel,
-        known_at=stated.decided_at,
+        known_at=min(received_at, stated.decided_at),
         word=word,
         suppressed=stated.suppressed.get(channel, ()),
         soft_bounces=detail.soft_bounces,

@@ -15,6 +15,7 @@ from streams.core import Output
 from streams.flows.dates import Start, last_start, next_start
 from streams.flows.moment import Moment
 from streams.flows.plan import FIRST, FlowPlan
+from streams.flows.told import tell_entry
 from streams.flows.zones import zone_of
 from streams.ids import key_number
 from streams.instants import DAY, to_timestamp
@@ -255,10 +256,12 @@ def enter(moment: Moment, plan: FlowPlan, trigger: Trigger, event: Event | None)
         reasons = [*reasons, *([] if TOO_OLD in reasons else [TOO_OLD])]
     evidence: tuple[Evidence, ...] = ()
     person = Person(row, moment.program, trigger, run)
-    for reason, condition in ((NOT_INTERESTED, plan.interest), (FLOW_FILTER, plan.filter)):
+    conditions = ((NOT_INTERESTED, plan.interest), (FLOW_FILTER, plan.filter))
+    for reason, condition in conditions:
         if condition is not None and not condition.holds(person, now):
             reasons.append(reason)
             evidence += condition.explain(person, now)
+    tell_entry(moment, run, reasons, conditions)
     if reasons:
         _refuse(moment, run, reasons, evidence)
         return

@@ -1,5 +1,7 @@
 """What is being done to one profile at one instant: what was said and what was touched so far."""
 
+from typing import Any
+
 from schemas.records import Stop
 from schemas.rows import FlowRun, ProfileRow
 from schemas.values import Channel, Instant, ListId
@@ -19,6 +21,7 @@ class Moment:
     ready:   runs that go on at once, in order.
     entered: flow (and key) -> how often it was entered.
     stops:   the stops in force for the store.
+    told:    what flows did on the way (`streams/flows/told.py`); None: nobody asks.
     """
 
     __slots__ = (
@@ -35,6 +38,7 @@ class Moment:
         "ready",
         "row",
         "stops",
+        "told",
         "traits",
     )
 
@@ -61,3 +65,4 @@ class Moment:
         self.joined: list[tuple[ListId, str]] = []
         self.ready: list[FlowRun] = []
         self.entered: dict[str, int] = {}
+        self.told: list[Any] | None = None

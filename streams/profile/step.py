@@ -14,7 +14,6 @@ from typing import Self
 import msgspec
 
 from schemas.events import Event
-from schemas.outputs import TimelineEntry
 from schemas.records import (
     Absorb,
     Accept,
@@ -33,8 +32,8 @@ from schemas.records import (
     Withdraw,
 )
 from schemas.rows import PROFILE_ROW_SCHEMA, DefinitionsRow, FeatureState, ProfileRow, StopsRow
-from schemas.topics import SEGMENT_CHANGES, TIMELINE
-from schemas.values import Instant, Origin, ProfileId, Stage, StoreId
+from schemas.topics import SEGMENT_CHANGES
+from schemas.values import Instant, Origin, Stage, StoreId
 from streams.consent.said import SMS_REPLY, with_keyword
 from streams.core import BACK, PEER, Output, Stepped, Touched
 from streams.definitions.products import is_of_the_catalogue
@@ -51,10 +50,9 @@ from streams.flows.entry import (
 from streams.flows.moment import Moment
 from streams.flows.run import advance, go_on, hear, resume
 from streams.flows.sending import say
+from streams.flows.told import Told
 from streams.identity.keys import key_of
 from streams.ids import Ids, is_named, key_number
-from streams.instants import to_timestamp
-from streams.money import to_money
 from streams.profile.expiry import note_expired
 from streams.profile.facts import (
     coarsen,
@@ -79,6 +77,7 @@ from streams.profile.merge import (
     wish,
 )
 from streams.profile.store import NOTHING, Store, ready, relocate_runs
+from streams.profile.timeline import timeline_entry
 from streams.profile.united import RECENT_MAX, absorb
 from streams.segments.features import note
 from streams.segments.membership import Change, adopt, because_late, carry_over, evaluate, next_flip
@@ -99,6 +98,7 @@ class ProfileCore:
     """The station `profile`. Rows are keyed by profile id.
 
     stores: of the stores that have published definitions. stops: of those that have stopped sends.
+    told:   where to write down what flows do on the way; None: nobody asks.
     """
 
     stage: Stage = "profile"
@@ -109,8 +109,10 @@ class ProfileCore:
         ids: Ids,
         stores: Mapping[StoreId, Store] | None = None,
         stops: Mapping[StoreId, tuple[Stop, ...]] | None = None,
+        told: list[Told] | None = None,
     ) -> None:
         self._ids = ids
+        self._told = told
         self._stores = dict(stores or {})
         self._stops = dict(stops or {})
 
@@ -150,9 +152,9 @@ class ProfileCore:
         """
         if isinstance(row, StopsRow):
             stops = {**self._stops, row.said.store: row.said.stops}
-            return type(self)(self._ids, self._stores, stops)
+            return type(self)(self._ids, self._stores, stops, self._told)
         stores = {**self._stores, row.published.store: ready(row)}
-        return type(self)(self._ids, stores, self._stops)
+        return type(self)(self._ids, stores, self._stops, self._told)
 
     def step(
         self, row: ProfileRow | None, key: str, body: Body, now: Instant, origin: Origin
@@ -166,7 +168,7 @@ class ProfileCore:
                     other = EventResolved(event, body.resolved_by, body.retired)
                     return row, [Output(PEER, body.otherwise, other)]
                 if is_of_the_catalogue(event):
-                    return row, [_timeline_entry(key, event, origin)]
+                    return row, [timeline_entry(key, event, origin)]
                 if row is None:
                     row = ProfileRow(store=event.store, id=key, first_seen_at=now)
                 moment, store = self._moment(row, now)
@@ -253,6 +255,7 @@ class ProfileCore:
         program = store.program
         stops = self._stops.get(row.store, ())
         moment = Moment(row, program, store.plans, self._ids, now, stops)
+        moment.told = self._told
         if row.definitions != program.mark:
             relocate_runs(row, store)
             _take_over(moment)
@@ -279,7 +282,7 @@ def _event(moment: Moment, store: Store, resolved: EventResolved, origin: Origin
         event = completed(event, sent)
     elif metric == SMS_REPLY:
         event = with_keyword(event, store.rules)
-    moment.outputs.append(_timeline_entry(row.id, event, origin))
+    moment.outputs.append(timeline_entry(row.id, event, origin))
     note_identifiers(moment, event, resolved)
     if resolved.otherwise is not None:
         moment.outputs += _claim_devices(moment, event)
@@ -328,28 +331,6 @@ def _is_repeat(row: ProfileRow, event: Event, now: Instant, within: Instant) -> 
         if len(recent) <= RECENT_MAX and now - recent[oldest] < within:
             return False
         del recent[oldest]
-
-
-def _timeline_entry(profile_id: ProfileId, event: Event, origin: Origin) -> Output:
-    value = event.value
-    entry = TimelineEntry(
-        event_id=event.id,
-        store=event.store,
-        profile_id=profile_id,
-        metric=event.metric,
-        occurred_at=to_timestamp(event.occurred_at),
-        received_at=to_timestamp(event.received_at),
-        origin=origin,
-        trust=event.trust,
-        source=event.source,
-        backfill=event.backfill,
-        identifiers=event.identifiers,
-        traits=event.traits,
-        properties=event.properties,
-        value=None if value is None else to_money(value),
-        currency=event.currency,
-    )
-    return Output(TIMELINE.name, profile_id, entry)
 
 
 # --- segments, and what follows from them --------------------------------------------------------

@@ -11,12 +11,10 @@ from clickhouse_connect.driver.client import Client
 from agents.migrations import migrate
 from agents.reports.consent import ConsentStory, consent_story
 from schemas.definitions import StoreSettings
-from schemas.outputs import ConsentStated, IdentityMerged, TimelineEntry
-from schemas.topics import CONSENT, IDENTITY_MERGES, TIMELINE
 from schemas.values import Instant
 from streams.consent.history import permissions
 from streams.instants import to_instant, to_timestamp
-from tests.agents.told_timelines import insert
+from tests.agents.kept import keep
 from tests.scenarios.shop import MINUTE, Shop
 
 ANN, OLD, PHONE = "ann@example.com", "ann@old.example.com", "+4930123456"
@@ -38,20 +36,7 @@ list: newsletter
 def client() -> Iterator[Client]:
     with clickhouse_connect.get_client(dsn="chdb://memory") as opened:
         migrate(opened)
-        for table in ("events", "consent_words", "identity_merges"):
-            opened.command(f"TRUNCATE TABLE {table}")
         yield opened
-
-
-def keep(client: Client, shop: Shop) -> None:
-    """Let the timeline keep what the shop was told."""
-    kinds: dict[str, Any] = {
-        TIMELINE.name: TimelineEntry,
-        CONSENT.name: ConsentStated,
-        IDENTITY_MERGES.name: IdentityMerged,
-    }
-    for topic, kind in kinds.items():
-        insert(client, topic, [msgspec.convert(one, kind) for one in shop.told(topic)])
 
 
 def might(story: ConsentStory, kind: str, address: str, at: Instant) -> dict[str, Any]:

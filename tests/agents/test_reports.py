@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agents.migrations import migrate
 from agents.reports.attribution import attribution, credits_query, parameters_of
 from agents.reports.funnels import FunnelRow, funnels
-from agents.reports.stories import ProfileStory, profile_story, send_story
+from agents.reports.stories import ProfileStory, profile_story
 from agents.reports.totals import totals
 from schemas.outputs import Credit
 from streams.attribution.credit import credit
@@ -170,20 +170,3 @@ def test_a_story_is_told_in_order_whatever_id_is_asked_for(told: Client) -> None
 
 def test_nobody_has_an_empty_story(told: Client) -> None:
     assert profile_story(told, "main", "nobody").rows == []
-    assert send_story(told, "nothing") is None
-
-
-def test_a_send_is_explained_from_its_trigger_to_its_outcomes(told: Client) -> None:
-    story = send_story(told, "s1")
-    assert story is not None
-    assert story.command is not None
-    assert (story.profile_id, story.command["template"]) == ("ib", "t")
-    assert [(row.kind, row.name) for row in story.rows] == [
-        ("event", "Started Checkout"),
-        ("triggered", "cart"),
-        ("held", "cart/m1"),
-        ("held", "cart/m1"),
-        ("sent", "cart/m1"),
-        ("commanded", "email t"),
-        ("outcome", "Opened Email"),
-    ]

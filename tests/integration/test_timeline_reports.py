@@ -14,7 +14,9 @@ from agents.embedded.gateway import ClickHouseGateway
 from agents.migrations import migrate
 from agents.reports.attribution import attribution
 from agents.reports.funnels import funnels
-from agents.reports.stories import profile_story, send_story
+from agents.reports.histories import history_of
+from agents.reports.runs import causes, commands, decisions, outcomes, run_of_send, runs
+from agents.reports.stories import profile_story
 from agents.reports.totals import totals
 from agents.settings import Settings
 from schemas.definitions import StoreSettings
@@ -35,7 +37,13 @@ REPORTS: dict[str, Callable[[Client], object]] = {
     "totals": totals,
     "funnels": lambda client: funnels(client, "main", 0, 2 * START),
     "profile": lambda client: profile_story(client, "main", "ib"),
-    "send": lambda client: send_story(client, "s1"),
+    "whose send": lambda client: run_of_send(client, "s1"),
+    "runs": lambda client: runs(client, "main", run="r1"),
+    "decisions": lambda client: decisions(client, "main", run="r1"),
+    "commands": lambda client: commands(client, "main", "r1"),
+    "causes": lambda client: list(causes(client, "main", ["e1", "g0"]).values()),
+    "outcomes": lambda client: outcomes(client, "main", ["s1"]),
+    "history": lambda client: history_of(client, "main", "ib"),
     **{
         f"{model} from {starts}": earned(model, starts)
         for model in MODELS

@@ -1,0 +1,53 @@
+"""What a shop of the tests was told, kept in the timeline's tables as the sink keeps it."""
+
+from typing import Any
+
+import msgspec
+from clickhouse_connect.driver.client import Client
+
+from schemas.outputs import (
+    ConsentStated,
+    FlowTriggered,
+    IdentityMerged,
+    SegmentChanged,
+    SendCommand,
+    SendDecided,
+    TimelineEntry,
+)
+from schemas.topics import (
+    CONSENT,
+    FLOW_TRIGGERS,
+    IDENTITY_MERGES,
+    SEGMENT_CHANGES,
+    SEND_COMMANDS,
+    SEND_DECISIONS,
+    TIMELINE,
+)
+from tests.agents.told_timelines import insert
+from tests.scenarios.shop import Shop
+
+KINDS: dict[str, Any] = {
+    TIMELINE.name: TimelineEntry,
+    SEGMENT_CHANGES.name: SegmentChanged,
+    FLOW_TRIGGERS.name: FlowTriggered,
+    SEND_COMMANDS.name: SendCommand,
+    SEND_DECISIONS.name: SendDecided,
+    IDENTITY_MERGES.name: IdentityMerged,
+    CONSENT.name: ConsentStated,
+}
+
+
+def keep(client: Client, shop: Shop) -> None:
+    """Fill the tables with all that the shop was told; what they held before is gone."""
+    for table in (
+        "events",
+        "segment_changes",
+        "flow_triggers",
+        "sends",
+        "send_decisions",
+        "identity_merges",
+        "consent_words",
+    ):
+        client.command(f"TRUNCATE TABLE {table}")
+    for topic, kind in KINDS.items():
+        insert(client, topic, [msgspec.convert(one, kind) for one in shop.told(topic)])
