@@ -13,6 +13,7 @@ PACKAGES := .venv/.packages
 PROJECT := .venv/.project
 BROKER := .venv/.broker
 CODE := agents streams schemas tests
+JOBS ?= 2 # test processes, each with a broker of its own
 
 .PHONY: help demo test prove soak bench check lint format lock up servers down clean
 
@@ -23,7 +24,7 @@ demo: $(PROJECT) $(BROKER) ## a year of a real shop through a real Kafka (QUICK=
 	@$(BIN)/tillstream demo $(if $(QUICK),--quick)
 
 test: $(PROJECT) $(BROKER) ## every test but the long proofs and the benchmarks
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 prove: $(PROJECT) $(BROKER) ## the long proofs (ONLY=faults: by a word of their names; SEED=n)
 	@$(BIN)/python -m pytest -m prove --timeout=3600 $(if $(ONLY),-k '$(ONLY)') -v -rA \
