@@ -13,7 +13,8 @@ PACKAGES := .venv/.packages
 PROJECT := .venv/.project
 BROKER := .venv/.broker
 CODE := agents streams schemas tests
-JOBS ?= 2 # test processes, each with a broker of its own
+# test processes, each with a broker of its own
+JOBS ?= 2
 
 .PHONY: help demo test prove soak bench check lint format lock up servers down clean
 
