@@ -28,7 +28,7 @@ from schemas.topics import STORE_EVENTS, TIMELINE
 from tests.integration.live.running import children, environ_of, terminal
 from tests.prove.chart import svg
 
-UP = f"{sys.executable} -m agents.cli up --definitions deploy/demo/definitions"
+UP = f"{sys.executable} -m agents.cli.main up --definitions deploy/demo/definitions"
 START_SECONDS_MAX = 120
 PARTITIONS = 4
 PEOPLE = 20_000
