@@ -7,6 +7,7 @@ from typing import assert_never
 
 from schemas import definitions as d
 from streams.definitions.durations import to_duration
+from streams.definitions.products import ASKED
 from streams.segments.texts import condition_text, event_text, filters_text
 
 PERCENT = 10_000
@@ -39,7 +40,8 @@ def trigger_words(trigger: d.FlowTrigger) -> str:
 
 
 def _interest_words(who: d.Interested) -> str:
-    return f"{' or '.join(who.of)} in_last {to_duration(who.in_last)}"
+    asked = f", or {ASKED} in_last {to_duration(who.asked)}" if who.asked else ""
+    return f"{' or '.join(who.of)} in_last {to_duration(who.in_last)}{asked}"
 
 
 def entry_words(flow: d.Flow) -> list[str]:

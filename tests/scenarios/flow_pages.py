@@ -12,8 +12,19 @@ from agents.cli.meant import flow_in
 from agents.drawing.blocks import blocks_of
 from agents.drawing.svg import svg
 from schemas.conditions import EventFilter, Measured
-from schemas.definitions import Flow, OnDate, OnEvent, OnList, Send, SplitTrigger
+from schemas.definitions import (
+    Flow,
+    OnBackInStock,
+    OnDate,
+    OnEvent,
+    OnList,
+    OnPriceDrop,
+    Send,
+    SplitTrigger,
+)
+from streams.definitions.products import ASKED, CATALOG_ITEM_UPDATED, PRODUCT
 from streams.definitions.references import walk
+from streams.flows.catalog import INVENTORY, PRICE
 from streams.flows.words import trigger_words
 from tests.scenarios.library import FLOWS, LIBRARY, definitions, files_of
 
@@ -113,6 +124,12 @@ def _told(flow: Flow) -> Iterator[str]:
             asked[metric].update(paths if flow.key is None else [flow.key, *paths])
         case OnList():
             asked |= {"Subscribed": {"list"}, "Confirmed Subscription": set()}
+        case OnPriceDrop(who=who):
+            asked |= {CATALOG_ITEM_UPDATED: {PRODUCT, PRICE}}
+            asked |= {metric: {PRODUCT} for metric in who.of}
+        case OnBackInStock(who=who):
+            asked |= {CATALOG_ITEM_UPDATED: {PRODUCT, INVENTORY}}
+            asked |= {metric: {PRODUCT} for metric in (*who.of, ASKED)}
         case OnDate(trait):
             yield f"the trait `{trait}`"
     for metric in sorted(asked):

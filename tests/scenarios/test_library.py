@@ -11,6 +11,7 @@ from streams.flows.run import NOTIFIED
 from tests.scenarios.flow_pages import PAGES, pages
 from tests.scenarios.library import FLOWS, LIBRARY, SETTINGS, copied, files_of
 from tests.scenarios.play import Stage, play
+from tests.scenarios.test_products import changed
 
 COFFEE = 'items=[{"product_id":"c1","category":"coffee"}]'
 MUGS = 'items=[{"product_id":"m1","category":"mugs"}]'
@@ -429,5 +430,53 @@ def test_a_vip_without_a_phone_to_write_to_gets_the_code_by_e_mail_once_a_year()
         day  21 10:00                          -> sends vip-code-email
         day 365 10:00                          -> exited vip
         day 366 10:00  Placed Order money=300  -> entered vip; refuses vip: re-entry
+        """,
+    )
+
+
+# --- products ------------------------------------------------------------------------------------
+
+BOUGHT = 'items=[{"product_id":"p1"}]'
+
+
+def test_who_asked_and_who_looked_are_told_that_it_is_there_again() -> None:
+    play(
+        copied("back-in-stock"),
+        f"""
+        day  0 10:00  Subscribed to Back in Stock product_id=p1
+        day 90 10:00  {changed("p1", inventory=(0, 12))}  -> starts back-in-stock; sends there-again
+        day 95 10:00  {changed("p1", inventory=(0, 12))}  -> refuses back-in-stock: re-entry
+        day 95 11:00  {changed("p2", inventory=(0, 12))}  -> refuses back-in-stock: not-interested
+        day 95 12:00  Viewed Product product_id=p2 trust=client
+        day 96 10:00  {changed("p2", inventory=(3, 12))}
+        day 97 10:00  {changed("p2", inventory=(0, 12))}  -> starts back-in-stock; sends there-again
+        """,
+    )
+
+
+def test_who_has_bought_it_is_not_told_that_it_is_there_again_or_cheaper() -> None:
+    bought = f"""
+        day 0 10:00  Viewed Product product_id=p1
+        day 1 10:00  Placed Order {BOUGHT}
+    """
+    there_again, cheaper = changed("p1", inventory=(0, 12)), changed("p1", price=(80, 60))
+    play(
+        copied("back-in-stock"),
+        bought + f"day 2 10:00  {there_again}  -> refuses back-in-stock: flow-filter",
+    )
+    play(
+        copied("price-drop"), bought + f"day 2 10:00  {cheaper}  -> refuses price-drop: flow-filter"
+    )
+
+
+def test_a_tenth_less_is_told_to_who_looked_at_it_within_a_month() -> None:
+    play(
+        copied("price-drop"),
+        f"""
+        day  0 10:00  Viewed Product product_id=p1 trust=client
+        day  5 10:00  {changed("p1", price=(80, 75))}
+        day  6 10:00  {changed("p1", price=(80, 72))}  -> starts price-drop; sends cheaper-now
+        day  7 10:00  {changed("p1", price=(72, 60))}  -> refuses price-drop: re-entry
+        day 31 10:00  {changed("p1", price=(72, 60))}  -> refuses price-drop: re-entry, not-interested
         """,
     )
