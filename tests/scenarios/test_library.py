@@ -477,6 +477,7 @@ def test_a_tenth_less_is_told_to_who_looked_at_it_within_a_month() -> None:
         day  5 10:00  {changed("p1", price=(80, 75))}
         day  6 10:00  {changed("p1", price=(80, 72))}  -> starts price-drop; sends cheaper-now
         day  7 10:00  {changed("p1", price=(72, 60))}  -> refuses price-drop: re-entry
-        day 31 10:00  {changed("p1", price=(72, 60))}  -> refuses price-drop: re-entry, not-interested
+        day 31 10:00  {changed("p1", price=(72, 60))}
+                      -> refuses price-drop: re-entry, not-interested
         """,
     )
