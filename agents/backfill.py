@@ -20,11 +20,12 @@ from aiokafka.structs import OffsetAndMetadata
 from clickhouse_connect.driver.client import Client
 
 from agents.changelog import read_rows
+from agents.reports.events import COLUMNS, event_in
 from agents.settings import Settings
 from agents.ticker import expect_live
 from agents.timeline import GROUP as TIMELINE_GROUP
 from agents.topics import topic_name
-from schemas.events import EVENT_SCHEMA, Event
+from schemas.events import Event
 from schemas.outputs import ClockStruck, DefinitionsStated, DefinitionsSwitched
 from schemas.records import Backfilled, DefinitionsFilled
 from schemas.topics import DEFINITIONS, SEND_COMMANDS, STORE_EVENTS, TIMELINE, Topic
@@ -52,15 +53,12 @@ ORDER BY profile_id LIMIT {limit:UInt32}
 
 # A row that the sink has inserted twice counts once: its place says so.
 EVENTS = """
-SELECT
-    profile_id, metric, event_id, toUnixTimestamp64Milli(occurred_at),
-    toUnixTimestamp64Milli(received_at), trust, source, backfill, properties, value_micros, currency
-FROM events
+SELECT profile_id, <columns> FROM events
 WHERE store = {store:String} AND kafka_partition = {partition:UInt16}
     AND kafka_offset < {mark:UInt64} AND metric IN {metrics:Array(String)}
     AND profile_id BETWEEN {first:String} AND {last:String}
 ORDER BY profile_id, kafka_offset LIMIT 1 BY kafka_offset
-"""
+""".replace("<columns>", COLUMNS)
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +86,6 @@ _stated = msgspec.json.Decoder(DefinitionsStated).decode
 _clock = msgspec.json.Decoder(ClockStruck).decode
 _mark = msgspec.json.Decoder(DefinitionsSwitched).decode
 _progress = msgspec.json.Decoder(Progress).decode
-_properties = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 async def published(settings: Settings) -> dict[StoreId, DefinitionsStated]:
@@ -291,30 +288,6 @@ class _Filling:
                         is_clock = (record.key or b"").startswith(b"clock/")
                         if is_clock and to_instant(_clock(record.value).at) > self._last_at:
                             rounds[place] += 1
-
-
-def event_in(store: StoreId, row: Sequence[Any]) -> Event:
-    """A row of `events` (metric, id, instants, trust, source, backfill, properties, value,
-    currency) as the event that features note.
-    """
-    metric, event_id, occurred, received, trust, source, is_old, properties, value, currency = row
-    return Event(
-        schema=EVENT_SCHEMA,
-        id=event_id,
-        metric=metric,
-        occurred_at=occurred,
-        received_at=received,
-        store=store,
-        trust=trust,
-        identifiers=(),
-        traits={},
-        traits_once={},
-        properties=_properties(properties),
-        value=value,
-        currency=currency or None,
-        source=source,
-        backfill=is_old,
-    )
 
 
 def _read_progress(committed: OffsetAndMetadata | None) -> Progress | None:

@@ -1,11 +1,14 @@
 """`tillstream explain SEND-ID`: the chain from the triggering event to the outcome of a send.
 
 `--profile WHO --flow FLOW` explains every way of a person through a flow, and what was refused.
+`segment ID --profile WHO [--at T]` explains why a person is in a segment, or not.
 """
 
 import argparse
+import time
 from collections.abc import Sequence
 
+from agents.cli.explain_segment import explained, show
 from agents.cli.failures import CommandFailed
 from agents.cli.looking import database, looked_at, looking_arguments
 from agents.cli.meant import definitions_argument, published_meant
@@ -15,18 +18,33 @@ from agents.reports.explanations import Explanation, Teller, explain_flow, expla
 from agents.reports.people import profiles_meant
 from agents.settings import Settings
 from schemas.records import DefinitionsPublished
+from schemas.values import Instant
 from streams.ids import Ids
+from streams.instants import to_instant
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "send_id", metavar="SEND-ID", nargs="?", help="as in `send-commands` and decisions"
+        "what",
+        metavar="SEND-ID | segment ID",
+        nargs="*",
+        help="a send, as in `send-commands` and decisions; or a segment",
     )
     parser.add_argument("--profile", metavar="WHO", help="a profile id or an identifier")
     parser.add_argument("--flow", metavar="FLOW", help="the flow that is meant")
+    parser.add_argument(
+        "--at", type=_instant, metavar="T", help="of a segment: at this instant (default: now)"
+    )
     definitions_argument(parser)
     looking_arguments(parser)
     json_argument(parser)
+
+
+def _instant(text: str) -> Instant:
+    try:
+        return to_instant(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' {error}") from error
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
@@ -34,30 +52,62 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
     Raises: CommandFailed.
     """
-    by_send = options.send_id is not None
-    if by_send == (options.profile is not None and options.flow is not None):
-        raise CommandFailed("explain takes a SEND-ID, or --profile and --flow")
+    match options.what:
+        case ["segment", segment] if options.profile is not None:
+            return _segment(options, settings, segment)
+        case [send_id] if send_id != "segment" and options.profile is None:
+            return _sends(options, settings, send_id)
+        case [] if options.profile is not None and options.flow is not None:
+            return _sends(options, settings, None)
+    raise CommandFailed(
+        "explain takes a SEND-ID, or --profile and --flow, or `segment ID` and --profile"
+    )
+
+
+def _segment(options: argparse.Namespace, settings: Settings, segment: str) -> int:
+    printer = Printer(as_json=options.json)
+    at = time.time_ns() // 1_000_000 if options.at is None else options.at
+    published = published_meant(options, settings)
+    looked = looked_at(options, settings)
+    with database(looked) as client:
+        meant = profiles_meant(client, options.store, options.profile)
+        ids = Ids(looked.secret_bytes)
+        found = explained(client, published, segment, meant[0], at, ids) if meant else None
+    printer.data(found)
+    if found is None:
+        when = "" if options.at is None else " yet"
+        printer.line(f"nobody was known as {options.profile} in the store {options.store}{when}")
+        return 1
+    show(printer, found)
+    return 0
+
+
+def _sends(options: argparse.Namespace, settings: Settings, send_id: str | None) -> int:
     printer = Printer(as_json=options.json)
     looked = looked_at(options, settings)
     published = published_meant(options, settings)
-    found = _explain(options, looked, published)
-    printer.data(found if not by_send else found[0] if found else None)
+    found = _explain(options, looked, published, send_id)
+    printer.data(found if send_id is None else found[0] if found else None)
     for explanation in found:
         _tell(printer, explanation, published.version)
     if not found:
-        what = f"no send {options.send_id} is known"
-        printer.line(what if by_send else f"{options.profile} never came to {options.flow}")
+        what = f"no send {send_id} is known"
+        never = f"{options.profile} never came to {options.flow}"
+        printer.line(never if send_id is None else what)
         return 1
     return 0
 
 
 def _explain(
-    options: argparse.Namespace, settings: Settings, published: DefinitionsPublished
+    options: argparse.Namespace,
+    settings: Settings,
+    published: DefinitionsPublished,
+    send_id: str | None,
 ) -> Sequence[Explanation]:
     with database(settings) as client:
         teller = Teller(client, published, Ids(settings.secret_bytes))
-        if options.send_id is not None:
-            found = explain_send(client, options.send_id, teller)
+        if send_id is not None:
+            found = explain_send(client, send_id, teller)
             return [] if found is None else [found]
         meant = profiles_meant(client, options.store, options.profile)
         if not meant:

@@ -1,1 +1,1 @@
-"""Flows as pictures: the blocks of a flow, as an outline, as Mermaid, as SVG."""
+"""Pictures: flows as an outline, as Mermaid, as SVG; sizes of segments as SVG."""

@@ -6,20 +6,16 @@ from typing import Any
 import msgspec
 from clickhouse_connect.driver.client import Client
 
+from agents.reports.events import COLUMNS, event_in
 from agents.reports.stories import profile_ids
-from schemas.events import EVENT_SCHEMA, Event
 from schemas.values import Instant, ProfileId, StoreId
 from streams.retell import Happened
 
 _EVENTS = """
-SELECT
-    profile_id, event_id, metric, toUnixTimestamp64Milli(occurred_at),
-    toUnixTimestamp64Milli(received_at), trust, identifiers, traits, properties, value_micros,
-    currency, source, backfill, origin
-FROM events FINAL
+SELECT profile_id, origin, <columns> FROM events FINAL
 WHERE store = {store:String} AND profile_id IN {profiles:Array(String)}
 ORDER BY origin
-"""
+""".replace("<columns>", COLUMNS)
 
 _MERGES = """
 SELECT loser, winner, toUnixTimestamp64Milli(decided_at) FROM identity_merges FINAL
@@ -51,7 +47,7 @@ def history_of(client: Client, store: StoreId, profile_id: ProfileId) -> list[Ha
     united = _united_at(profile_id, merges)
     heard = []
     for row in client.query(_EVENTS, parameters=asked).result_rows:
-        whose, event, origin = row[0], _event(store, row), tuple(row[-1])
+        whose, origin, event = row[0], tuple(row[1]), event_in(store, row[2:])
         at = max(event.received_at, united.get(whose, 0))
         if at > event.received_at:
             event = msgspec.structs.replace(event, backfill=True)
@@ -71,27 +67,3 @@ def _united_at(profile_id: ProfileId, merges: Sequence[Sequence[Any]]) -> dict[P
                     united[there] = max(united[one], at)
                     waiting.append(there)
     return united
-
-
-def _event(store: StoreId, row: Sequence[Any]) -> Event:
-    (_, event_id, metric, occurred_at, received_at, trust, identifiers, traits, properties) = row[
-        :9
-    ]
-    value, currency, source, backfill, _ = row[9:]
-    return Event(
-        schema=EVENT_SCHEMA,
-        id=event_id,
-        metric=metric,
-        occurred_at=occurred_at,
-        received_at=received_at,
-        store=store,
-        trust=trust,
-        identifiers=msgspec.json.decode(identifiers, type=tuple[tuple[str, str], ...]),
-        traits=msgspec.json.decode(traits),
-        traits_once={},
-        properties=msgspec.json.decode(properties),
-        value=value,
-        currency=currency or None,
-        source=source,
-        backfill=backfill,
-    )

@@ -1,0 +1,160 @@
+"""`tillstream segment preview FILE|ID`, `tillstream segment history ID`."""
+
+import argparse
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from agents.cli.failures import CommandFailed
+from agents.cli.looking import database, looked_at, looking_arguments
+from agents.cli.meant import definitions_argument, documents_meant, settings_meant
+from agents.cli.printing import Printer, json_argument, printer_for
+from agents.definitions import load_file
+from agents.drawing.sizes import picture
+from agents.reports.preview import Preview, preview
+from agents.reports.sizes import DayOfSegment, sizes
+from agents.settings import Settings
+from schemas.values import SegmentId
+from streams.definitions.parse import id_of, kind_of
+from streams.definitions.problems import DefinitionsError
+from streams.ids import Ids
+
+OVERLAPS_SHOWN = 20
+DAYS_SHOWN = 31
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    looking = actions.add_parser("preview", help="who would be in it, before it is published")
+    looking.add_argument("what", metavar="FILE|ID", help="a segment's file, or its id")
+    telling = actions.add_parser("history", help="its size by day: joined, left, net")
+    telling.add_argument("what", metavar="ID", help="the segment's id")
+    telling.add_argument("--from", dest="since", type=date.fromisoformat, metavar="DAY")
+    telling.add_argument("--to", dest="until", type=date.fromisoformat, metavar="DAY")
+    telling.add_argument("--svg", type=Path, metavar="FILE", help="also as a picture")
+    for action in (looking, telling):
+        definitions_argument(action)
+        looking_arguments(action)
+        json_argument(action)
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Returns: 1 where there is nothing to tell.
+
+    Raises: CommandFailed.
+    """
+    if options.action == "preview":
+        return _preview(options, settings)
+    return _history(options, settings)
+
+
+# --- preview -------------------------------------------------------------------------------------
+
+
+def _preview(options: argparse.Namespace, settings: Settings) -> int:
+    printer = printer_for(options)
+    segment, documents = _meant(options, settings)
+    looked = looked_at(options, settings)
+    now = time.time_ns() // 1_000_000
+    with database(looked) as client:
+        try:
+            found = preview(
+                client, options.store, documents, segment, now, Ids(looked.secret_bytes)
+            )
+        except DefinitionsError as error:
+            raise CommandFailed(str(error)) from error
+    printer.data(found)
+    _show_preview(printer, found)
+    return 0
+
+
+def _meant(
+    options: argparse.Namespace, settings: Settings
+) -> tuple[SegmentId, list[dict[str, Any]]]:
+    """The segment's id, and the definitions with it in the place of what is in force.
+
+    Raises: CommandFailed.
+    """
+    documents = documents_meant(options, settings)
+    if not options.what.endswith((".yaml", ".yml")):
+        if options.what not in _segments(documents):
+            there = ", ".join(sorted(_segments(documents))) or "none"
+            raise CommandFailed(f"there is no segment '{options.what}'; there are: {there}")
+        return options.what, documents
+    loaded = load_file(Path(options.what))
+    if not loaded.documents or kind_of(loaded.documents[0]) != "segment":
+        said = "\n".join(map(str, loaded.errors))
+        raise CommandFailed(said or f"{options.what} is no segment")
+    (document,) = loaded.documents
+    segment = id_of(document)
+    others = [one for one in documents if (kind_of(one), id_of(one)) != ("segment", segment)]
+    return segment, [*others, document]
+
+
+def _segments(documents: list[dict[str, Any]]) -> set[SegmentId]:
+    return {id_of(one) for one in documents if kind_of(one) == "segment"}
+
+
+def _show_preview(printer: Printer, found: Preview) -> None:
+    share = _share(found.profiles, found.everybody)
+    printer.heading(
+        f"Segment {found.segment}: {found.profiles:,} of {found.everybody:,} profiles ({share})"
+    )
+    if found.examples:
+        printer.line(f"Among them {', '.join(found.examples)}")
+    shown = [one for one in found.overlap if one.both][:OVERLAPS_SHOWN]
+    if shown:
+        printer.table(
+            ("also in", "profiles", "both", "of this", "of the other"),
+            [
+                (
+                    one.segment,
+                    one.profiles,
+                    one.both,
+                    _share(one.both, found.profiles),
+                    _share(one.both, one.profiles),
+                )
+                for one in shown
+            ],
+        )
+    printer.line("Nothing was published; told from the timeline as it is now.")
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+# --- history -------------------------------------------------------------------------------------
+
+
+def _history(options: argparse.Namespace, settings: Settings) -> int:
+    printer = printer_for(options)
+    zone = settings_meant(options, settings).zone
+    with database(looked_at(options, settings)) as client:
+        days = sizes(client, options.store, options.what, zone)
+    days = [
+        day
+        for day in days
+        if (options.since is None or day.day >= str(options.since))
+        and (options.until is None or day.day <= str(options.until))
+    ]
+    printer.data(days)
+    if not days:
+        printer.line(f"nobody has entered {options.what} in the store {options.store}")
+        return 1
+    _show_history(printer, options.what, days)
+    if options.svg is not None:
+        options.svg.write_text(picture(options.what, days), encoding="utf-8")
+        printer.line(f"drawn in {options.svg}")
+    return 0
+
+
+def _show_history(printer: Printer, segment: SegmentId, days: list[DayOfSegment]) -> None:
+    printer.heading(f"Segment {segment}: {days[-1].profiles:,} profiles on {days[-1].day}")
+    if len(days) > DAYS_SHOWN:
+        printer.line(f"the last {DAYS_SHOWN} of {len(days):,} days (--json and --svg have all)")
+    printer.table(
+        ("day", "joined", "left", "net", "profiles"),
+        [(one.day, one.joined, one.left, one.net, one.profiles) for one in days[-DAYS_SHOWN:]],
+    )
