@@ -51,14 +51,17 @@ class Load(NamedTuple):
         return sum(len(piece) - 1 for piece in pieces)  # less the tick
 
 
+def published(more: str = "") -> DefinitionsPublished:
+    """Twenty segments and five flows, and more documents."""
+    documents = documents_of(twenty_segments_and_five_flows() + more)
+    return DefinitionsPublished(STORE, "v1", "bench", documents)
+
+
 def load(
     events: int, *, partitions: int, per_second: int, secret: bytes, people: int = PEOPLE
 ) -> Load:
     """Make `events` events of `people` people, received at `per_second` of simulated time."""
-    published = DefinitionsPublished(
-        STORE, "v1", "bench", documents_of(twenty_segments_and_five_flows())
-    )
-    opening = LogRecord(START, b"", *definitions(published, secret))
+    opening = LogRecord(START, b"", *definitions(published(), secret))
     rounds = []
     pieces: list[list[LogRecord]] = [[opening] for _ in range(partitions)]
     end = START + TICK

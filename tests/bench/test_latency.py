@@ -10,17 +10,14 @@ import pytest
 
 from agents.settings import Settings
 from schemas.outputs import ClockStruck, SendCommand
-from schemas.records import DefinitionsPublished
 from schemas.topics import SEND_COMMANDS
 from schemas.values import Instant, Millis
 from streams.ingest.control import definitions
 from streams.instants import to_instant
-from tests.bench.bench_profile_step import definitions as twenty_segments_and_five_flows
 from tests.bench.conftest import Results
-from tests.bench.load import STORE, LogRecord, some_events
+from tests.bench.load import LogRecord, published, some_events
 from tests.integration.path.reading import places_of, reader_of
 from tests.integration.path.running import Deployment, deployed
-from tests.scenarios.play import documents_of
 
 PARTITIONS = 4
 PER_SECOND = 3_000
@@ -53,9 +50,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 async def test_from_event_to_command(settings: Settings, results: Results) -> None:
     settings = replace(settings, partitions=PARTITIONS)
     async with deployed(settings, simulated=False) as path:
-        documents = documents_of(twenty_segments_and_five_flows() + TWO_FLOWS)
-        published = DefinitionsPublished(STORE, "v1", "bench", documents)
-        opening = LogRecord(0, b"", *definitions(published, settings.secret_bytes))
+        opening = LogRecord(0, b"", *definitions(published(TWO_FLOWS), settings.secret_bytes))
         for partition in range(PARTITIONS):
             await path.feed_records(partition, [opening])
         path.start_worker()

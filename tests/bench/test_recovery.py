@@ -15,11 +15,12 @@ from schemas.rows import IdentityRow, ProfileRow
 from schemas.topics import IDENTITY_ROWS, PROFILE_ROWS, Topic
 from streams.identity.keys import key_of
 from streams.intake import partition_of
+from streams.published import InForce, kept
 from tests.bench.conftest import Results
-from tests.bench.load import STORE, load
+from tests.bench.load import START, STORE, TICK, load, published
 from tests.bench.path import usage_of
 from tests.integration.path.running import deployed
-from tests.integration.path.shop import core_in_memory, play
+from tests.integration.path.shop import a_tick, core_in_memory, play
 
 PARTITIONS = 4
 PROFILES = 1_000_000
@@ -35,15 +36,19 @@ Rows = Iterator[tuple[bytes, bytes]]
 async def test_a_million_profiles(settings: Settings, results: Results) -> None:
     settings = replace(settings, partitions=PARTITIONS)
     samples = sample_rows(settings.secret_bytes)
-    log = load(1_000, partitions=PARTITIONS, per_second=1_000, secret=settings.secret_bytes)
+    end = START + TICK
     async with deployed(settings) as path:
         path.deadline_s = DEADLINE_S
+        in_force = [kept(InForce().take(published(), (START, 0, 0)))] * PARTITIONS
+        for topic in (PROFILE_ROWS, IDENTITY_ROWS):
+            await write_rows(settings, topic, iter(in_force), spread=True)
         size = await write_rows(settings, PROFILE_ROWS, profile_rows(samples))
         await write_rows(settings, IDENTITY_ROWS, identity_rows())
-        await path.feed(log.rounds[:1])
+        for partition in range(PARTITIONS):
+            await path.feed_records(partition, [a_tick(end)])
         began = perf_counter()
         worker = path.start_worker()
-        await path.comes_to(log.rounds[0].end)
+        await path.comes_to(end)
         took = perf_counter() - began
         memory = usage_of(worker.id.pid).memory
         assert worker.stop() == 0
@@ -96,8 +101,11 @@ def identifier(kind: str, number: int) -> str:
     return f"p{number}@example.com" if kind == "email" else f"{kind[0]}-{number}"
 
 
-async def write_rows(settings: Settings, topic: Topic, rows: Rows) -> int:
-    """Write rows to a changelog as workers leave them; returns their bytes."""
+async def write_rows(settings: Settings, topic: Topic, rows: Rows, *, spread: bool = False) -> int:
+    """Write rows to a changelog as workers leave them; returns their bytes.
+
+    spread: one to each partition, whatever their keys.
+    """
     name = topic_name(settings, topic.name)
     producer = AIOKafkaProducer(
         **settings.kafka_clients(), compression_type="zstd", max_batch_size=512 << 10
@@ -107,8 +115,8 @@ async def write_rows(settings: Settings, topic: Topic, rows: Rows) -> int:
     try:
         while piece := list(islice(rows, PIECE)):
             batches = [producer.create_batch() for _ in range(settings.partitions)]
-            for key, blob in piece:
-                place = partition_of(key.decode(), settings.partitions)
+            for number, (key, blob) in enumerate(piece):
+                place = number if spread else partition_of(key.decode(), settings.partitions)
                 written = batches[place].append(key=key, value=blob, timestamp=0)
                 assert written is not None, "a piece fits into batches"
                 size += len(blob)
