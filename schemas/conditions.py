@@ -16,6 +16,9 @@ Scalar: TypeAlias = str | bool | Decimal
 """A value to compare with; text that is a number is that number."""
 
 ConsentWord: TypeAlias = Literal["granted", "denied", "pending", "never"]
+RfmGroup: TypeAlias = Literal[
+    "champions", "loyal", "recent", "needs-attention", "at-risk", "inactive"
+]
 Measure: TypeAlias = Literal["total", "average", "min", "max"]
 Operator: TypeAlias = Literal[">", ">=", "<", "<=", "=", "!="]
 
@@ -333,7 +336,10 @@ class InRegion(Part, frozen=True, tag="region"):
 
 
 class Ranked(Part, frozen=True, tag="ranked"):
-    """Among the first (or last) `share` millionths of the store's profiles."""
+    """Among the first (or last) `share` millionths of the store's profiles that did the event.
+
+    measure: of what it is the rank; None: of how often. of: as in `Measured`.
+    """
 
     share: int
     bottom: bool
@@ -349,7 +355,9 @@ class Predicted(Part, frozen=True, tag="predicted"):
 
 
 class RfmIs(Part, frozen=True, tag="rfm"):
-    groups: tuple[str, ...]
+    """In one of these groups of customers, by recency, frequency and money of their orders."""
+
+    groups: tuple[RfmGroup, ...]
 
 
 class HasAffinity(Part, frozen=True, tag="affinity"):

@@ -379,6 +379,7 @@ class StoreSettings(Part, frozen=True, tag="store-settings"):
     address: the postal address that every marketing e-mail carries.
     smart_sending: channel -> window; smart_sending_across: one window over all channels.
     consent: `explicit` for a channel that is not named: only what was granted.
+    rank_every: profiles are ranked (`top`, `bottom`) at each multiple of it since 1970, in UTC.
     """
 
     store: StoreId = "main"
@@ -396,6 +397,7 @@ class StoreSettings(Part, frozen=True, tag="store-settings"):
     identifiers: IdentifierRules = IdentifierRules()
     attribution: AttributionRules = AttributionRules()
     deduplicate_for: Millis = 604_800_000
+    rank_every: Millis = DAY
 
 
 Definition: TypeAlias = Segment | ProfileList | Flow | Campaign | StoreSettings

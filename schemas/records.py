@@ -272,6 +272,31 @@ class SendsStopped(Inner, frozen=True, tag="sends-stopped"):
     stops: tuple[Stop, ...]
 
 
+class Cut(msgspec.Struct, array_like=True, frozen=True):
+    """Where the first (or last) of the store's profiles end: `total / count` of the last one that
+    is among them; `count` is 1 but for averages.
+
+    ranking: key of what they are ranked by. profiles: how many were. at: the instant for which.
+    """
+
+    ranking: str
+    total: int
+    count: int
+    profiles: int
+    at: Instant
+
+
+class PopulationMeasured(Inner, frozen=True, tag="population-measured"):
+    """From this place in the order of origin on, these cuts are in force for `store`, no others.
+
+    number: as in `DefinitionsPublished`.
+    """
+
+    store: StoreId
+    number: int
+    cuts: tuple[Cut, ...]
+
+
 class Backfilled(Inner, frozen=True, tag="backfilled"):
     """What new features would have kept of a profile's events before the switch.
 
@@ -295,7 +320,7 @@ class DefinitionsFilled(Inner, frozen=True, tag="definitions-filled"):
     switch: Origin
 
 
-Switching: TypeAlias = DefinitionsPublished | DefinitionsFilled | SendsStopped
+Switching: TypeAlias = DefinitionsPublished | DefinitionsFilled | SendsStopped | PopulationMeasured
 """What takes effect for every row of a store at one place in the order of origin."""
 
 

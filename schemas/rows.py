@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.records import AddressState, DefinitionsPublished, SendsStopped
+from schemas.records import AddressState, Cut, DefinitionsPublished, SendsStopped
 from schemas.values import (
     Channel,
     EventId,
@@ -73,8 +73,8 @@ class DefinitionsRow(Row):
     live:   while the past is filled in: the definitions by which is lived until then. They stay
             here afterwards, for what was to be filled follows from them.
     filled: the switch that was filled last: (received_at, partition, offset) of its origin.
-    number: of the definitions that were published last, whether they changed anything or not;
-            ingest alone keeps it.
+    number: of what was published last, whether it changed anything or not; ingest alone keeps it.
+    cuts:   that were measured last, whether these definitions ask for them or not.
     """
 
     schema: int
@@ -84,6 +84,7 @@ class DefinitionsRow(Row):
     live: tuple[dict[str, Any], ...] | None = None
     filled: Origin = ()
     number: int = 0
+    cuts: tuple[Cut, ...] = ()
 
     @property
     def switch(self) -> Origin:
@@ -324,6 +325,7 @@ class ProfileRow(Row):
     wake_at:  the next instant at which time alone changes something: the least of all below.
     coarsened: names of the caps this row has run into.
     flips:    segment -> when time alone may next change whether the profile is in it.
+    population: of the cuts under which the segments that rank were asked last.
     filled:   hashes of the back-fills that were taken over since the definitions last changed.
     """
 
@@ -361,3 +363,4 @@ class ProfileRow(Row):
     retired: list[str] = []
     claimed: list[Identifier] = []
     filled: list[int] = []
+    population: str = ""

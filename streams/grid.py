@@ -19,16 +19,20 @@ from streams.replay import Replay
 GRID: Millis = SECOND
 
 
+Answer: TypeAlias = tuple[bytes, Headers]
+
+Later: TypeAlias = Callable[[], Answer | None]
+"""Makes a record when all that was received in the seconds before is applied; None: there is none.
+"""
+
+
 class Arrival(NamedTuple):
-    """A record of `store-events` as it arrives."""
+    """A record of `store-events` as it arrives. value: of the record, or what makes it."""
 
     received_at: Instant
-    value: bytes
+    value: bytes | Later
     key: bytes | None = None
     headers: Headers = ()
-
-
-Answer: TypeAlias = tuple[bytes, Headers]
 
 
 def silence(_: list[Write]) -> None:
@@ -65,7 +69,7 @@ def play_on_grid(
             return
         tick_at = (tick_at if every_tick and tick_at else matters) // GRID * GRID + GRID
         while ahead is not None and ahead.received_at < tick_at:
-            replay.append(0, ahead.value, ahead.received_at, key=ahead.key, headers=ahead.headers)
+            _append(replay, ahead)
             ahead = next(waiting, None)
         replay.append(0, value, tick_at, headers=headers)
         said = replay.run()
@@ -74,6 +78,13 @@ def play_on_grid(
             replay.append(0, content, tick_at, headers=named)
         answered = answers is not None
         yield said
+
+
+def _append(replay: Replay, arrival: Arrival) -> None:
+    value = arrival.value
+    made = (value, arrival.headers) if isinstance(value, bytes) else value()
+    if made is not None:
+        replay.append(0, made[0], arrival.received_at, key=arrival.key, headers=made[1])
 
 
 def _next_that_matters(

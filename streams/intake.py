@@ -25,6 +25,7 @@ from schemas.records import (
     EventArrived,
     Late,
     Passed,
+    PopulationMeasured,
     SendsStopped,
     Switching,
 )
@@ -166,7 +167,9 @@ class Tick(NamedTuple):
     """A record that only says that time has passed."""
 
 
-Control: TypeAlias = DefinitionsPublished | DefinitionsFilled | Backfilled | Switch
+Control: TypeAlias = (
+    DefinitionsPublished | DefinitionsFilled | PopulationMeasured | Backfilled | Switch
+)
 Read: TypeAlias = tuple[str, Event] | RejectedEvent | Tick | Control
 
 
@@ -247,13 +250,13 @@ class PassIntake:
                 writes.append(_rejected(record, said, self._partition, at))
             elif isinstance(said, Backfilled):
                 writes.append(self._pass_on(said.profile_id, said, origin, None))
-            elif not isinstance(said, DefinitionsFilled) or self._has_definitions(said.store):
+            elif self._can_take(said):
                 body = self._in_force.switched(said, at) if isinstance(said, Switch) else said
                 rows.append(self._switch(body, origin))
                 if self._partition == 0:
                     every = range(self._partitions)
                     writes.extend(self._pass_on("", body, (*origin, p), p) for p in every)
-                    if not isinstance(body, SendsStopped):
+                    if not isinstance(body, SendsStopped | PopulationMeasured):
                         writes.append(self._state(body.store, at))
         rows.append((POSITION_KEY % self._partition, _pack(self._position())))
         return Work(writes, rows, self._next, steps, clock, 0)
@@ -263,12 +266,14 @@ class PassIntake:
 
     def _in_sequence(self, said: Read) -> Read:
         """What was read, or why it is out of its store's sequence."""
-        if isinstance(said, DefinitionsPublished | Switch):
+        if isinstance(said, DefinitionsPublished | PopulationMeasured | Switch):
             return self._in_force.out_of_sequence(said) or said
         return said
 
-    def _has_definitions(self, store: StoreId) -> bool:
-        return store in self._in_force.definitions
+    def _can_take(self, said: Switching | Switch) -> bool:
+        """What changes definitions needs some."""
+        changes = isinstance(said, DefinitionsFilled | PopulationMeasured)
+        return not changes or said.store in self._in_force.definitions
 
     def _switch(self, said: Switching, origin: Origin) -> tuple[bytes, bytes]:
         """Take up what was published. Returns: the row that keeps it."""

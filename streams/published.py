@@ -10,7 +10,13 @@ from typing import TypeAlias
 import msgspec
 
 from schemas.events import RejectedEvent
-from schemas.records import DefinitionsFilled, DefinitionsPublished, SendsStopped, Switching
+from schemas.records import (
+    DefinitionsFilled,
+    DefinitionsPublished,
+    PopulationMeasured,
+    SendsStopped,
+    Switching,
+)
 from schemas.rows import (
     DEFINITIONS_KEY,
     DEFINITIONS_ROW_SCHEMA,
@@ -83,7 +89,9 @@ class InForce:
         row, stops = self.definitions.get(store), self.stops.get(store)
         return max(0 if row is None else row.number, 0 if stops is None else stops.said.number)
 
-    def out_of_sequence(self, said: DefinitionsPublished | Switch) -> RejectedEvent | None:
+    def out_of_sequence(
+        self, said: DefinitionsPublished | PopulationMeasured | Switch
+    ) -> RejectedEvent | None:
         """Why this is an old one, or beside what came into force meanwhile; None: it is the next.
 
         Where nothing has had a number yet, nothing needs one.
@@ -94,10 +102,12 @@ class InForce:
         detail = f"its number is {said.number}; what is in force for its store has {last}"
         return RejectedEvent(reason=Reason.OUT_OF_SEQUENCE.value, detail=detail)
 
-    def count(self, said: DefinitionsPublished | DefinitionsFilled) -> DefinitionsRow:
+    def count(
+        self, said: DefinitionsPublished | DefinitionsFilled | PopulationMeasured
+    ) -> DefinitionsRow:
         """Note the number of what was taken up; the same version again has one of its own."""
         row = self.definitions[said.store]
-        if isinstance(said, DefinitionsPublished):
+        if not isinstance(said, DefinitionsFilled):
             row = self.definitions[said.store] = msgspec.structs.replace(row, number=said.number)
         return row
 

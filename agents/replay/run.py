@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from agents.replay.arrivals import EventFile
 from agents.replay.catalog import CatalogInMemory
+from agents.replay.population import measurements
 from agents.replay.published import Edition, arrivals_of, settings_at_the_end
 from agents.replay.written import Written
 from schemas.replay import RejectedLine
@@ -66,7 +67,7 @@ def replay_file(
     with Written(out) as written:
         written.refused(events.refused)
         if until is not None:
-            arrivals = _in_order(events, found)
+            arrivals = _in_order(replay, events, found, until)
             answer = answered_by(fill_in(), CatalogInMemory(found, Ids(REPLAY_SECRET), until))
             for said in play_on_grid(replay, arrivals, until=until, answer=answer):
                 written.hear(said)
@@ -108,8 +109,13 @@ def fill_in() -> Callable[[list[Write]], list[Answer] | None]:
     return answer
 
 
-def _in_order(events: EventFile, found: Sequence[Edition]) -> Iterator[Arrival]:
-    """Lines and definitions; of those at the same instant the definitions come first."""
+def _in_order(
+    replay: Replay, events: EventFile, found: Sequence[Edition], until: Instant
+) -> Iterator[Arrival]:
+    """Lines, definitions and measurements of the population; of those at the same instant the
+    measurements come first, then the definitions.
+    """
     lines = (Arrival(line.received_at, line.value, b"%d" % line.number) for line in events)
     published = arrivals_of(found, events.first) if events.first is not None else []
-    return heapq.merge(published, lines, key=attrgetter("received_at"))
+    measured = () if events.first is None else measurements(replay, found, events.first, until)
+    return heapq.merge(measured, published, lines, key=attrgetter("received_at"))

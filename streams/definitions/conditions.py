@@ -181,9 +181,13 @@ def make_of_newest(
     return c.OfNewest(count, of, c.EventFilter(did, where), times, by=by)
 
 
+def compares_with_trigger(where: tuple[c.Filter, ...]) -> bool:
+    return any(isinstance(test, c.SameAsTrigger) for one in where for test in one.tests)
+
+
 def check_of_newest(values: dict[str, Any], at: Path, reading: Reading) -> None:
     _, of = values["of_newest"]
-    if any(isinstance(test, c.SameAsTrigger) for one in of.where for test in one.tests):
+    if compares_with_trigger(of.where):
         message = (
             "which events are the newest cannot depend on the trigger; what is asked of them can"
         )
@@ -331,11 +335,22 @@ def make_ranking(did: str, where: tuple[c.Filter, ...] = (), **values: Any) -> A
     return c.EventFilter(did, where), measure, of, window
 
 
+def check_ranking(values: dict[str, Any], at: Path, reading: Reading) -> None:
+    check_window(values, at, reading)
+    said = [measure for measure in MEASURES if measure in values]
+    if len(said) > 1:
+        reading.refuse(
+            (*at, said[1]), f"a ranking is by one thing; this is by {' and '.join(said)}"
+        )
+    if "since" in values or compares_with_trigger(values.get("where", ())):
+        reading.refuse(at, "all profiles are ranked by the same: a trigger has no part in it")
+
+
 RANKING = Shape(
     "a ranking such as {did: Placed Order, total: value, in_last: 365d}",
     {**EVENT_FIELDS, **{m: Field(OF_PATH) for m in MEASURES}, **WINDOWS},
     make_ranking,
-    checks=check_window,
+    checks=check_ranking,
 )
 
 
@@ -344,7 +359,6 @@ def ranked(word: str, *, bottom: bool) -> Shape:
         f"`{word}`",
         {word: Field(Share(), "share"), "by": Field(RANKING, required=True)},
         lambda **values: make_ranked(bottom=bottom, **values),
-        yet=False,
     )
 
 
@@ -400,9 +414,8 @@ LEAVES: dict[str, Any] = {
     ),
     "rfm": Shape(
         "an `rfm` condition",
-        {"rfm": Field(ListOf(Text(), single=True, least=1), "groups")},
+        {"rfm": Field(ListOf(Choice(*get_args(c.RfmGroup)), single=True, least=1), "groups")},
         c.RfmIs,
-        yet=False,
     ),
     "affinity": Shape(
         "an `affinity` condition",

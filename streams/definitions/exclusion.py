@@ -10,6 +10,8 @@ from decimal import Decimal
 from itertools import product
 from typing import NamedTuple, TypeAlias, assert_never
 
+import msgspec
+
 from schemas import conditions as c
 from streams.definitions.comparisons import to_number
 from streams.definitions.ranges import ALL, COUNTS, Numbers, allowed, both, whole, without
@@ -73,6 +75,9 @@ def _covers(wide: c.Condition, narrow: c.Condition) -> bool:
             )
         case c.TraitHeld(trait, value, span), c.TraitHeld(other, same, longer):
             return (trait, canonical(value)) == (other, canonical(same)) and longer >= span
+        case c.Ranked(most, bottom), c.Ranked(least, other):
+            same = msgspec.structs.replace(wide, share=least) == narrow
+            return bottom is other and same and least <= most
         case c.TraitDate(trait, window), c.TraitDate(other, shorter):
             return trait == other and is_within(shorter, window)
         case c.Anniversary(trait, window), c.Anniversary(other, shorter):

@@ -12,6 +12,7 @@ from decimal import Decimal
 from schemas import conditions as c
 from schemas.values import SegmentId
 from streams.definitions.exclusion import Said, Way, is_impossible
+from streams.segments.rfm import GROUPS
 
 WAYS_MAX = 400
 """Of a condition with more ways to hold nothing is said."""
@@ -66,6 +67,8 @@ class Logic:
         match leaf:
             case c.InSegment(segment=name, span=None):
                 return self._segments.get(name)
+            case c.RfmIs(groups):
+                return c.AnyOf(tuple(GROUPS[group] for group in groups))
             case c.CanReceive(channel, on) if on is not None:
                 return c.AllOf((c.CanReceive(channel), c.InList(on)))
             case c.TraitIs(trait, tests) if len(tests) > 1:

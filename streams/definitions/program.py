@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from schemas import conditions as c
 from schemas import definitions as d
 from schemas.events import Event
+from schemas.records import Cut
 from schemas.rows import Trigger
 from schemas.values import FlowId, ListId, Origin, SegmentId
 from streams.definitions.parse import parse
@@ -26,7 +27,8 @@ from streams.segments.features import (
     Registry,
     index_features,
 )
-from streams.segments.person import Compiled
+from streams.segments.person import Compiled, Needs
+from streams.segments.ranked import Ranking, mark_of
 from streams.segments.values import EventTest, compile_event_test
 
 
@@ -59,6 +61,7 @@ class Program:
     A condition, an event filter or a split's filters are looked up by identity: pass the very
     object that stands in the typed definition.
 
+    cuts: that its rankings ask for; population: what a row notes that was asked under them.
     mark: what a row notes that was brought here: the version, and whether it is in shadow.
     """
 
@@ -69,6 +72,7 @@ class Program:
         parsed: Iterable[d.Definition],
         *,
         past: "Past | None" = None,
+        cuts: Sequence[Cut] = (),
     ) -> None:
         definitions = list(parsed)
         self.version = version
@@ -84,7 +88,7 @@ class Program:
         self.flows_by_metric = self._flows_by(d.OnEvent, lambda trigger: trigger.event.metric)
         self.flows_by_segment = self._flows_by(d.OnSegment, lambda trigger: trigger.segment)
         self.flows_by_list = self._flows_by(d.OnList, lambda trigger: trigger.list)
-        registry = Registry(settings.currency)
+        registry = Registry(settings.currency, {cut.ranking: cut for cut in cuts})
         segments = [one for one in definitions if isinstance(one, d.Segment)]
         self.segments = _compile_segments(segments, registry)
         self._held = definitions
@@ -97,6 +101,9 @@ class Program:
         self.features_by_metric: Mapping[str, MetricIndex] = MappingProxyType(
             index_features(self.features.values())
         )
+        self.rankings: Mapping[str, Ranking] = MappingProxyType(registry.rankings)
+        self.cuts = tuple(cut for cut in cuts if cut.ranking in self.rankings)
+        self.population = mark_of(self.cuts)
         self._users = _users(self.segments)
 
     def condition(self, condition: c.Condition | d.Interested) -> Compiled:
@@ -122,6 +129,7 @@ class Program:
         channels: Iterable[str] = (),
         lists: Iterable[ListId] = (),
         segments: Iterable[SegmentId] = (),
+        rankings: Iterable[str] = (),
     ) -> set[SegmentId]:
         """The segments that look at any of these.
 
@@ -129,7 +137,7 @@ class Program:
         """
         users = self._users
         found: set[SegmentId] = set()
-        for kind, names in enumerate((features, traits, channels, lists, segments)):
+        for kind, names in enumerate((features, traits, channels, lists, segments, rankings)):
             for name in names:
                 found |= users[kind].get(name, NO_SEGMENTS)
         return found
@@ -196,7 +204,7 @@ def _users(
     segments: Mapping[SegmentId, CompiledSegment],
 ) -> tuple[dict[str, frozenset[SegmentId]], ...]:
     """For each kind of need: what is needed -> the segments that need it."""
-    users: tuple[dict[str, set[SegmentId]], ...] = ({}, {}, {}, {}, {})
+    users: tuple[dict[str, set[SegmentId]], ...] = tuple({} for _ in Needs._fields)
     for segment in segments.values():
         for kind, names in enumerate(segment.condition.needs):
             for name in names:
@@ -205,7 +213,11 @@ def _users(
 
 
 def compile_program(
-    documents: Sequence[Mapping[str, Any]], *, version: str, past: Past | None = None
+    documents: Sequence[Mapping[str, Any]],
+    *,
+    version: str,
+    past: Past | None = None,
+    cuts: Sequence[Cut] = (),
 ) -> Program:
     """Compile the documents of one store.
 
@@ -214,4 +226,4 @@ def compile_program(
     parsed = parse(documents)
     if parsed.errors:
         raise DefinitionsError(parsed.errors)
-    return Program(version, parsed.settings, parsed.definitions.values(), past=past)
+    return Program(version, parsed.settings, parsed.definitions.values(), past=past, cuts=cuts)

@@ -3,6 +3,7 @@
 from typing import Any, get_args
 
 from schemas import definitions as d
+from schemas.definitions import HOUR
 from schemas.values import Channel
 from streams.definitions.conditions import CHANNEL
 from streams.definitions.flows import HOURS
@@ -124,6 +125,7 @@ SETTINGS = Shape(
         "identifiers": Field(IDENTIFIERS),
         "attribution": Field(ATTRIBUTION),
         "deduplicate_for": Field(Duration()),
+        "rank_every": Field(Duration(least=HOUR)),
     },
     make_settings,
 )

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from schemas.outputs import DefinitionsStated, DefinitionsSwitched
-from schemas.records import DefinitionsFilled, DefinitionsPublished
+from schemas.records import DefinitionsFilled, DefinitionsPublished, PopulationMeasured
 from schemas.rows import DEFINITIONS_ROW_SCHEMA, DefinitionsRow
 from schemas.values import Origin, SegmentId
 from streams.definitions.parse import id_of, kind_of, parse
@@ -28,7 +28,7 @@ Documents = tuple[dict[str, Any], ...]
 
 def in_force(
     before: DefinitionsRow | None,
-    said: DefinitionsPublished | DefinitionsFilled,
+    said: DefinitionsPublished | DefinitionsFilled | PopulationMeasured,
     origin: Origin,
 ) -> DefinitionsRow:
     """What is in force after `said`.
@@ -36,6 +36,9 @@ def in_force(
     origin: of `said`. Returns: `before` itself where nothing changes: the same version again, or
             the end of a back-fill that is not under way any more.
     """
+    if isinstance(said, PopulationMeasured):
+        assert before is not None, "cuts without definitions"
+        return msgspec.structs.replace(before, cuts=said.cuts)
     if isinstance(said, DefinitionsFilled):
         assert before is not None, "a back-fill without definitions"
         if not before.filling or said.switch != before.switch:
@@ -45,7 +48,7 @@ def in_force(
         return before
     row = DefinitionsRow(DEFINITIONS_ROW_SCHEMA, said, origin)
     if before is not None:
-        row.former, row.filled = before.published, before.filled
+        row.former, row.filled, row.cuts = before.published, before.filled, before.cuts
     if not said.fill:
         return row
     live = () if before is None else live_documents(before)
@@ -55,18 +58,19 @@ def in_force(
 
 def program_of(row: DefinitionsRow) -> Program:
     """The program of what is in force."""
-    documents, version = row.published.documents, row.published.version
+    documents, version, cuts = row.published.documents, row.published.version, row.cuts
     if row.live is None:
-        return compile_program(documents, version=version, past=Past(filled=row.filled))
+        past = Past(filled=row.filled)
+        return compile_program(documents, version=version, past=past, cuts=cuts)
     new = compile_program(documents, version=version)
     keys = unready(lived(row.live), new)
     if not row.filling:
         past = Past(filled=row.filled, unready=keys)
-        return compile_program(documents, version=version, past=past)
+        return compile_program(documents, version=version, past=past, cuts=cuts)
     shadow = tuple(new.features[key] for key in sorted(keys))
     parsed = parse(_mixed(row.live, documents, new, keys))
     past = Past(shadow, row.switch, row.filled, keys)
-    return Program(version, new.settings, parsed.definitions.values(), past=past)
+    return Program(version, new.settings, parsed.definitions.values(), past=past, cuts=cuts)
 
 
 def live_documents(row: DefinitionsRow) -> Documents:

@@ -2,8 +2,8 @@
 
 A tick says that time has passed; the broker's timestamp says to when, so it needs no proof.
 What is published changes what a deployment does, so it carries a keyed hash of its bytes;
-definitions, and the word that sends stop or resume, also the next number of their store: an old one
-that is appended again is known by it.
+definitions, cuts, and the word that sends stop or resume, also the next number of their store: an
+old one that is appended again is known by it.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,13 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from schemas.records import Backfilled, DefinitionsFilled, DefinitionsPublished
+from schemas.records import (
+    Backfilled,
+    Cut,
+    DefinitionsFilled,
+    DefinitionsPublished,
+    PopulationMeasured,
+)
 from schemas.values import Channel, FlowId, Origin, ProfileId, StoreId
 from streams.ids import Ids
 from streams.ingest.rejection import Reason, Rejection
@@ -25,6 +31,7 @@ TICK: Final = b"tick"
 DEFINITIONS: Final = b"definitions"
 BACKFILL: Final = b"backfill"
 SENDS: Final = b"sends"
+POPULATION: Final = b"population"
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -74,9 +81,20 @@ class _DefinitionsFilled(_Filled, frozen=True, kw_only=True, tag="definitions-fi
     """Its end."""
 
 
+class _Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`PopulationMeasured` as JSON; a cut as a list, in the order of its fields."""
+
+    type: Literal["population-measured"] = "population-measured"
+    schema: Literal[1] = 1
+    store: StoreId
+    number: Annotated[int, msgspec.Meta(ge=0)] = 0
+    cuts: tuple[Cut, ...]
+
+
 _encode = msgspec.json.Encoder().encode  # keys stay in the order in which they were written
 _decode = msgspec.json.Decoder(_Published).decode
 _decode_switch = msgspec.json.Decoder(_Switched).decode
+_decode_measured = msgspec.json.Decoder(_Measured).decode
 _decode_backfill = msgspec.json.Decoder(_Backfilled | _DefinitionsFilled).decode
 
 
@@ -109,6 +127,12 @@ def sends(switch: Switch, secret: bytes) -> tuple[bytes, Headers]:
     return value, ((HEADER, SENDS), (MAC_HEADER, _mac(SENDS, value, Ids(secret))))
 
 
+def population(measured: PopulationMeasured, secret: bytes) -> tuple[bytes, Headers]:
+    """The value and the headers with which cuts through the population are published."""
+    value = _encode(_Measured(store=measured.store, number=measured.number, cuts=measured.cuts))
+    return value, ((HEADER, POPULATION), (MAC_HEADER, _mac(POPULATION, value, Ids(secret))))
+
+
 def backfill(said: Backfilled | DefinitionsFilled, ids: Ids) -> tuple[bytes, Headers]:
     """The value and the headers of a record of a back-fill. ids: of the deployment."""
     record: _Filled
@@ -133,7 +157,7 @@ def read_control(value: bytes | None, headers: Mapping[str, bytes], ids: Ids) ->
     kind = headers[HEADER]
     if kind == TICK:
         return Tick()
-    if kind not in (DEFINITIONS, BACKFILL, SENDS):
+    if kind not in (DEFINITIONS, BACKFILL, SENDS, POPULATION):
         raise Rejection(Reason.UNKNOWN_CONTROL, "the header `tillstream` names no known record")
     value = value or b""
     if not compare_digest(headers.get(MAC_HEADER) or b"", _mac(kind, value, ids)):
@@ -146,6 +170,9 @@ def read_control(value: bytes | None, headers: Mapping[str, bytes], ids: Ids) ->
             return Switch(
                 word.store, word.number, word.flow, word.channel, word.stopped, word.author
             )
+        if kind == POPULATION:
+            measured = _decode_measured(value)
+            return PopulationMeasured(measured.store, measured.number, measured.cuts)
         said = _decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Rejection(Reason.WRONG_TYPE, f"published {kind.decode()}: {error}") from error
@@ -162,5 +189,5 @@ def _of_backfill(said: _Backfilled | _DefinitionsFilled) -> Backfilled | Definit
 
 def _mac(kind: bytes, value: bytes, ids: Ids) -> bytes:
     """A hash keyed with the deployment's secret, apart from every id by its kind; hex."""
-    name = SENDS if kind == SENDS else DEFINITIONS
+    name = kind if kind in (SENDS, POPULATION) else DEFINITIONS
     return ids.derive(f"{name.decode()}-mac", value.decode("latin-1")).encode()

@@ -80,7 +80,16 @@ from streams.profile.store import NOTHING, Store, ready, relocate_runs
 from streams.profile.timeline import timeline_entry
 from streams.profile.united import RECENT_MAX, absorb
 from streams.segments.features import note
-from streams.segments.membership import Change, adopt, because_late, carry_over, evaluate, next_flip
+from streams.segments.membership import (
+    Change,
+    adopt,
+    ask_ranked,
+    because_late,
+    carry_over,
+    evaluate,
+    is_under,
+    next_flip,
+)
 from streams.segments.person import TO_COME
 from streams.segments.united import take_over_past, unite_memberships
 from streams.sends.outcome import OUTCOMES, SEND_EXPIRED, completed, send_of
@@ -128,10 +137,10 @@ class ProfileCore:
         return _encode(row)
 
     def wake_at(self, row: ProfileRow) -> Instant | None:
-        """A row that is under other definitions is due at once."""
+        """A row that is under other definitions, or cuts, is due at once."""
         if row.to is not None:
             return None
-        return AT_ONCE if row.definitions != self._program(row.store).mark else row.wake_at
+        return row.wake_at if is_under(row, self._program(row.store)) else AT_ONCE
 
     def _program(self, store: StoreId) -> Program:
         return self._stores.get(store, NOTHING).program
@@ -142,6 +151,7 @@ class ProfileCore:
         program = self._program(row.store)
         if row.definitions != program.mark:
             carry_over(row, program)
+        row.population = program.population
         return row
 
     def adopt(self, row: DefinitionsRow | StopsRow) -> Self:
@@ -259,6 +269,9 @@ class ProfileCore:
         if row.definitions != program.mark:
             relocate_runs(row, store)
             _take_over(moment)
+        if row.population != program.population:
+            for change in ask_ranked(row, program, now, ids=self._ids):
+                moment.outputs.append(Output(SEGMENT_CHANGES.name, row.id, change.output))
         return moment, store
 
 

@@ -18,10 +18,12 @@ from streams.definitions.comparisons import bounds, compile_comparison
 from streams.segments import dates, leaves, places, windows
 from streams.segments.affinity import affinity
 from streams.segments.evidence import Describe, explain_feature, explain_leaf
-from streams.segments.features import Kind, Registry
-from streams.segments.ground import Ground, horizon_of, reach_of
+from streams.segments.features import Registry
+from streams.segments.ground import Ground, extreme_kind, horizon_of, reach_of
 from streams.segments.newest import of_newest
 from streams.segments.person import FAILS, HOLDS, Answer, Ask, Compiled, Needs, Person
+from streams.segments.ranked import ranked
+from streams.segments.rfm import GROUPS
 from streams.segments.sequences import sequence
 from streams.segments.texts import leaf_text
 from streams.segments.windows import Reach
@@ -45,6 +47,10 @@ def compile_condition(condition: c.Condition, registry: Registry) -> Compiled:
             return sequence(condition, registry)
         case c.HasAffinity():
             return affinity(condition, registry)
+        case c.Ranked():
+            return ranked(condition, registry)
+        case c.RfmIs(groups):
+            return compile_condition(c.AnyOf(tuple(GROUPS[one] for one in groups)), registry)
         case c.Received(channel, window):
             event = c.EventFilter(f"Received {TITLES[channel]}")
             once = c.Did(event, c.Compare(">=", Decimal(1)), window)
@@ -172,7 +178,7 @@ def _compile_measured(condition: c.Measured, registry: Registry) -> Compiled:
     if measure in ("max", "min"):
         sign = 1 if measure == "max" else -1
         key = registry.ask(
-            ground.content(_extreme_kind(measure, window, compared=picks is not None)),
+            ground.content(extreme_kind(measure, window, compared=picks is not None)),
             keep=0 if isinstance(window, c.AtLeastAgo) else 1,
             horizon=horizon,
         )
@@ -196,15 +202,6 @@ def _compile_measured(condition: c.Measured, registry: Registry) -> Compiled:
         else windows.swept(key, reach, judge, picks)
     )
     return _over_feature(ask, key, condition, ground)
-
-
-def _extreme_kind(measure: c.Measure, window: c.Window | None, *, compared: bool) -> Kind:
-    """Which entries can never be the extreme again."""
-    if compared or isinstance(window, c.Ago):
-        return "span"
-    if isinstance(window, c.InLast | c.SinceFlowStart):
-        return "max" if measure == "max" else "min"
-    return "max-old" if measure == "max" else "min-old"
 
 
 def _over_feature(ask: Ask, key: str, condition: c.Did | c.Measured, ground: Ground) -> Compiled:
@@ -249,7 +246,7 @@ def _compile_plain(condition: c.Condition) -> Compiled:
             leaf = leaves.in_flow(condition)
         case c.Near():
             leaf, needs = places.near(condition), Needs(traits=places.PLACE_TRAITS)
-        case c.Ranked() | c.Predicted() | c.RfmIs():
+        case c.Predicted():
             raise AssertionError(f"{type(condition).__name__} is refused when it is read")
         case (
             c.AllOf()
@@ -260,6 +257,8 @@ def _compile_plain(condition: c.Condition) -> Compiled:
             | c.OfNewest()
             | c.Sequence()
             | c.HasAffinity()
+            | c.Ranked()
+            | c.RfmIs()
             | c.Received()
         ):
             raise AssertionError("compiled elsewhere")

@@ -11,12 +11,14 @@ had come in order. `note` expects each event once, and none later than its `rece
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from schemas.conditions import EventFilter, Filter, IsOneOf
 from schemas.events import Event
+from schemas.records import Cut
 from schemas.rows import Entry, FeatureState, ProfileRow
 from schemas.values import Instant, Micros, Millis
 from streams.money import MICROS_MAX, to_micros
@@ -123,10 +125,15 @@ class Feature:
 
 
 class Registry:
-    """Collects what the leaves ask for, then builds each feature once."""
+    """Collects what the leaves ask for, then builds each feature once.
 
-    def __init__(self, currency: str) -> None:
+    cuts: that are in force, by ranking. rankings: that have to be measured (ranked.Ranking).
+    """
+
+    def __init__(self, currency: str, cuts: Mapping[str, Cut] = MappingProxyType({})) -> None:
         self.currency = currency
+        self.cuts = cuts
+        self.rankings: dict[str, Any] = {}
         self._asked: dict[Content, tuple[int, Millis | None]] = {}
 
     def ask(self, content: Content, *, keep: int = 0, horizon: Millis | None = 0) -> FeatureKey:

@@ -49,6 +49,15 @@ def horizon_of(window: c.Window | None, *, compared: bool) -> int | None:
             return None
 
 
+def extreme_kind(measure: c.Measure, window: c.Window | None, *, compared: bool) -> Kind:
+    """Which entries can never be the extreme again."""
+    if compared or isinstance(window, c.Ago):
+        return "span"
+    if isinstance(window, c.InLast | c.SinceFlowStart):
+        return "max" if measure == "max" else "min"
+    return "max-old" if measure == "max" else "min-old"
+
+
 class Ground:
     """The content of a feature, less its kind; picks: who of its entries counts for whom."""
 

@@ -24,6 +24,11 @@ from streams.segments.person import Person
 DEFINITIONS: Final = "definitions"
 """The leaf of the evidence that names the version which brought a change about."""
 
+POPULATION: Final = "population"
+"""The leaf of the evidence that says that new cuts through the population brought a change about,
+and for which instant the newest was measured.
+"""
+
 LATE: Final = "late"
 """The leaf of the evidence that names an event which came late, and when it happened."""
 
@@ -89,6 +94,26 @@ def adopt(row: ProfileRow, program: Program, now: Instant, *, ids: Ids) -> list[
     queue = {segment.rank: segment.id for segment in program.segments.values()}
     changes = exits + _ask_all(row, program, queue, now, now, ids, by_definition=True)
     because = Evidence(leaf=DEFINITIONS, holds=True, value=program.version)
+    return [because_of(change, because) for change in changes]
+
+
+def is_under(row: ProfileRow, program: Program) -> bool:
+    """Has everything in the row been asked under these definitions and these cuts?"""
+    return row.definitions == program.mark and row.population == program.population
+
+
+def ask_ranked(row: ProfileRow, program: Program, now: Instant, *, ids: Ids) -> list[Change]:
+    """Ask the segments that rank under new cuts, before anything else happens to the row.
+
+    All changes are `by_definition`: what others did starts no flow. A new row has nothing to ask.
+    """
+    row.population = program.population
+    if not row.definitions:
+        return []
+    segments = program.segments_for(rankings=program.rankings)
+    changes = evaluate(row, program, segments, now, due=None, ids=ids, by_definition=True)
+    measured_at = max((cut.at for cut in program.cuts), default=now)
+    because = Evidence(leaf=POPULATION, holds=True, value=to_timestamp(measured_at))
     return [because_of(change, because) for change in changes]
 
 

@@ -48,6 +48,7 @@ class Needs(NamedTuple):
     channels: frozenset[str] = frozenset()
     lists: frozenset[str] = frozenset()
     segments: frozenset[str] = frozenset()
+    rankings: frozenset[str] = frozenset()
 
     def joined(self, other: "Needs") -> "Needs":
         return Needs(*(mine | theirs for mine, theirs in zip(self, other, strict=True)))

@@ -78,10 +78,20 @@ def leaf_text(condition: c.Condition) -> str:
         case c.Near(latitude, longitude, meters, said):
             place = said or f"{show_number(latitude)}, {show_number(longitude)}"
             return f"near {place} within {meters} m"
+        case c.Ranked():
+            return _ranked_text(condition)
         case c.HasAffinity(path, tests):
             return f"affinity {path} {' and '.join(map(_test_text, tests))}"
         case _:
             return str(condition.__struct_config__.tag)
+
+
+def _ranked_text(condition: c.Ranked) -> str:
+    """`top 10% by did Placed Order total of value in_last 365d`."""
+    word = "bottom" if condition.bottom else "top"
+    by = f" {condition.measure} of {condition.of}" if condition.measure else ""
+    what = f"did {event_text(condition.event)}{by}{_window_text(condition.window)}"
+    return f"{word} {condition.share / 10_000:g}% by {what}"
 
 
 def _step_text(step: c.SequenceStep) -> str:

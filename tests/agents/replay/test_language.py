@@ -266,6 +266,18 @@ ROWS = [
         [did("Added to Cart", "1d", price="49.90")],
         [did("Added to Cart", "1d", price="50.01")],
     ),
+    # among all others, measured at midnight
+    Row("{top: 50%, by: {did: R1}}", [did("R1", "1d", "2d")], [did("R1", "3d"), did("V", "1d")]),
+    Row(
+        "{bottom: 50%, by: {did: R2, total: price, in_last: 30d}}",
+        [did("R2", "1d", price=5)],
+        [did("R2", "1d", price=6), did("R2", "30d", price=1)],
+    ),
+    Row(
+        "{rfm: [recent, needs-attention]}",
+        [did(ORDER, "59d"), did(ORDER, "60d")],
+        [did(ORDER, "180d"), did(ORDER, "1d", "2d"), []],
+    ),
     Row("{sample: 100%, seed: spring}", [[]], []),
     Row("{sample: 0%}", [], [[]]),
     # trees
@@ -309,7 +321,7 @@ ROWS = [
 """Who is asked about says `Ask` at NOW, once, unless the row says it in its own words."""
 
 FRAME = {
-    "store": "store: main\n",
+    "store": "store: main\nrank_every: 2291d\n",  # nine times that is the midnight before NOW
     "open": "list: open\nopt_in: none\n",
     "double": "list: double\n",
     "asked": "segment: asked\nwhere: {did: Asked}\n",

@@ -138,7 +138,19 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         segment({"trait": "born", "anniversary": {"month": 13}}),
         "where.anniversary.month: 13 is not",
     ),
-    (segment({"rfm": "champions"}), "where: an `rfm` condition is not supported yet"),
+    (segment({"rfm": "champion"}), "where.rfm: 'champion' is not one of champions, loyal"),
+    (
+        segment({"top": "5%", "by": {"did": "A", "min": "value", "max": "value"}}),
+        "where.by.max: a ranking is by one thing; this is by min and max",
+    ),
+    (
+        segment({"top": "5%", "by": {"did": "A", "where": {"x": {"trigger": "x"}}}}),
+        "where.by: all profiles are ranked by the same: a trigger has no part in it",
+    ),
+    (
+        segment({"bottom": "5%", "by": {"did": "A", "since": "flow_start"}}),
+        "where.by: all profiles are ranked by the same: a trigger has no part in it",
+    ),
     (segment("vip"), "where: 'vip' is not a condition: a map was expected"),
     ({"segmnt": "s"}, ": 'segmnt' is no kind of definition: store, list, segment, flow, campaign"),
     ({"list": "l", "opt_in": "tripple"}, "opt_in: 'tripple' is not one of double, single, none"),
@@ -283,10 +295,7 @@ def test_the_whole_flow_of_the_manual_is_read() -> None:
 
 
 REFUSED: list[dict[str, Any]] = [
-    {"top": "10%", "by": {"did": "A", "total": "value", "in_last": "365d"}},
-    {"bottom": "10%", "by": {"did": "A"}},
     {"predicted": "churn_probability", "is": "> 0.7"},
-    {"rfm": ["champions", "loyal"]},
 ]
 
 

@@ -245,6 +245,35 @@ def of_newest(leaf: dict[str, Any], events: list[Event], trigger: Trigger | None
     return compare(len(led), times)
 
 
+def rank_figure(by: dict[str, Any], events: list[Event], now: int, currency: str) -> Any:
+    """What a profile is ranked by; None: it is not ranked."""
+    found = [
+        event
+        for event in find(by, events, None)
+        if event.occurred_at <= now and in_window(event, by, now, None)
+    ]
+    measure = next((one for one in MEASURES if one in by), None)
+    if measure is None:
+        return Fraction(len(found)) if found else None
+    amounts = [a for e in found if (a := amount(e, by[measure], currency)) is not None]
+    if not amounts:
+        return None
+    if measure in ("min", "max"):
+        return Fraction((min if measure == "min" else max)(amounts))
+    return Fraction(sum(amounts), len(amounts) if measure == "average" else 1)
+
+
+def rank_cut(figures: list[Any], percent: int, *, bottom: bool) -> Any:
+    """The figure of the last one inside."""
+    ranked = sorted(one for one in figures if one is not None)
+    if not bottom:
+        ranked.reverse()
+    inside = 0
+    while inside * 100 < len(ranked) * percent:
+        inside += 1
+    return ranked[inside - 1] if inside else None
+
+
 POINTS = {"Viewed Product": 1, "Added to Cart": 3, "Placed Order": 5}
 
 
