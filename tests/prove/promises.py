@@ -141,8 +141,8 @@ PROMISES: tuple[Promise, ...] = (
             f"{FACTS}::test_a_row_stays_bounded",
             f"{FACTS}::test_a_thousand_hostile_events_leave_a_row_that_can_be_kept",
             "streams/profile/test_merge.py::test_wishes_are_bounded",
+            "prove/test_rows.py::test_a_row_stays_below_its_cap_whatever_happens_to_one_person",
         ),
-        "100,000 events, 10,000 links and 10,000 absorbs on one row at once",
     ),
     Promise(
         "Shadow, then live, equals live from the start",
