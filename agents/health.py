@@ -1,33 +1,29 @@
-"""What a worker says of itself over HTTP on the loopback: for probes, Prometheus and people.
+"""What a worker says of itself over HTTP: the pages of every process (agents/probes.py), and
 
-/healthz  200 while the event loop answers.
-/readyz   200 when every stage has recovered its partitions and no clock stands still; else 503 and
-          who holds time back.
-/metrics  Prometheus text (agents/metrics.py).
-/status   the same figures as JSON, partition by partition.
-
-The address is written to `<data>/run/worker-<pid>.json`, where `tillstream status` finds it.
+/readyz   200 when every stage has recovered its partitions, no clock stands still and, where this
+          worker ticks, it does; else 503 and who holds time back.
+/status   the same figures as JSON, partition by partition; `tillstream status` puts them together.
 """
 
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import mode
 import msgspec
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from agents.app import StageApp
-from agents.metrics import DISBELIEVED, FRESHNESS, REGISTRY, WAITING
+from agents.metrics import DISBELIEVED, FRESHNESS, WAITING
+from agents.probes import STALLED_SECONDS, Probes
 from agents.settings import Settings
 from agents.station import Seat
+from agents.ticker import Ticker
 from schemas.values import Instant, Stage
 from streams.intake import PassIntake, RoundIntake
 
-HOST = "127.0.0.1"
-STALLED_SECONDS = 60.0
+SILENT_SECONDS = 10.0
+"""The longest that whoever has to tick may be silent."""
 
 
 class PartitionStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,52 +44,40 @@ class PartitionStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker: its process, the instant it said this, whether it is ready, its partitions."""
+    """A worker: its process, the instant it said this, whether it is ready, its partitions.
+
+    ticked_seconds_ago: None where another worker ticks.
+    """
 
     pid: int
     now: Instant
     ready: bool
     why_not: list[str]
     partitions: list[PartitionStatus]
-
-
-class WorkerAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a worker of this machine answers."""
-
-    pid: int
-    port: int
-
-
-def run_folder(settings: Settings) -> Path:
-    """Where the processes of this machine write down where they answer."""
-    return settings.data / "run"
+    ticked_seconds_ago: float | None = None
 
 
 class Health(mode.Service):
-    """The HTTP side of a worker, one of its services."""
+    """The HTTP side of a worker, one of its services. ticker: None where time is simulated."""
 
-    def __init__(self, settings: Settings, stages: Sequence[StageApp], *, simulated: bool) -> None:
+    def __init__(
+        self, settings: Settings, stages: Sequence[StageApp], *, ticker: Ticker | None
+    ) -> None:
         super().__init__()
-        self._settings, self._stages, self._simulated = settings, stages, simulated
-        self._file = run_folder(settings) / f"worker-{os.getpid()}.json"
+        self._stages, self._ticker = stages, ticker
+        self._probes = Probes(
+            settings,
+            "worker",
+            why_not=lambda: self.status().why_not,
+            measure=self._measure,
+            pages={"/status": self._status},
+        )
 
     async def on_start(self) -> None:
-        web_app = web.Application()
-        web_app.router.add_get("/healthz", self._healthz)
-        web_app.router.add_get("/readyz", self._readyz)
-        web_app.router.add_get("/metrics", self._metrics)
-        web_app.router.add_get("/status", self._status)
-        self._runner = web.AppRunner(web_app, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, self._settings.metrics_port)
-        await site.start()
-        port = self._runner.addresses[0][1]
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_bytes(msgspec.json.encode(WorkerAddress(pid=os.getpid(), port=port)))
+        await self._probes.__aenter__()
 
     async def on_stop(self) -> None:
-        self._file.unlink(missing_ok=True)
-        await self._runner.cleanup()
+        await self._probes.__aexit__()
 
     def status(self) -> WorkerStatus:
         """All figures, now."""
@@ -104,29 +88,30 @@ class Health(mode.Service):
         ]
         now = time.time_ns() // 1_000_000
         why_not = [f"{stage.stage} recovers" for stage in self._stages if not stage.is_ready]
-        if not self._simulated:
+        ticker = self._ticker
+        ticked = None if ticker is None else ticker.silent_seconds()
+        if ticker is not None:
             why_not += [
                 f"{one.stage}/{one.partition} stands still, held back by {one.held_back_by}"
                 for one in partitions
                 if one.clock and now - one.clock > STALLED_SECONDS * 1000
             ]
+        if ticked is not None and ticked > SILENT_SECONDS:
+            why_not.append(f"no tick for {ticked:.0f} s, and it is this worker that has to")
         return WorkerStatus(
-            pid=os.getpid(), now=now, ready=not why_not, why_not=why_not, partitions=partitions
+            pid=os.getpid(),
+            now=now,
+            ready=not why_not,
+            why_not=why_not,
+            partitions=partitions,
+            ticked_seconds_ago=ticked,
         )
-
-    async def _healthz(self, _: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
-
-    async def _readyz(self, _: web.Request) -> web.Response:
-        status = self.status()
-        said = "ready\n" if status.ready else "".join(f"{why}\n" for why in status.why_not)
-        return web.Response(text=said, status=200 if status.ready else 503)
 
     async def _status(self, _: web.Request) -> web.Response:
         body = msgspec.json.encode(self.status())
         return web.Response(body=body, content_type="application/json")
 
-    async def _metrics(self, _: web.Request) -> web.Response:
+    def _measure(self) -> None:
         status = self.status()
         for one in status.partitions:
             labels = (one.stage, str(one.partition))
@@ -134,8 +119,6 @@ class Health(mode.Service):
             DISBELIEVED.labels(*labels).set(one.disbelieved)
             if one.clock:
                 FRESHNESS.labels(*labels).set((status.now - one.clock) / 1000)
-        body = generate_latest(REGISTRY)
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def partition_status(stage: Stage, partition: int, seat: Seat) -> PartitionStatus:

@@ -10,8 +10,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from agents.backfill import BackfillStanding, standing_of_backfills
-from agents.embedded.process import ProcessId
-from agents.health import WorkerAddress, WorkerStatus, run_folder
+from agents.health import WorkerStatus
+from agents.probes import HOST, addresses
 from agents.settings import Settings
 from agents.topics import topic_name
 from schemas.topics import DEAD_LETTERS, STORE_EVENTS_REJECTED
@@ -20,7 +20,6 @@ from streams.intake import INPUTS
 
 ANSWER_SECONDS_MAX = 2.0
 SAMPLE_SECONDS = 1.0
-_addresses = msgspec.json.Decoder(WorkerAddress)
 _statuses = msgspec.json.Decoder(WorkerStatus)
 
 
@@ -55,11 +54,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 def workers_here(settings: Settings) -> list[WorkerStatus]:
     """What the workers of this machine say now; one that does not answer is left out."""
     found = []
-    for file in sorted(run_folder(settings).glob("worker-*.json")):
-        address = _addresses.decode(file.read_bytes())
-        if ProcessId.of(address.pid) is None:
-            continue
-        url = f"http://127.0.0.1:{address.port}/status"
+    for address in addresses(settings, "worker"):
+        url = f"http://{HOST}:{address.port}/status"
         try:
             with urllib.request.urlopen(url, timeout=ANSWER_SECONDS_MAX) as answer:
                 found.append(_statuses.decode(answer.read()))

@@ -1,12 +1,16 @@
 """The ticker: tells every partition of `store-events` that time passes; the broker says how far.
 
-Comes in: nothing. Goes out: a tick each `TILLSTREAM_TICK_MS`. More than one ticker does no harm: a
-tick only permits what the broker's timestamp allows, and a round may be as short as it likes. In a
-namespace of simulated time a feeder writes the ticks; a ticker there would mix today into the past.
+Comes in: nothing. Goes out: a tick each `TILLSTREAM_TICK_MS`. Of all workers only the one that has
+partition 0 of ingest ticks: whoever takes the partition over takes the ticking with it. So there
+are no more boundaries than intervals, and nobody has to be chosen. Two at once, while it is handed
+over, do no harm: a tick only permits what the broker's timestamp allows. In a namespace of
+simulated time a feeder writes the ticks; a ticker there would mix today into the past.
 """
 
 import asyncio
 import contextlib
+import time
+from collections.abc import Callable
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -70,10 +74,14 @@ async def _stamped(settings: Settings) -> tuple[str, str]:
 
 
 class Ticker:
-    """Appends ticks until stopped. A broker that is away is waited for: time stands still then."""
+    """Appends ticks until stopped. A broker that is away is waited for: time stands still then.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    has_to: whether it is this worker that has to tick now.
+    """
+
+    def __init__(self, settings: Settings, has_to: Callable[[], bool]) -> None:
+        self._settings, self._has_to = settings, has_to
+        self._last: float | None = None
         self._topic = topic_name(settings, STORE_EVENTS.name)
         self._stopped = asyncio.Event()
 
@@ -93,6 +101,15 @@ class Ticker:
                 log.warning("ticks are held up", error=repr(error))
                 await self._pause(RETRY_SECONDS)
 
+    def silent_seconds(self) -> float | None:
+        """Since when this worker has to tick and has not; None: another one has to."""
+        if not self._has_to():
+            self._last = None
+            return None
+        if self._last is None:
+            self._last = time.monotonic()
+        return time.monotonic() - self._last
+
     async def stop(self) -> None:
         """Let `run` end after the tick under way."""
         self._stopped.set()
@@ -106,7 +123,11 @@ class Ticker:
             loop = asyncio.get_running_loop()
             due = loop.time()
             while not self._stopped.is_set():
-                await self._tick(producer)
+                if self._has_to():
+                    await self._tick(producer)
+                    self._last = time.monotonic()
+                else:
+                    self._last = None
                 due = max(due + self._settings.tick_ms / 1000, loop.time())
                 await self._pause(due - loop.time())
         finally:

@@ -62,16 +62,15 @@ def run(settings: Settings, *, simulated: bool) -> NoReturn:
     ids = Ids(settings.secret_bytes)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    services: list[mode.Service] = [] if simulated else [_Ticking(Ticker(settings))]
     expect = expect_simulated if simulated else expect_live
     loop.run_until_complete(expect(settings))
-    stages = [
-        ingest_app(settings, ids, simulated=simulated),
-        identity_app(settings, ids),
-        profile_app(settings, ids),
-    ]
+    ingest = ingest_app(settings, ids, simulated=simulated)
+    stages = [ingest, identity_app(settings, ids), profile_app(settings, ids)]
     apps = [stage.app for stage in stages]
-    services.append(Health(settings, stages, simulated=simulated))
+    ticker = None if simulated else Ticker(settings, lambda: 0 in ingest.station.seats())
+    services: list[mode.Service] = [Health(settings, stages, ticker=ticker)]
+    if ticker is not None:
+        services.append(_Ticking(ticker))
     worker = faust.Worker(*apps, *services, loop=loop, loglevel="warn", override_logging=False)
     worker.execute_from_commandline()
 

@@ -66,7 +66,8 @@ def _tell(printer: Printer, found: Standing) -> None:
     printer.heading("Workers")
     for worker in found.workers:
         said = "ready" if worker.ready else f"not ready: {'; '.join(worker.why_not)}"
-        printer.line(f"process {worker.pid}: {len(worker.partitions)} partitions, {said}")
+        ticks = ", ticks" if worker.ticked_seconds_ago is not None else ""
+        printer.line(f"process {worker.pid}: {len(worker.partitions)} partitions{ticks}, {said}")
 
 
 def _behind(clock: Instant | None) -> str:

@@ -26,8 +26,8 @@ from agents.clickhouse import (
     database_of,
     reason,
 )
-from agents.health import run_folder
 from agents.live.place import live_folder
+from agents.probes import run_folder
 from agents.sender.reference import GROUP as SENDER_GROUP
 from agents.settings import Settings
 from agents.timeline import GROUP as TIMELINE_GROUP

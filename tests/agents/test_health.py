@@ -10,7 +10,9 @@ import aiohttp
 import msgspec
 import pytest
 
-from agents.health import Health, PartitionStatus, WorkerAddress, WorkerStatus, run_folder
+from agents.embedded.process import ProcessId
+from agents.health import SILENT_SECONDS, Health, PartitionStatus, WorkerStatus
+from agents.probes import Address, addresses, run_folder
 from agents.settings import Settings
 from agents.standing import stage_standing, workers_here
 from schemas.rows import Position
@@ -32,11 +34,20 @@ def profile_intake(clock: int) -> Any:
     return RoundIntake(ToyProfile(), 1, position, {})  # type: ignore[arg-type]
 
 
+class Watch:
+    """As much of a ticker as the health asks for."""
+
+    silent: float | None = None
+
+    def silent_seconds(self) -> float | None:
+        return self.silent
+
+
 @pytest.fixture
 async def answering(tmp_path: Path) -> AsyncIterator[tuple[Settings, list[Stage], Health]]:
     settings = Settings(data=tmp_path)
     stages = [Stage("ingest", PassIntake(ToyReader(), 1, Position(partitions=2)))]
-    health = Health(settings, stages, simulated=False)  # type: ignore[arg-type]
+    health = Health(settings, stages, ticker=Watch())  # type: ignore[arg-type]
     await health.on_start()
     yield settings, stages, health
     await health.on_stop()
@@ -44,8 +55,8 @@ async def answering(tmp_path: Path) -> AsyncIterator[tuple[Settings, list[Stage]
 
 async def ask(settings: Settings, path: str) -> tuple[int, str]:
     (file,) = run_folder(settings).glob("*.json")
-    address = msgspec.json.decode(file.read_bytes(), type=WorkerAddress)
-    assert address.pid == os.getpid()
+    address = msgspec.json.decode(file.read_bytes(), type=Address)
+    assert address.process.pid == os.getpid()
     url = f"http://127.0.0.1:{address.port}{path}"
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
         return answer.status, await answer.text()
@@ -72,12 +83,25 @@ async def test_a_clock_that_stands_still_is_not_silent(answering: Any) -> None:
     assert 'tillstream_station_freshness_seconds{partition="1",station="profile"}' in text
 
 
-async def test_a_worker_that_is_gone_is_not_counted(answering: Any) -> None:
+async def test_the_worker_that_has_to_tick_and_does_not_is_not_ready(answering: Any) -> None:
+    settings, _, health = answering
+    health._ticker.silent = SILENT_SECONDS
+    assert await ask(settings, "/readyz") == (200, "ready\n")
+    health._ticker.silent = 60.0
+    code, text = await ask(settings, "/readyz")
+    assert (code, text) == (503, "no tick for 60 s, and it is this worker that has to\n")
+    assert '"ticked_seconds_ago":60.0' in (await ask(settings, "/status"))[1]
+
+
+async def test_what_a_killed_worker_has_left_is_not_counted_and_goes(answering: Any) -> None:
     settings, *_ = answering
-    gone = WorkerAddress(pid=2**22 + 1, port=1)
-    (run_folder(settings) / "worker-gone.json").write_bytes(msgspec.json.encode(gone))
-    files = sorted(file.name for file in run_folder(settings).iterdir())
-    assert files == sorted([f"worker-{os.getpid()}.json", "worker-gone.json"])
+    own = ProcessId.own()
+    for gone in (ProcessId(2**22 + 1, 1, own.boot), ProcessId(own.pid, own.started - 1, own.boot)):
+        left = run_folder(settings) / f"worker-{gone.started}.json"
+        left.write_bytes(msgspec.json.encode(Address(process=gone, port=1)))
+    (run_folder(settings) / "worker-7.json").write_bytes(b'{"pid":')
+    assert [one.process for one in addresses(settings, "worker")] == [own]
+    assert [file.name for file in run_folder(settings).iterdir()] == [f"worker-{own.pid}.json"]
 
 
 def test_without_workers_nobody_answers(tmp_path: Path) -> None:

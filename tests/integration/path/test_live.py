@@ -3,15 +3,17 @@
 import asyncio
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.settings import Settings
 from agents.ticker import SimulatedNamespace, Ticker
 from agents.topics import ensure_topics, topic_name
 from schemas.outputs import SegmentChanged, TimelineEntry
 from schemas.topics import SEGMENT_CHANGES, STORE_EVENTS, TIMELINE
+from streams.ingest.control import HEADER, TICK
 from tests.integration.path.reading import places_of, reader_of, values_of
 from tests.integration.path.running import DEADLINE_S, Deployment, deployed
 from tests.integration.path.shop import the_definitions
@@ -90,7 +92,7 @@ async def test_an_event_comes_through_by_the_ticks_of_one_ticker_or_two(
             print(f"with the start of a worker: {await store.push('zero'):.2f} s")
             for number in range(TIMES):
                 print(f"from push to timeline and segment: {await store.push(f'n{number}'):.3f} s")
-            second = Ticker(path.settings)
+            second = Ticker(path.settings, lambda: True)
             running = asyncio.create_task(second.run())
             await store.push("twice")
             await second.stop()
@@ -99,9 +101,51 @@ async def test_an_event_comes_through_by_the_ticks_of_one_ticker_or_two(
             await store.stop()
 
 
+@pytest.mark.prove
+async def test_two_workers_tick_once_an_interval_and_the_second_takes_over(small: Settings) -> None:
+    async with (
+        deployed(small, simulated=False) as path,
+        AIOKafkaProducer(**small.kafka_clients()) as producer,
+    ):
+        workers = [path.start_worker(), path.start_worker()]
+        store = Store(path, producer)
+        await store.watch()
+        try:
+            await store.publish()
+            await store.push("one")
+            ticks = await ticks_of(path.settings, 40)
+            spans = [later - earlier for earlier, later in pairwise(ticks)]
+            assert min(spans[4:]) > path.settings.tick_ms / 2, "a second one would halve them"
+            workers[0].end_for_certain()
+            await store.push("two")
+            workers[1].end_for_certain()
+            path.start_worker()
+            await store.push("three")
+        finally:
+            await store.stop()
+
+
+async def ticks_of(settings: Settings, count: int) -> list[int]:
+    """The broker's stamps of so many ticks in partition 0, from now on."""
+    reader = reader_of(settings)
+    await reader.start()
+    try:
+        place = TopicPartition(topic_name(settings, STORE_EVENTS.name), 0)
+        reader.assign([place])
+        await reader.seek_to_end(place)
+        found: list[int] = []
+        async with asyncio.timeout(DEADLINE_S):
+            while len(found) < count:
+                for records in (await reader.getmany(timeout_ms=50)).values():
+                    found += [one.timestamp for one in records if (HEADER, TICK) in one.headers]
+        return found
+    finally:
+        await reader.stop()
+
+
 async def test_a_ticker_refuses_a_namespace_of_simulated_time(path: Deployment) -> None:
     with pytest.raises(SimulatedNamespace, match=r"store-events has .*=CreateTime.*--simulated"):
-        await Ticker(path.settings).run()
+        await Ticker(path.settings, lambda: True).run()
 
 
 async def test_a_worker_for_live_events_refuses_a_namespace_of_simulated_time(
@@ -155,7 +199,7 @@ async def test_a_worker_that_is_told_to_end_leaves_nothing_open(small: Settings)
 
 async def test_a_ticker_stops_when_told(small: Settings) -> None:
     await ensure_topics(small)
-    ticker = Ticker(replace(small, tick_ms=50))
+    ticker = Ticker(replace(small, tick_ms=50), lambda: True)
     running = asyncio.create_task(ticker.run())
     reader = reader_of(small)
     await reader.start()
