@@ -54,6 +54,48 @@ DISBELIEVED = Gauge(
     ["station", "partition"],
     registry=REGISTRY,
 )
+TIMELINE_ROWS = Counter(
+    "tillstream_timeline_rows_total",
+    "Rows inserted into the database, by table.",
+    ["table"],
+    registry=REGISTRY,
+)
+TIMELINE_RETRIES = Counter(
+    "tillstream_timeline_retries_total",
+    "Inserts that the database did not take and that were tried again.",
+    registry=REGISTRY,
+)
+TIMELINE_WAITING = Gauge(
+    "tillstream_timeline_waiting_records",
+    "Records that are read and not yet in the database.",
+    registry=REGISTRY,
+)
+TIMELINE_FRESHNESS = Gauge(
+    "tillstream_timeline_freshness_seconds",
+    "Wall clock minus the clock of what has been read: how far the reports lag (live namespaces).",
+    registry=REGISTRY,
+)
+SENDER_SETTLED = Counter(
+    "tillstream_sender_settled_total",
+    "Commands settled: delivered, expired, suppressed, failed, by channel.",
+    ["channel", "state"],
+    registry=REGISTRY,
+)
+SENDER_REPEATS = Counter(
+    "tillstream_sender_repeats_total",
+    "Commands read again that the ledger knew.",
+    registry=REGISTRY,
+)
+SENDER_ASIDE = Gauge(
+    "tillstream_sender_aside_commands",
+    "Commands that their receiver put off and that will be tried again.",
+    registry=REGISTRY,
+)
+SENDER_FRESHNESS = Gauge(
+    "tillstream_sender_freshness_seconds",
+    "Wall clock minus the clock of `consent` as read: how far the last look lags (live).",
+    registry=REGISTRY,
+)
 
 
 class Metrics:

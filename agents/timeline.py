@@ -11,6 +11,7 @@ mistake insert twice; the rows are replaced by id.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from math import inf
@@ -25,6 +26,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from agents.columns import SHAPES, ClockLine, Line, Shape, SwitchedLine, UnreadableRecord
 from agents.logs import log
+from agents.metrics import TIMELINE_RETRIES, TIMELINE_ROWS
 from agents.settings import Settings
 from agents.topics import partitions_of, topic_name
 from schemas.topics import TOPICS
@@ -37,6 +39,8 @@ INSERTING = "inserting to "
 ROWS_MAX = 50_000
 BYTES_MAX = 64 << 20
 WAIT_SECONDS_MAX = 1.0
+COMMIT_SECONDS_MAX = 5.0
+"""Where nothing but clocks comes, committed offsets follow too: a restart reads no hour again."""
 POLL_MS = 100
 FETCH_MS_MAX = 20
 """An idle partition's long poll holds up the busy ones: one request is under way at a time."""
@@ -71,6 +75,7 @@ class TimelineSink:
 
     client: of the namespace's database, with its migrations applied; used in one thread at a time.
     inserted: rows by table since the start. stored: per partition, up to where all is in.
+    away_since: since when the database takes nothing, by `time.monotonic`; None: it does.
     """
 
     def __init__(
@@ -94,6 +99,8 @@ class TimelineSink:
         }
         self._waiting: dict[TopicPartition, Waiting] = {}
         self._waits_since: float | None = None
+        self._moved_since: float | None = None
+        self.away_since: float | None = None
         self._drains = 0
         self._moved = asyncio.Condition()
         self._stopping = asyncio.Event()
@@ -156,6 +163,11 @@ class TimelineSink:
             self._drains -= 1
         if not self._has_all(ends):
             raise RuntimeError("the timeline ended before all was in") from self._failure
+
+    @property
+    def waiting(self) -> int:
+        """Records that are read and not yet in the database."""
+        return sum(len(one.lines) for one in self._waiting.values())
 
     def clocks(self) -> dict[str, Instant]:
         """Say per topic up to when all partitions that strike a clock have been read."""
@@ -273,6 +285,8 @@ class TimelineSink:
             if not waiting.lines and waiting.end > waiting.start:
                 self.stored[tp] = waiting.start = waiting.end
                 moved = True
+                if self._moved_since is None:
+                    self._moved_since = asyncio.get_running_loop().time()
         if moved:
             async with self._moved:
                 self._moved.notify_all()
@@ -304,10 +318,13 @@ class TimelineSink:
             self._waits_since = asyncio.get_running_loop().time()
 
     def _due(self) -> bool:
-        """Say whether enough waits, or long enough."""
+        """Say whether enough waits, or long enough; or long enough that nothing but clocks came."""
+        now = asyncio.get_running_loop().time()
+        if self._moved_since is not None and now - self._moved_since >= COMMIT_SECONDS_MAX:
+            return True
         if self._waits_since is None:
             return False
-        if asyncio.get_running_loop().time() - self._waits_since >= self._wait_seconds_max:
+        if now - self._waits_since >= self._wait_seconds_max:
             return True
         rows = sum(len(waiting.lines) for waiting in self._waiting.values())
         return (
@@ -326,10 +343,12 @@ class TimelineSink:
                 if not await self._insert(tp, waiting):
                     return
         await self._consumer.commit({tp: (one.end, "") for tp, one in self._waiting.items()})
-        self._waits_since = None
+        self._waits_since = self._moved_since = None
         for tp, waiting in filled.items():
             self._waiting[tp] = Waiting(waiting.end)
-            self.inserted[self._shapes[tp].table.name] += len(waiting.lines)
+            table = self._shapes[tp].table.name
+            self.inserted[table] += len(waiting.lines)
+            TIMELINE_ROWS.labels(table).inc(len(waiting.lines))
         async with self._moved:
             self.stored |= {tp: waiting.end for tp, waiting in filled.items()}
             self._moved.notify_all()
@@ -348,6 +367,8 @@ class TimelineSink:
             except (DatabaseError, OSError) as error:
                 if not passes(error):
                     raise
+                TIMELINE_RETRIES.inc()
+                self.away_since = self.away_since or time.monotonic()
                 log.warning(
                     "the database is away, trying again",
                     table=shape.table.name,
@@ -356,6 +377,7 @@ class TimelineSink:
                     error=type(error).__name__,
                 )
             else:
+                self.away_since = None
                 return True
             try:
                 await asyncio.wait_for(self._stopping.wait(), backoff)

@@ -34,6 +34,8 @@ COMMANDS: Mapping[str, str] = {
     "status": "how the path stands: rates, lag, clocks and who holds them back",
     "schemas": "JSON Schemas of every public topic",
     "worker": "run a worker process",
+    "sink": "run the timeline sink by itself",
+    "sender": "run the reference sender by itself; --dry delivers to nobody",
 }
 """command -> what it does. Its module is agents/cli/<command>.py."""
 

@@ -28,6 +28,7 @@ from agents.clickhouse import (
 )
 from agents.live.place import live_folder
 from agents.probes import run_folder
+from agents.sender.reference import DRY_GROUP as DRY_SENDER_GROUP
 from agents.sender.reference import GROUP as SENDER_GROUP
 from agents.settings import Settings
 from agents.timeline import GROUP as TIMELINE_GROUP
@@ -38,6 +39,7 @@ GONE_SECONDS_MAX = 30
 REQUEST_MS_MAX = 30_000
 ASK_SECONDS = 0.1
 STAGES = ("ingest", "identity", "profile")
+OTHER_GROUPS = (TIMELINE_GROUP, BACKFILL_GROUP, SENDER_GROUP, DRY_SENDER_GROUP)
 LOCK = "up.lock"
 NO_GROUP = "Dead"
 """The state of a group that is not there, in the broker's words."""
@@ -172,10 +174,7 @@ def _topics_of(settings: Settings) -> list[str]:
 
 
 def _groups_of(settings: Settings) -> list[str]:
-    return [
-        topic_name(settings, name)
-        for name in (*STAGES, TIMELINE_GROUP, BACKFILL_GROUP, SENDER_GROUP)
-    ]
+    return [topic_name(settings, name) for name in (*STAGES, *OTHER_GROUPS)]
 
 
 def _has_database(settings: Settings) -> bool:

@@ -5,13 +5,16 @@ Nothing is lost meanwhile: it reads on from where the database has all.
 
 import asyncio
 import contextlib
+import time
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from agents.clickhouse import open_client
 from agents.live.kept import Say, keep
+from agents.metrics import TIMELINE_FRESHNESS, TIMELINE_WAITING
 from agents.migrations import migrate
+from agents.probes import STALLED_SECONDS
 from agents.settings import Settings
 from agents.timeline import TimelineSink
 from schemas.values import Instant
@@ -40,6 +43,28 @@ class Timeline:
         clocks = {} if self._sink is None else self._sink.clocks()
         return min(clocks.values(), default=None)
 
+    def why_not(self) -> list[str]:
+        """Why it does not do its work now; nothing where it does."""
+        sink = self._sink
+        if sink is None or not sink.stored:
+            return ["it has not begun to read"]
+        found = []
+        if sink.away_since is not None:
+            seconds = time.monotonic() - sink.away_since
+            found.append(f"the database takes nothing, for {seconds:.0f} s now")
+        clock = self.clock()
+        behind = 0.0 if clock is None else time.time() - clock / 1000
+        if behind > STALLED_SECONDS:
+            found.append(f"what it reads is {behind:.0f} s behind the wall")
+        return found
+
+    def measure(self) -> None:
+        """Set the gauges."""
+        clock = self.clock()
+        TIMELINE_WAITING.set(0 if self._sink is None else self._sink.waiting)
+        if clock is not None:
+            TIMELINE_FRESHNESS.set(time.time() - clock / 1000)
+
     async def drain(self, seconds_max: float) -> bool:
         """Wait until all that has been said is in the database; say whether it is."""
         sink = self._sink
@@ -57,6 +82,10 @@ class Timeline:
         if self._sink is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._sink.stop(), STOP_SECONDS_MAX)
+
+    def leave(self) -> None:
+        """As `stop`, without waiting for it."""
+        self._leaving = asyncio.ensure_future(self.stop())
 
     async def _run(self) -> None:
         client = await asyncio.to_thread(open_client, self._settings)

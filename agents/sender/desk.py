@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from agents.logs import log
+from agents.metrics import SENDER_REPEATS, SENDER_SETTLED
 from agents.sender.clocks import Judged
 from agents.sender.last_look import LastLook
 from agents.sender.ledger import Ledger, SendState, Settled
@@ -97,18 +98,33 @@ class Desk:
             if state is None or (state == "taken" and self._promise == "at-least-once"):
                 fresh.append(judged)
             elif state == "taken":
-                self._ledger.settle([Settled(judged.command, "failed", IN_DOUBT)])
+                self._settle([Settled(judged.command, "failed", IN_DOUBT)])
             else:
-                self.repeats += 1
-        self.repeats += len(batch) - len(first)
+                self._repeated(1)
+        self._repeated(len(batch) - len(first))
         settled: list[Settled] = []
         try:
             for judged in fresh:
                 settled.append(await self._settled(judged))  # noqa: PERF401 (kept if one raises)
         finally:
-            self._ledger.settle(settled)
+            self._settle(settled)
         self._now = max([self._now, *(judged.now for judged in batch)])
         await self._try_again()
+
+    def _settle(self, settled: Sequence[Settled]) -> None:
+        """Write down what became of these for now, and count it."""
+        self._ledger.settle(settled)
+        for one in settled:
+            SENDER_SETTLED.labels(one.command.channel, one.state).inc()
+
+    def _repeated(self, count: int) -> None:
+        self.repeats += count
+        SENDER_REPEATS.inc(count)
+
+    @property
+    def aside(self) -> int:
+        """Commands that their receiver put off and that will be tried again."""
+        return len(self._aside)
 
     async def _settled(self, judged: Judged) -> Settled:
         """Say what became of a fresh command, after it did."""
@@ -181,7 +197,7 @@ class Desk:
             if settled is None:
                 self._set_aside(one.command, tries=one.tries + 1)
             else:
-                self._ledger.settle([settled])
+                self._settle([settled])
                 del self._aside[one.command.id]
 
     async def _tried_again(self, aside: Aside) -> Settled | None:

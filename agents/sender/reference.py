@@ -31,6 +31,7 @@ from schemas.topics import CONSENT, SEND_COMMANDS, STORE_EVENTS, SWITCHES
 from schemas.values import Channel, Instant, SendId
 
 GROUP = "reference-sender"
+DRY_GROUP = "reference-sender-dry"
 BATCH_MAX = 500
 FETCH_WAIT_MS_MAX = 100
 TAIL_RECORDS = 200
@@ -63,6 +64,10 @@ class ReferenceSender:
     deliveries:  channel -> who delivers it (`agents.sender.smtp.SmtpDelivery`).
     simulated:   the namespace holds simulated time (agents/sender/clocks.py, last_look.py).
     handed_over: which sends are really handed over; all by default.
+    group:       the consumer group: where it goes on reading after a restart.
+    reports:     what came too late is reported; a dry sender says nothing to anybody.
+    only_deliverable: commands of channels without a delivery are another sender's; else they are
+                 settled in the ledger as if they had been delivered.
     """
 
     def __init__(
@@ -74,7 +79,12 @@ class ReferenceSender:
         promise: Promise = "at-most-once",
         simulated: bool = False,
         handed_over: Callable[[SendId], bool] = lambda _: True,
+        group: str = GROUP,
+        reports: bool = True,
+        only_deliverable: bool = False,
     ) -> None:
+        self._reports, self._only_deliverable = reports, only_deliverable
+        self.has_begun = False
         self._settings, self._simulated = settings, simulated
         self._deliveries = deliveries
         self._ledger = Ledger(ledger)
@@ -96,8 +106,8 @@ class ReferenceSender:
             "enable_auto_commit": False,
         }
         self._topic = topic_name(settings, SEND_COMMANDS.name)
-        group = topic_name(settings, GROUP)
-        self._commands = AIOKafkaConsumer(self._topic, group_id=group, **reads, **client)
+        in_group = {"group_id": topic_name(settings, group)}
+        self._commands = AIOKafkaConsumer(self._topic, **in_group, **reads, **client)
         self._consent = AIOKafkaConsumer(**reads, **client)
         self._switches = AIOKafkaConsumer(**reads, **client)
         self._tail = AIOKafkaConsumer(**reads, **client)
@@ -117,6 +127,7 @@ class ReferenceSender:
             for client in clients:
                 await client.start()
             await self._know_stops()
+            self.has_begun = True
             await self._both()
         finally:
             for client in reversed(clients):
@@ -153,6 +164,16 @@ class ReferenceSender:
                 lambda: all(self._done.get(partition, 0) >= end for partition, end in ends.items())
             )
 
+    @property
+    def consent_read_to(self) -> Instant:
+        """How far `consent` has been read, in every partition; 0: not at all."""
+        return self._last_look.reached()
+
+    @property
+    def aside(self) -> int:
+        """Commands that their receiver put off and that will be tried again."""
+        return self._desk.aside
+
     def figures(self) -> Figures:
         counts = self._ledger.counts()
 
@@ -178,10 +199,14 @@ class ReferenceSender:
                 said = [_read_command(record.value) for record in records]
                 if not self._simulated:
                     await self._look_ahead(place)
-                await self._settle(list(self._clock.judge(place.partition, said)))
+                judged = self._clock.judge(place.partition, said)
+                await self._settle([one for one in judged if self._is_mine(one.command)])
             if fetched:
                 await self._commands.commit()
             await self._note_progress()
+
+    def _is_mine(self, command: SendCommand) -> bool:
+        return not self._only_deliverable or command.channel in self._deliveries
 
     async def _settle(self, batch: list[Judged]) -> None:
         if batch:
@@ -241,6 +266,8 @@ class ReferenceSender:
 
     async def _report(self, event: dict[str, Any], now: Instant) -> None:
         """Append a store event. Where the topic takes its writer's time, that is the topic's."""
+        if not self._reports:
+            return
         key = event["properties"]["send_id"].encode()
         await self._producer.send_and_wait(
             topic_name(self._settings, STORE_EVENTS.name),

@@ -28,18 +28,20 @@ class Worker:
     def __init__(self, settings: Settings, *, has_to: bool) -> None:
         self.has_to = has_to
         self.ticks = 0
+        self._moved = asyncio.Condition()
         self.ticker = Ticker(settings, lambda: self.has_to)
         self.ticker._tick = self._tick  # type: ignore[method-assign]
 
     async def _tick(self, _: object) -> None:
         self.ticks += 1
+        async with self._moved:
+            self._moved.notify_all()
 
     async def ticked(self, times: int) -> None:
         """Wait until it has ticked so often more."""
         wanted = self.ticks + times
-        async with asyncio.timeout(DEADLINE_S):
-            while self.ticks < wanted:
-                await asyncio.sleep(0.01)
+        async with asyncio.timeout(DEADLINE_S), self._moved:
+            await self._moved.wait_for(lambda: self.ticks >= wanted)
 
 
 @pytest.fixture(autouse=True)
