@@ -327,6 +327,7 @@ class ProfileRow(Row):
     flips:    segment -> when time alone may next change whether the profile is in it.
     population: of the cuts under which the segments that rank were asked last.
     filled:   hashes of the back-fills that were taken over since the definitions last changed.
+    disabled: part of the definitions (`segment/vip`) that raised here -> under which version.
     """
 
     schema: int = PROFILE_ROW_SCHEMA
@@ -364,3 +365,4 @@ class ProfileRow(Row):
     claimed: list[Identifier] = []
     filled: list[int] = []
     population: str = ""
+    disabled: dict[str, str] = {}

@@ -23,7 +23,7 @@ from schemas.records import (
     Withdraw,
 )
 from schemas.values import TIMER, Instant, Origin, Turn
-from streams.core import Core, Output, RowT
+from streams.core import Core, Output, PartRaised, RowT
 from streams.ids import key_number
 from streams.rounds import Round, Rounds, WaitingRecord
 
@@ -51,13 +51,16 @@ class Said(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """A record whose step raised, set aside; or (`value` None) a timer that raised."""
+    """A record whose step raised, set aside; or (`value` None) a timer that raised; or (`part`) the
+    part of the definitions that raised: the record counts, without it.
+    """
 
     offset: int | None
     key: str
     turn: Turn
     reason: str
     value: bytes | None
+    part: str | None = None
 
 
 class Slice(NamedTuple):
@@ -119,6 +122,7 @@ class _Step(NamedTuple):
     turn: Turn
     offset: int | None
     value: bytes | None
+    without: frozenset[str] = frozenset()
 
 
 class _Kept(Generic[RowT]):
@@ -139,33 +143,47 @@ class _Kept(Generic[RowT]):
     def take(
         self, key: str, what: Body | Instant, turn: Turn, record: WaitingRecord | None
     ) -> None:
-        """Do one turn; one that raises leaves no trace but its dead letter."""
+        """Do one turn; one that raises leaves no trace but its dead letter. Where a part of the
+        definitions raises, the turn is done again without it.
+        """
         if key not in self._rows:
             blob = self._before[key] = self._read(key.encode())
             self._rows[key] = None if blob is None else self.core.decode(blob)
             self._steps[key] = []
         offset, value = (None, None) if record is None else (record.offset, record.value)
-        step = _Step(len(self.said), what, turn, offset, value)
+        step: _Step | None = _Step(len(self.said), what, turn, offset, value)
         self.said.append([])
+        while step is not None:
+            step = self._tried(key, step)
+        self._set_timer(key)
+
+    def _tried(self, key: str, step: _Step) -> _Step | None:
+        """Do a step. Returns: the step to be tried in its place, None where it is over."""
         try:
             self._do(key, step)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told and goes no further
+            if isinstance(error, PartRaised) and error.part not in step.without:
+                self._rows[key] = self._again(key)
+                reason = f"{error.part.replace('/', ' ')}: {_reason(error.__cause__ or error)}"
+                self.failed.append(Failed(step.offset, key, step.turn, reason, None, error.part))
+                return step._replace(without=step.without | {error.part})
             self._set_aside(key, step, _reason(error), error)
             self._rows[key] = self._again(key)
-            if record is None:
+            if step.offset is None:
                 self._silence(key)
         else:
             self._steps[key].append(step)
-        self._set_timer(key)
+        return None
 
     def _do(self, key: str, step: _Step) -> None:
         instant, kind, origin = step.turn
         row = self._rows[key]
+        core = self.core.without(step.without) if step.without else self.core
         if isinstance(step.what, int):
             assert row is not None, "a timer of a row that is not there"
-            self._rows[key], outputs = self.core.wake(row, key, step.what, instant)
+            self._rows[key], outputs = core.wake(row, key, step.what, instant)
         else:
-            self._rows[key], outputs = self.core.step(row, key, step.what, instant, origin)
+            self._rows[key], outputs = core.step(row, key, step.what, instant, origin)
         self.said[step.number] = [
             Said(output, instant, kind, (*origin, index)) for index, output in enumerate(outputs)
         ]
@@ -293,7 +311,7 @@ def play(
     return Slice(said, rows, kept.failed, turn, over, steps, adopted)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """The kind of error and where it was raised; never its text, which may hold personal data."""
     return f"{type(error).__name__} in {where_raised(error)}"
 

@@ -20,6 +20,17 @@ BACK: Literal["back"] = "back"
 RowT = TypeVar("RowT", bound=Row)
 
 
+class PartRaised(Exception):
+    """A segment, a flow or a feature raised where it looked at one row; the cause says why.
+
+    part: `segment/vip`, `flow/welcome`, `feature/<key>`. The step is done again without it.
+    """
+
+    def __init__(self, part: str) -> None:
+        super().__init__(part)
+        self.part = part
+
+
 class Output(NamedTuple):
     """Something a step says.
 
@@ -65,6 +76,10 @@ class Core(Protocol[RowT]):
 
     def wake(self, row: RowT, key: str, due: Instant, now: Instant) -> Stepped[RowT]:
         """Say what time alone does to the row at `due`; `now` is the later of due and now."""
+        ...
+
+    def without(self, parts: frozenset[str]) -> Self:
+        """The core that leaves these parts out of every row that it steps, from then on."""
         ...
 
     def wake_at(self, row: RowT) -> Instant | None:

@@ -104,6 +104,7 @@ class Work(NamedTuple):
     rows:  changed rows of the station's table, the partition's position last.
     low:   the lowest offset still needed after it: what may be acknowledged.
     steps: how many records and timers it holds; clock: the boundary it completes, if it does.
+    failures: of them, those that were set aside.
     """
 
     writes: list[Write]
@@ -446,7 +447,8 @@ class RoundIntake(Generic[RowT]):
         if finished is not None:
             writes += self._clocks(finished)
         rows = [*piece.rows, (POSITION_KEY % self._partition, _pack(position))]
-        return Work(writes, rows, position.low, piece.steps, finished, len(piece.failed))
+        failures = sum(failed.part is None for failed in piece.failed)
+        return Work(writes, rows, position.low, piece.steps, finished, failures)
 
     def _write(self, said: Said, bound: Instant) -> Write:
         (to, key, record), instant, kind, origin = said

@@ -11,9 +11,9 @@ from schemas.outputs import Evidence, FlowTriggered, SendDecided
 from schemas.rows import FlowMemory, FlowRun, ProfileRow, Trait, Trigger
 from schemas.topics import FLOW_TRIGGERS, SEND_DECISIONS
 from schemas.values import Instant, ListId, Millis, Properties, SegmentId
-from streams.core import Output
+from streams.core import Output, PartRaised
 from streams.flows.dates import Start, last_start, next_start
-from streams.flows.moment import Moment
+from streams.flows.moment import Moment, part_of
 from streams.flows.plan import FIRST, FlowPlan
 from streams.flows.told import tell_entry
 from streams.flows.zones import zone_of
@@ -61,7 +61,13 @@ def enter_by_event(moment: Moment, event: Event) -> None:
     """Start the flows whose trigger is this event; wait for the dates that it told."""
     trigger = None
     for plan in moment.plans.by_metric.get(event.metric, ()):
-        if plan.test(event, None):
+        if moment.is_disabled(plan.flow.id):
+            continue
+        try:
+            starts = plan.test(event, None)
+        except Exception as error:
+            raise PartRaised(f"flow/{plan.flow.id}") from error
+        if starts:
             trigger = trigger or trigger_of(moment.row, event)
             enter(moment, plan, trigger, event)
     hear_dates(moment, event)
@@ -92,16 +98,20 @@ def hear_dates(moment: Moment, event: Event | None) -> None:
     A date just told may have begun already: it starts the flow late (`trigger_max_age`), unless its
     day is over.
     """
-    row, now = moment.row, moment.now
     for plan in moment.plans.by_date:
-        _await_date(moment, plan)
-        on_date = _on_date(plan)
-        trait = row.traits.get(on_date.trait)
-        if trait is not None and row.erased_at is None and _is_told(on_date, trait, event, now):
-            zone = zone_of(row, moment.program.settings.zone)
-            begun = last_start(on_date, trait.value, zone, now)
-            if begun is not None and now < begun.over_at:
-                _enter_by_date(moment, plan, trait, begun, event)
+        part_of(plan.flow.id, _hear_date, moment, plan, event)
+
+
+def _hear_date(moment: Moment, plan: FlowPlan, event: Event | None) -> None:
+    row, now = moment.row, moment.now
+    _await_date(moment, plan)
+    on_date = _on_date(plan)
+    trait = row.traits.get(on_date.trait)
+    if trait is not None and row.erased_at is None and _is_told(on_date, trait, event, now):
+        zone = zone_of(row, moment.program.settings.zone)
+        begun = last_start(on_date, trait.value, zone, now)
+        if begun is not None and now < begun.over_at:
+            _enter_by_date(moment, plan, trait, begun, event)
 
 
 def await_dates(moment: Moment) -> None:
@@ -109,14 +119,14 @@ def await_dates(moment: Moment) -> None:
     flows = {plan.flow.id for plan in moment.plans.by_date}
     moment.row.runs = [run for run in moment.row.runs if not _is_to_come(run) or run.flow in flows]
     for plan in moment.plans.by_date:
-        _await_date(moment, plan)
+        part_of(plan.flow.id, _await_date, moment, plan)
 
 
 def _await_date(moment: Moment, plan: FlowPlan) -> None:
     """At most one run of a flow waits."""
     row, now = moment.row, moment.now
     on_date = _on_date(plan)
-    trait = row.traits.get(on_date.trait)
+    trait = None if moment.is_disabled(plan.flow.id) else row.traits.get(on_date.trait)
     waiting = [run for run in row.runs if run.flow == plan.flow.id and _is_to_come(run)]
     wanted: list[Trigger] = []
     if trait is not None and row.erased_at is None:
@@ -237,6 +247,11 @@ def _first_of(properties: Properties) -> Properties:
 
 def enter(moment: Moment, plan: FlowPlan, trigger: Trigger, event: Event | None) -> None:
     """Start a run, or say why not. event: that started it, None where time or a flow did."""
+    if not moment.is_disabled(plan.flow.id):
+        part_of(plan.flow.id, _enter, moment, plan, trigger, event)
+
+
+def _enter(moment: Moment, plan: FlowPlan, trigger: Trigger, event: Event | None) -> None:
     row, now, flow = moment.row, moment.now, plan.flow
     run = FlowRun(
         id=moment.ids.run(row.store, row.id, flow.id, trigger.event_id),

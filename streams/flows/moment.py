@@ -1,14 +1,32 @@
 """What is being done to one profile at one instant: what was said and what was touched so far."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec
 
 from schemas.records import Stop
 from schemas.rows import FlowRun, ProfileRow
-from schemas.values import Channel, Instant, ListId
-from streams.core import Output
+from schemas.values import Channel, FlowId, Instant, ListId
+from streams.core import Output, PartRaised
 from streams.definitions.program import Program
 from streams.flows.plan import FlowPlans
 from streams.ids import Ids
+
+Rest = ParamSpec("Rest")
+
+
+def part_of(
+    flow: FlowId, work: Callable[Rest, None], *rest: Rest.args, **named: Rest.kwargs
+) -> None:
+    """Do work of a flow; where it raises, it is the flow that did.
+
+    Raises: PartRaised.
+    """
+    try:
+        work(*rest, **named)
+    except PartRaised:
+        raise
+    except Exception as error:
+        raise PartRaised(f"flow/{flow}") from error
 
 
 class Moment:
@@ -66,3 +84,8 @@ class Moment:
         self.ready: list[FlowRun] = []
         self.entered: dict[str, int] = {}
         self.told: list[Any] | None = None
+
+    def is_disabled(self, flow: FlowId) -> bool:
+        """Whether the flow raised for this profile: then it is left out."""
+        disabled = self.row.disabled
+        return bool(disabled) and disabled.get(f"flow/{flow}") == self.program.mark

@@ -21,6 +21,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         run.GOAL_REACHED: "the flow's goal was reached",
         run.NO_DATE: "the trigger has no date to wait for",
         run.FLOW_GONE: "the flow is not there any more",
+        run.FLOW_RAISED: "the flow raised for this profile; a dead letter says where",
         sending.LEFT_SEGMENT: "the profile is not in the flow's segment any more",
         sending.LEFT_LIST: "the profile is not on the flow's list any more",
         sending.DATE_MOVED: "the date is another by now",

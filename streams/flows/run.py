@@ -35,7 +35,7 @@ from schemas.values import Instant, ListId, Properties
 from streams.core import Output
 from streams.flows.chance import choose
 from streams.flows.entry import begin, end, enter, hear_dates
-from streams.flows.moment import Moment
+from streams.flows.moment import Moment, part_of
 from streams.flows.plan import BEHIND, FlowPlan, Place, StepPath
 from streams.flows.sending import say, send
 from streams.flows.told import tell_branch, tell_rest, tell_step
@@ -47,6 +47,7 @@ from streams.segments.person import TO_COME, Person
 GOAL_REACHED = "goal-reached"
 NO_DATE = "no-date"
 FLOW_GONE = "flow-gone"
+FLOW_RAISED = "flow-raised"
 NOTIFIED = "Notification Requested"
 """The metric under which a `notify` step stands in the timeline."""
 
@@ -57,15 +58,19 @@ def hear(moment: Moment, event: Event) -> None:
         return
     for run in list(moment.row.runs):
         plan = moment.plans.flows.get(run.flow)
-        if plan is None or run.trigger.kind == TO_COME:
+        if plan is None or run.trigger.kind == TO_COME or moment.is_disabled(run.flow):
             continue
-        if _is_goal(plan, run, event):
-            say(moment, run, None, None, "skipped", (GOAL_REACHED,))
-            end(moment, run, plan, for_good=True)
-        elif run.listening and _is_awaited(plan, run, event):
-            tell_branch(moment, run, plan.places.get(run.step), "met")
-            _branch(run, plan, "met", moment.now)
-            moment.ready.append(run)
+        part_of(run.flow, _hear, moment, plan, run, event)
+
+
+def _hear(moment: Moment, plan: FlowPlan, run: FlowRun, event: Event) -> None:
+    if _is_goal(plan, run, event):
+        say(moment, run, None, None, "skipped", (GOAL_REACHED,))
+        end(moment, run, plan, for_good=True)
+    elif run.listening and _is_awaited(plan, run, event):
+        tell_branch(moment, run, plan.places.get(run.step), "met")
+        _branch(run, plan, "met", moment.now)
+        moment.ready.append(run)
 
 
 def _is_goal(plan: FlowPlan, run: FlowRun, event: Event) -> bool:
@@ -98,7 +103,10 @@ def resume(moment: Moment, run: FlowRun) -> None:
     the date has come for which it was to begin.
     """
     if run.trigger.kind == TO_COME:
-        begin(moment, run)
+        if moment.is_disabled(run.flow):
+            moment.row.runs.remove(run)
+        else:
+            begin(moment, run)
         return
     run.wake_at = None
     plan = moment.plans.flows.get(run.flow)
@@ -127,9 +135,10 @@ def is_paused(plan: FlowPlan) -> bool:
 def advance(moment: Moment, run: FlowRun) -> None:
     """Take steps until the run waits or ends. Every step leads forward, so this ends."""
     plan = moment.plans.flows.get(run.flow)
-    if plan is None:
-        say(moment, run, None, None, "skipped", (FLOW_GONE,))
-        end(moment, run, None)
+    if plan is None or moment.is_disabled(run.flow):
+        reason = FLOW_GONE if plan is None else FLOW_RAISED
+        say(moment, run, None, None, "skipped", (reason,))
+        end(moment, run, plan)
         return
     while run.ended_at is None:
         found = plan.place(run.step)

@@ -93,6 +93,9 @@ class IdentityCore:
     ) -> Stepped[IdentityRow]:
         raise AssertionError(f"identity has no timers, but one rang at a row ({len(key)} letters)")
 
+    def without(self, _parts: frozenset[str]) -> Self:
+        return self
+
     def wake_at(self, _row: IdentityRow) -> Instant | None:
         return None
 

@@ -47,12 +47,13 @@ from streams.flows.entry import (
     enter_by_list,
     enter_by_segment,
 )
-from streams.flows.moment import Moment
+from streams.flows.moment import Moment, part_of
 from streams.flows.run import advance, go_on, hear, resume
 from streams.flows.sending import say
 from streams.flows.told import Told
 from streams.identity.keys import key_of
 from streams.ids import Ids, is_named, key_number
+from streams.profile.disabled import disable
 from streams.profile.expiry import note_expired
 from streams.profile.facts import (
     coarsen,
@@ -119,8 +120,9 @@ class ProfileCore:
         stores: Mapping[StoreId, Store] | None = None,
         stops: Mapping[StoreId, tuple[Stop, ...]] | None = None,
         told: list[Told] | None = None,
+        without: frozenset[str] = frozenset(),
     ) -> None:
-        self._ids = ids
+        self._ids, self._without = ids, without
         self._told = told
         self._stores = dict(stores or {})
         self._stops = dict(stops or {})
@@ -165,6 +167,9 @@ class ProfileCore:
             return type(self)(self._ids, self._stores, stops, self._told)
         stores = {**self._stores, row.published.store: ready(row)}
         return type(self)(self._ids, stores, self._stops, self._told)
+
+    def without(self, parts: frozenset[str]) -> Self:
+        return type(self)(self._ids, self._stores, self._stops, self._told, parts)
 
     def step(
         self, row: ProfileRow | None, key: str, body: Body, now: Instant, origin: Origin
@@ -252,7 +257,7 @@ class ProfileCore:
             _flip(moment, at)
             for run in [run for run in row.runs if run.wake_at is not None and run.wake_at <= at]:
                 if run.ended_at is None:
-                    resume(moment, run)
+                    part_of(run.flow, resume, moment, run)
                     _settle(moment, None)
         else:
             raise AssertionError("time does not move on in this row")
@@ -266,6 +271,8 @@ class ProfileCore:
         stops = self._stops.get(row.store, ())
         moment = Moment(row, program, store.plans, self._ids, now, stops)
         moment.told = self._told
+        if self._without:
+            disable(row, self._without, program, store.plans)
         if row.definitions != program.mark:
             relocate_runs(row, store)
             _take_over(moment)
@@ -435,7 +442,7 @@ def _settle(moment: Moment, event: Event | None) -> None:
     while moment.ready:
         run = moment.ready.pop(0)
         if run.ended_at is None:
-            advance(moment, run)
+            part_of(run.flow, advance, moment, run)
             _look(moment, None)
             _enter_lists(moment, None)
 

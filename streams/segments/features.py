@@ -21,6 +21,7 @@ from schemas.events import Event
 from schemas.records import Cut
 from schemas.rows import Entry, FeatureState, ProfileRow
 from schemas.values import Instant, Micros, Millis
+from streams.core import PartRaised
 from streams.money import MICROS_MAX, to_micros
 from streams.segments import keeping
 from streams.segments.values import (
@@ -271,48 +272,56 @@ class HasFeatures(Protocol):
 
 
 def note(program: HasFeatures, row: ProfileRow, event: Event) -> AbstractSet[FeatureKey]:
-    """Remember the event in every feature it belongs to. Returns: the keys of those features."""
+    """Remember the event in every feature it belongs to. Returns: the keys of those features.
+
+    Raises: PartRaised.
+    """
     of_metric = program.features_by_metric.get(event.metric)
     if of_metric is None:
         return NOTHING
     touched: set[FeatureKey] = set()
-    states = row.features
-    occurred_at = event.occurred_at
-    bare: Entry | None = None
     for feature in of_metric.candidates(event):
-        if feature.start is not None and occurred_at < feature.start:
+        if row.disabled and f"feature/{feature.key}" in row.disabled:
             continue
-        if feature.end is not None and occurred_at >= feature.end:
-            continue
-        key = feature.key
-        if feature.passes is not None and not feature.passes(event):
-            continue
-        amount: Micros | None = None
-        if feature.amount is not None:
-            counted = feature.amount(event)
-            if counted is None:
-                continue
-            if counted == FOREIGN:
-                key += LEFT_OUT
-                states.setdefault(key, FeatureState()).count += 1
-                continue
-            amount = counted
-        if amount is not None or feature.kept:
-            kept = tuple([_to_keep(row, get(event)) for get in feature.kept])
-            entry = Entry(occurred_at, event.id, amount, kept)
-        else:
-            entry = bare = bare or Entry(occurred_at, event.id)
-        state = states.get(key)
-        if state is None:
-            state = states[key] = FeatureState()
-        state.count += 1
-        if amount is not None:
-            state.total += amount
-        feature.update(state, entry, event.received_at)
-        if amount is not None and _saturate(state):
-            _flag(row, TOTALS)
-        touched.add(key)
+        try:
+            key = _noted(feature, row, event)
+        except Exception as error:
+            raise PartRaised(f"feature/{feature.key}") from error
+        if key is not None:
+            touched.add(key)
     return touched
+
+
+def _noted(feature: Feature, row: ProfileRow, event: Event) -> FeatureKey | None:
+    """Remember the event in one feature. Returns: its key; None: the event is none of its own."""
+    states, occurred_at, key = row.features, event.occurred_at, feature.key
+    if feature.start is not None and occurred_at < feature.start:
+        return None
+    if feature.end is not None and occurred_at >= feature.end:
+        return None
+    if feature.passes is not None and not feature.passes(event):
+        return None
+    amount: Micros | None = None
+    if feature.amount is not None:
+        counted = feature.amount(event)
+        if counted is None:
+            return None
+        if counted == FOREIGN:
+            states.setdefault(key + LEFT_OUT, FeatureState()).count += 1
+            return None
+        amount = counted
+    kept = tuple([_to_keep(row, get(event)) for get in feature.kept])
+    entry = Entry(occurred_at, event.id, amount, kept)
+    state = states.get(key)
+    if state is None:
+        state = states[key] = FeatureState()
+    state.count += 1
+    if amount is not None:
+        state.total += amount
+    feature.update(state, entry, event.received_at)
+    if amount is not None and _saturate(state):
+        _flag(row, TOTALS)
+    return key
 
 
 def _saturate(state: FeatureState) -> bool:

@@ -15,6 +15,7 @@ from schemas.events import Event
 from schemas.outputs import Evidence, SegmentChanged
 from schemas.rows import Membership, ProfileRow
 from schemas.values import Instant, SegmentId
+from streams.core import PartRaised
 from streams.definitions.program import Program
 from streams.ids import Ids
 from streams.instants import MINUTE, to_timestamp
@@ -130,6 +131,7 @@ def carry_over(row: ProfileRow, program: Program) -> None:
     for name in [name for name in row.segments if name not in program.segments]:
         del row.segments[name]
     row.flips = {name: flip for name, flip in row.flips.items() if name in program.segments}
+    row.disabled = {part: mark for part, mark in row.disabled.items() if mark == program.mark}
     carry_features(row, program)
     if program.past.shadow:
         row.filled = []
@@ -174,8 +176,14 @@ def _ask_all(
     while ranks:
         name = queue[heappop(ranks)]
         segment = program.segments[name]
-        holds, flip = segment.condition.ask(person, at)
-        assert flip is None or flip > at, "a flip is always later"
+        if row.disabled and row.disabled.get(f"segment/{name}") == program.mark:
+            flips.pop(name, None)
+            continue
+        try:
+            holds, flip = segment.condition.ask(person, at)
+            assert flip is None or flip > at, "a flip is always later"
+        except Exception as error:
+            raise PartRaised(f"segment/{name}") from error
         if flip is not None:
             flips[name] = flip
         elif name in flips:

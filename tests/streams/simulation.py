@@ -26,6 +26,7 @@ from streams.intake import (
     is_row_of_a_key,
     load_position,
 )
+from streams.published import InForce
 from streams.replay import STAGES, MemoryRecord, Replay
 from streams.rounds import BOUNDS_MAX, WAITING_MAX
 
@@ -65,7 +66,10 @@ class Actor:
         self.read = position.low
         path = self.sim.path
         if self.stage == "ingest":
-            self.intake: Intake = PassIntake(path.reader(), self.partition, position)
+            in_force = InForce(self.rows.items())
+            self.intake: Intake = PassIntake(
+                path.reader(), self.partition, position, in_force=in_force
+            )
             return
         self.intake = RoundIntake(
             path.identity if self.stage == "identity" else path.profile,

@@ -87,6 +87,9 @@ class DiaryCore:
         row.due = None
         return row
 
+    def without(self, parts: frozenset[str]) -> Self:
+        return self
+
     def adopt(self, row: DefinitionsRow | StopsRow) -> Self:
         assert isinstance(row, DefinitionsRow)
         return type(self)(f"{row.published.version} ")

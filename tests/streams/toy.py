@@ -105,6 +105,9 @@ class ToyIdentity:
     def asleep(self, row: Pointer) -> Pointer:
         return row
 
+    def without(self, parts: frozenset[str]) -> Self:
+        return self
+
     def adopt(self, row: DefinitionsRow | StopsRow) -> Self:
         return self
 
@@ -198,6 +201,9 @@ class ToyProfile:
     def asleep(self, row: Person) -> Person:
         row.due = None
         return row
+
+    def without(self, parts: frozenset[str]) -> Self:
+        return self
 
     def adopt(self, row: DefinitionsRow | StopsRow) -> Self:
         return self

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -155,6 +157,28 @@ def test_sends_are_stopped_and_resumed_in_the_log(shop: Shop) -> None:
     assert "not stopped by a stop of its own" in shop.says("sends resume", code=1)
     assert "resumed" in shop.says("sends resume --flow welcome")
     assert shop.subscribe(id="s-2", who="c-8") == [("sent", None)]
+
+
+def test_a_dry_sender_tells_what_it_would_deliver_and_delivers_nothing(
+    shop: Shop, tmp_path: Path
+) -> None:
+    assert "--smtp, --from, --templates: needed" in shop.says("sender", code=2)
+    assert "runs on" in shop.says("sink", code=2), "`up` has one of its own"
+    command = f"{TILLSTREAM} sender --dry"
+    with terminal(command, shop.environ, tmp_path / "sender.log") as sender:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not (told := [line for line in sender.output().splitlines() if line[0] == "{"]):
+            assert not sender.ended(), sender.output()
+            until(deadline, sender.output())
+        assert {json.loads(line)["template"] for line in told} == {"welcome"}
+        assert "@" not in "".join(told), "no address"
+        found = re.search(r"http://\S+/readyz", sender.output())
+        assert found is not None
+        with urllib.request.urlopen(found[0]) as answer:
+            assert answer.read() == b"ready\n"
+        with urllib.request.urlopen(found[0].replace("readyz", "metrics")) as answer:
+            assert b'tillstream_sender_settled_total{channel="email"' in answer.read()
+        assert sender.interrupt() == 0, sender.output()
 
 
 def test_definitions_have_numbers_and_an_old_copy_of_them_is_rejected(shop: Shop) -> None:
