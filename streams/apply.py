@@ -74,6 +74,11 @@ class Slice(NamedTuple):
     steps: int
     adopted: Switching | None
 
+    @property
+    def set_aside(self) -> int:
+        """How many turns were set aside."""
+        return sum(failed.part is None for failed in self.failed)
+
 
 class Timers:
     """The next instants at which rows change by time alone: one valid entry a row.

@@ -279,10 +279,9 @@ class PassIntake:
     def _switch(self, said: Switching, origin: Origin) -> tuple[bytes, bytes]:
         """Take up what was published. Returns: the row that keeps it."""
         row = self._in_force.take(said, origin)
-        if isinstance(row, DefinitionsRow):
-            self._reader.adopt(row.published)
         if not isinstance(said, SendsStopped):
             row = self._in_force.count(said)
+            self._reader.adopt(row.published)
         return kept(row)
 
     def _state(self, store: StoreId, at: Instant) -> Write:
@@ -447,8 +446,7 @@ class RoundIntake(Generic[RowT]):
         if finished is not None:
             writes += self._clocks(finished)
         rows = [*piece.rows, (POSITION_KEY % self._partition, _pack(position))]
-        failures = sum(failed.part is None for failed in piece.failed)
-        return Work(writes, rows, position.low, piece.steps, finished, failures)
+        return Work(writes, rows, position.low, piece.steps, finished, piece.set_aside)
 
     def _write(self, said: Said, bound: Instant) -> Write:
         (to, key, record), instant, kind, origin = said
