@@ -252,6 +252,10 @@ class Station:
         """partition -> what may be acknowledged: the lowest offset still needed."""
         return {partition: seat.low for partition, seat in self._seats.items() if seat.low}
 
+    def has(self, partition: int) -> bool:
+        """Whether the partition is ours, also before anything of it has been read."""
+        return partition in self._starts
+
     def seats(self) -> Mapping[int, Seat]:
         """partition -> its seat, for figures."""
         return self._seats

@@ -67,7 +67,7 @@ def run(settings: Settings, *, simulated: bool) -> NoReturn:
     ingest = ingest_app(settings, ids, simulated=simulated)
     stages = [ingest, identity_app(settings, ids), profile_app(settings, ids)]
     apps = [stage.app for stage in stages]
-    ticker = None if simulated else Ticker(settings, lambda: 0 in ingest.station.seats())
+    ticker = None if simulated else Ticker(settings, lambda: ingest.station.has(0))
     services: list[mode.Service] = [Health(settings, stages, ticker=ticker)]
     if ticker is not None:
         services.append(_Ticking(ticker))

@@ -349,6 +349,14 @@ def station_with(position: bytes) -> Station:
     )
 
 
+def test_a_partition_is_ours_before_anything_of_it_is_read() -> None:
+    station = station_with(msgspec.msgpack.encode(Position(partitions=2)))
+    assert not station.has(0)
+    station.enter(0, 0)
+    assert station.has(0)
+    assert not station.seats(), "who has to tick before it can read would wait for its own ticks"
+
+
 def test_a_log_that_was_made_anew_or_cut_is_refused() -> None:
     station = station_with(msgspec.msgpack.encode(Position(low=100, offset=120, partitions=2)))
     station.check_log(0, first=100, end=120)
