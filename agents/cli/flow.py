@@ -24,7 +24,7 @@ from agents.drawing.blocks import blocks_of, outline
 from agents.drawing.mermaid import mermaid
 from agents.drawing.svg import svg
 from agents.reports.explanations import Teller
-from agents.reports.previews import NothingTriggers, Previewed, previews
+from agents.reports.flow_preview import NothingTriggers, Previewed, previews
 from agents.settings import Settings
 from streams.flows.preview import TRIGGER, Check
 from streams.ids import Ids

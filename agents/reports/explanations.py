@@ -24,19 +24,25 @@ from agents.reports.runs import (
     runs,
 )
 from agents.reports.stories import profile_ids
+from schemas.definitions import OnEvent
 from schemas.outputs import Evidence
 from schemas.records import DefinitionsPublished
 from schemas.values import FlowId, FlowRunId, ProfileId, SendId, StoreId, Timestamp
 from streams.definitions.switch import in_force
+from streams.flows.plan import FlowPlan
+from streams.flows.preview import trigger_checks
 from streams.flows.reasons import reason_words
 from streams.flows.told import Asked, Branched, Ended, Reached, Told, Waits
 from streams.ids import Ids
 from streams.instants import to_timestamp
 from streams.profile.store import ready
-from streams.retell import Retold, retell
+from streams.retell import Happened, Retold, retell
 
-Agreement = Literal["agrees", "differs", "refused"]
-"""Does the history told once more come to what was recorded? refused: there was no run to tell."""
+Agreement = Literal["agrees", "differs", "refused", "not-asked"]
+"""Does the history told once more come to what was recorded? refused: there was no run to tell;
+not-asked: the event is none that starts the flow, so nothing was recorded.
+"""
+NOT_ASKED_MAX = 10
 
 DECIDES = "send"
 """The step whose outcome is recorded: the decision tells it."""
@@ -46,7 +52,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     """One part of the chain.
 
     kind:     event, entered, refused, sent, held, dropped, skipped, commanded, outcome are
-              recorded; step, branch, waits, ended are told once more.
+              recorded; step, branch, waits, ended are told once more; not-asked: no trigger.
     evidence: leaves of conditions as they were found.
     """
 
@@ -124,7 +130,10 @@ def explain_send(client: Client, send_id: SendId, teller: Teller) -> Explanation
 def explain_flow(
     client: Client, store: StoreId, profile_id: ProfileId, flow: FlowId, teller: Teller
 ) -> list[Explanation]:
-    """Every way of a person through a flow, and every entry that was refused, in their order."""
+    """Every way of a person through a flow, and every entry that was refused, in their order.
+
+    Also the newest events of the trigger's metric that do not start the flow, for its filters.
+    """
     profiles = profile_ids(client, store, profile_id)
     found = [
         explain_run(client, store, run, teller)
@@ -133,6 +142,8 @@ def explain_flow(
     refused = decisions(client, store, flow=flow, profiles=profiles)
     known = causes(client, store, [one.trigger_event_id for one in refused])
     found += [_refusal(store, one, known.get(one.trigger_event_id)) for one in refused]
+    if (plan := teller.definitions.plans.flows.get(flow)) is not None:
+        found += _not_asked(client, store, profile_id, plan)
     return sorted(found, key=lambda one: max(link.at for link in one.links[:2]))
 
 
@@ -208,6 +219,45 @@ def _refusal(store: StoreId, refused: Decision, cause: Cause | None) -> Explanat
         told_again="refused",
         links=[*links, _decided(refused)],
     )
+
+
+def _not_asked(
+    client: Client, store: StoreId, profile_id: ProfileId, plan: FlowPlan
+) -> list[Explanation]:
+    trigger = plan.flow.trigger
+    if not isinstance(trigger, OnEvent):
+        return []
+    heard = [
+        one
+        for one in history_of(client, store, profile_id)
+        if one.event.metric == trigger.event.metric and not plan.test(one.event, None)
+    ]
+    return [
+        Explanation(
+            store=store,
+            profile_id=profile_id,
+            flow=plan.flow.id,
+            run=None,
+            version=None,
+            told_again="not-asked",
+            links=_filtered_out(one, plan),
+        )
+        for one in heard[-NOT_ASKED_MAX:]
+    ]
+
+
+def _filtered_out(one: Happened, plan: FlowPlan) -> list[Link]:
+    event = one.event
+    failed = [check.words for check in trigger_checks(plan, event) if not check.passes]
+    name = f"{event.metric} {event.id}"
+    return [
+        Link(at=to_timestamp(event.occurred_at), kind="event", words=name, id=event.id),
+        Link(
+            at=to_timestamp(one.at),
+            kind="not-asked",
+            words=f"{plan.flow.id} starts only {', and only '.join(failed)}",
+        ),
+    ]
 
 
 # --- words ---------------------------------------------------------------------------------------

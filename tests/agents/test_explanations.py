@@ -139,6 +139,19 @@ def test_all_of_a_flow_is_told_entries_that_were_refused_too(client: Client) -> 
     assert explain_flow(client, "main", profile_id, "other", teller(client)) == []
 
 
+def test_an_event_that_starts_nothing_is_told_with_the_filter_it_fails(client: Client) -> None:
+    shop = Shop(CARTS)
+    shop.event("Started Checkout", value="0", currency="EUR", **ANN)
+    keep(client, shop)
+    (profile_id,) = shop.profiles()
+    (found,) = explain_flow(client, "main", profile_id, "cart", teller(client))
+    assert found.told_again == "not-asked"
+    assert told(found) == [
+        "event Started Checkout e1",
+        "not-asked cart starts only where value > 0",
+    ]
+
+
 def test_other_definitions_than_those_that_decided_tell_no_steps(client: Client) -> None:
     shop = a_cart_without_reaction()
     keep(client, shop)

@@ -8,7 +8,7 @@ from clickhouse_connect.driver.client import Client
 
 from agents.migrations import migrate
 from agents.reports.explanations import Teller
-from agents.reports.previews import NothingTriggers, Previewed, previews
+from agents.reports.flow_preview import NothingTriggers, Previewed, previews
 from schemas.records import DefinitionsPublished
 from streams.ids import REPLAY_SECRET, Ids
 from streams.instants import HOUR
