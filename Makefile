@@ -16,7 +16,7 @@ CODE := agents streams schemas tests
 # test processes, each with a broker of its own
 JOBS ?= 2
 
-.PHONY: help demo test prove soak bench check lint format lock up servers down clean
+.PHONY: help demo test prove soak bench differential check lint format lock up servers down clean
 
 help: ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -34,6 +34,9 @@ prove: $(PROJECT) $(BROKER) ## the long proofs (ONLY=faults: by a word of their 
 
 soak: $(PROJECT) $(BROKER) ## the live pipeline at half its rate (MINUTES=20), into docs/proof
 	$(BIN)/python -m tests.prove.soak --minutes $(or $(MINUTES),20)
+
+differential: $(PROJECT) ## segments against brute force at length (N=1000000 checks)
+	$(BIN)/python -m tests.streams.segments.differential --checks $(or $(N),1000000)
 
 bench: $(PROJECT) $(BROKER) ## the benchmarks
 	$(BIN)/python -m pytest -m bench --timeout=3600 --capture=no

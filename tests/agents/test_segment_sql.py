@@ -24,7 +24,7 @@ from streams.money import to_money
 from streams.segments.features import note
 from streams.segments.person import Person
 from tests.streams.segments import brute
-from tests.streams.segments.test_differential import BASE, DID, DID_NOT, MEASURED, histories
+from tests.streams.segments.invented import BASE, DID, DID_NOT, MEASURED, histories
 
 SAYABLE = st.recursive(
     st.one_of(DID, DID_NOT, MEASURED),

@@ -43,8 +43,11 @@ IDS = Ids(REPLAY_SECRET)
 
 def differ(
     condition: dict[str, Any], history: list[Event], row: ProfileRow, trigger: Trigger | None
-) -> None:
-    """Play the history; compare at every edge, and between now and every flip."""
+) -> int:
+    """Play the history; compare at every edge, and between now and every flip.
+
+    Returns: how many answers were compared.
+    """
     program = compile_program(
         [
             {"flow": "f", "trigger": {"did": "A"}, "filter": condition, "steps": []},
@@ -58,6 +61,7 @@ def differ(
     compiled = program.condition(where)
     person = Person(row, program, trigger)
     came: list[Event] = []
+    checks = 0
     instants = sorted({e.received_at for e in history} | {BASE, BASE + 30 * HOUR})
     for i, start in enumerate(instants):
         for event in [e for e in history if e.received_at == start]:
@@ -79,7 +83,9 @@ def differ(
                 if flip is not None and later >= flip:
                     break
                 assert other is holds, ("flip is late", moment - BASE, later - BASE, flip)
+        checks += len(moments)
         compiled.explain(person, start)
+    return checks
 
 
 SETTINGS = settings(
