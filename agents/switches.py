@@ -1,4 +1,4 @@
-"""What a store publishes beside its events: definitions, and the word that sends stop or resume.
+"""What a store publishes beside its events: definitions, cuts, the word that sends stop or resume.
 
 In: one of them. Out: a copy in every partition of `store-events` and its note in `switches`, in one
 transaction, with the next number of its store. There is one transactional id, so of two who publish
@@ -15,7 +15,7 @@ from aiokafka.errors import ProducerFenced
 from agents.changelog import read_rows
 from agents.settings import Settings
 from agents.topics import topic_name
-from schemas.outputs import DefinitionsAnnounced, SendsSwitched
+from schemas.outputs import DefinitionsAnnounced, PopulationStated, SendsSwitched
 from schemas.topics import INGEST_ROWS, STORE_EVENTS, SWITCHES
 from schemas.values import StoreId
 from streams.ingest.control import Headers
@@ -27,7 +27,7 @@ REQUEST_BYTES_MAX = 8 << 20
 PARTITION = 0
 """Of `switches`: all of it is in one order."""
 
-Switched: TypeAlias = DefinitionsAnnounced | SendsSwitched
+Switched: TypeAlias = DefinitionsAnnounced | SendsSwitched | PopulationStated
 
 _encode = msgspec.json.Encoder().encode
 read_switch = msgspec.json.Decoder(Switched).decode
@@ -102,6 +102,8 @@ def key_of(note: Switched) -> bytes:
     """The key of a note: what it is the newest word about."""
     if isinstance(note, DefinitionsAnnounced):
         return f"definitions/{note.store}".encode()
+    if isinstance(note, PopulationStated):
+        return f"population/{note.store}".encode()
     return f"sends/{note.store}/{note.flow or ''}/{note.channel or ''}".encode()
 
 

@@ -239,6 +239,29 @@ class SendsSwitched(Record, frozen=True, kw_only=True, tag="sends-switched"):
     at: Timestamp
 
 
+class CutStated(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a ranking is cut. cut: decimal text; what is inside is at or beyond it.
+
+    profiles: how many were ranked.
+    """
+
+    ranking: str
+    cut: str
+    profiles: int
+
+
+class PopulationStated(Record, frozen=True, kw_only=True, tag="population-stated"):
+    """The store's profiles were ranked for `top` and `bottom`, as they were at `at`.
+
+    number: as in `definitions-announced`.
+    """
+
+    store: StoreId
+    number: int
+    at: Timestamp
+    cuts: tuple[CutStated, ...]
+
+
 class IdentityMerged(Record, frozen=True, kw_only=True, tag="identity-merged"):
     """`loser` became part of `winner`."""
 

@@ -88,8 +88,8 @@ CONSENT = Topic(
 )
 SWITCHES = Topic(
     name="switches",
-    key="definitions/<store>, `sends/<store>/<flow>/<channel>`",
-    value="definitions-announced, sends-switched (JSON); all in partition 0",
+    key="definitions/<store>, `sends/<store>/<flow>/<channel>`, `population/<store>`",
+    value="definitions-announced, sends-switched, population-stated (JSON); all in partition 0",
     writers=("command line",),
     readers=("senders", "command line"),
     public=True,

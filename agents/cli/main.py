@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "replay": "the whole path in memory: events in, files out; or a recorded log, compared",
     "definitions": "check definitions; publish them",
     "flow": "draw a flow; preview whom it would let in",
+    "population": "rank the profiles for `top` and `bottom`",
     "sends": "stop sends, all or some of them; resume them; what is stopped",
     "catalog": "watch what stores say of products for whom it concerns",
     "profile": "show one person: traits, consent, segments, timeline",

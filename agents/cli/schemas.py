@@ -51,7 +51,9 @@ EVENTS: Mapping[str, tuple[str, Any]] = MappingProxyType(
 RECORDS: Mapping[str, Any] = MappingProxyType(
     {
         CONSENT.name: outputs.ConsentStated | outputs.ClockStruck,
-        SWITCHES.name: outputs.DefinitionsAnnounced | outputs.SendsSwitched,
+        SWITCHES.name: outputs.DefinitionsAnnounced
+        | outputs.SendsSwitched
+        | outputs.PopulationStated,
         IDENTITY_MERGES.name: outputs.IdentityMerged,
         IDENTITY_CONFLICTS.name: outputs.IdentityConflict,
         SEGMENT_CHANGES.name: outputs.SegmentChanged,

@@ -20,6 +20,7 @@ from agents.definitions_log import Prepared, definitions_in_force, had_events, p
 from agents.embedded.process import ProcessId
 from agents.live.filling import keep_filling
 from agents.live.place import Running, alone, forget, keep, live_folder
+from agents.live.ranking import keep_ranking
 from agents.live.servers import Servers
 from agents.live.sink import Timeline
 from agents.live.watching import Catalog
@@ -76,6 +77,7 @@ class Live:
         self._timeline: Timeline | None = None
         self._sinking: asyncio.Task[None] | None = None
         self._filling: asyncio.Task[None] | None = None
+        self._ranking: asyncio.Task[None] | None = None
         self._catalog: Catalog | None = None
         self._watching: asyncio.Task[None] | None = None
         self._began: Instant = 0
@@ -150,6 +152,7 @@ class Live:
         self._timeline = Timeline(self._servers.settings, self._say)
         self._sinking = asyncio.create_task(self._timeline.keep())
         self._filling = asyncio.create_task(keep_filling(self._servers.settings, self._say))
+        self._ranking = asyncio.create_task(keep_ranking(self._servers.settings, self._say))
         self._catalog = Catalog(self._servers.settings, self._say)
         self._watching = asyncio.create_task(self._catalog.keep())
 
@@ -212,9 +215,10 @@ class Live:
             raise _Stopped
 
     async def _stop_timeline(self) -> None:
-        if self._filling is not None:
-            self._filling.cancel()
-            await asyncio.wait({self._filling})
+        for task in (self._filling, self._ranking):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
         if self._catalog is not None and self._watching is not None:
             self._catalog.stop()
             await asyncio.wait({self._watching}, timeout=WATCHER_SECONDS_MAX)
@@ -224,7 +228,7 @@ class Live:
             await self._timeline.stop()
             self._sinking.cancel()
             await asyncio.wait({self._sinking})
-        self._timeline = self._sinking = self._filling = None
+        self._timeline = self._sinking = self._filling = self._ranking = None
 
     async def _give_up_slots(self) -> None:
         if not self._slots:

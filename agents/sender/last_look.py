@@ -25,6 +25,7 @@ from schemas.outputs import (
     ClockStruck,
     ConsentStated,
     DefinitionsAnnounced,
+    PopulationStated,
     SendCommand,
     SendsSwitched,
 )
@@ -71,7 +72,7 @@ class LastLook:
         if not self._simulated and not words[0][1]:
             del self._said[key]
 
-    def hear_switch(self, record: DefinitionsAnnounced | SendsSwitched) -> None:
+    def hear_switch(self, record: DefinitionsAnnounced | PopulationStated | SendsSwitched) -> None:
         """Take a record of `switches`, in its order."""
         if isinstance(record, SendsSwitched):
             switch = Switch(

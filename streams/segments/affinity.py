@@ -69,7 +69,7 @@ def _earned(
     earned = []
     for key, points in keys.items():
         state = person.row.features.get(key)
-        for entry in () if state is None else state.entries:
+        for entry in () if state is None else state.entries[:NEWEST_MAX]:
             named = _named(entry)
             until = entry.occurred_at + WITHIN
             if named and until > now:

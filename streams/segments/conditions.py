@@ -20,6 +20,7 @@ from streams.segments.affinity import affinity
 from streams.segments.evidence import Describe, explain_feature, explain_leaf
 from streams.segments.features import Registry
 from streams.segments.ground import Ground, extreme_kind, horizon_of, reach_of
+from streams.segments.keeping import ENTRIES_MAX
 from streams.segments.newest import of_newest
 from streams.segments.person import FAILS, HOLDS, Answer, Ask, Compiled, Needs, Person
 from streams.segments.ranked import ranked
@@ -179,7 +180,7 @@ def _compile_measured(condition: c.Measured, registry: Registry) -> Compiled:
         sign = 1 if measure == "max" else -1
         key = registry.ask(
             ground.content(extreme_kind(measure, window, compared=picks is not None)),
-            keep=0 if isinstance(window, c.AtLeastAgo) else 1,
+            keep=ENTRIES_MAX if isinstance(window, c.AtLeastAgo) else 1,
             horizon=horizon,
         )
         reach = reach._replace(of_all=False)

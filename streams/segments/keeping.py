@@ -178,7 +178,7 @@ def keep_peaks(sign: int) -> Callable[[int, Millis | None], Update]:
 def keep_records(sign: int) -> Callable[[int, Millis | None], Update]:
     """Those that no older one outdoes: amounts (times `sign`) grow towards the newer ones.
 
-    keep: 1 where only the greatest of all counts; else 0.
+    keep: 1 where only the greatest of all counts; else as many as are kept of anything.
     """
 
     def make(keep: int, horizon: Millis | None) -> Update:
@@ -195,7 +195,7 @@ def keep_records(sign: int) -> Callable[[int, Millis | None], Update]:
             while start and sign * (entries[start - 1].amount or 0) <= amount:
                 start -= 1
             entries[start:at] = [entry]
-            del entries[keep or ENTRIES_MAX :]
+            del entries[keep:]
 
         return update
 

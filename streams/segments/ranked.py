@@ -22,6 +22,7 @@ from streams.money import MICROS, to_money
 from streams.segments import windows
 from streams.segments.features import Registry
 from streams.segments.ground import Ground, extreme_kind, horizon_of, reach_of
+from streams.segments.keeping import ENTRIES_MAX
 from streams.segments.person import FAILS, Answer, Ask, Compiled, InForce, Needs, Person
 from streams.segments.texts import leaf_text
 from streams.segments.windows import Reach
@@ -111,7 +112,7 @@ def ranked(condition: c.Ranked, registry: Registry) -> Compiled:
             Evidence(
                 leaf=text,
                 holds=holds,
-                value="none" if found is None else _shown(condition, found),
+                value="none" if found is None else shown(condition, found),
                 next_flip=None if flip is None else to_timestamp(flip),
                 note=_note(condition, cut),
             ),
@@ -125,7 +126,8 @@ def _outside(_person: Person, _now: Instant) -> Answer:
     return FAILS
 
 
-def _shown(condition: c.Ranked, figure: Figure) -> str:
+def shown(condition: c.Ranked, figure: Figure) -> str:
+    """A figure as people read it."""
     if condition.measure is None:
         return str(figure.total)
     return to_money(figure.total // figure.parts)
@@ -134,7 +136,7 @@ def _shown(condition: c.Ranked, figure: Figure) -> str:
 def _note(condition: c.Ranked, cut: Cut | None) -> str:
     if cut is None:
         return "not measured yet"
-    limit = _shown(condition, Figure(cut.total, cut.count))
+    limit = shown(condition, Figure(cut.total, cut.count))
     return f"the cut is {limit}, of {cut.profiles} profiles at {to_timestamp(cut.at)}"
 
 
@@ -191,7 +193,7 @@ def _extreme(condition: c.Ranked, registry: Registry) -> tuple[Callable[[Cut], A
     reach = reach_of(window)._replace(of_all=False)
     key = registry.ask(
         ground.content(extreme_kind(measure, window, compared=False)),
-        keep=0 if isinstance(window, c.AtLeastAgo) else 1,
+        keep=ENTRIES_MAX if isinstance(window, c.AtLeastAgo) else 1,
         horizon=horizon_of(window, compared=False),
     )
 

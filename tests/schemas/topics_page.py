@@ -57,7 +57,7 @@ def examples() -> Iterator[tuple[str, str]]:
     """(name, record as JSON) of the first record of each type; of decisions, of each outcome; of
     what no station writes, the golden example.
     """
-    for name in ("definitions-announced", "sends-switched"):
+    for name in ("definitions-announced", "sends-switched", "population-stated"):
         record: Record = msgspec.json.decode((EXAMPLES / f"{name}.1.json").read_bytes())
         yield name, f"```json\n{shown(record)}\n```"
     seen = set()

@@ -391,3 +391,21 @@ def test_evidence_holds_value_events_and_next_flip() -> None:
     )
     assert found({"did": "Placed Order", "max": {"is": 2}}, now).value == "none"
     assert found({"trait": "t", "contains": "a"}, now).value == "['a']"
+
+
+def test_the_largest_ever_and_the_largest_of_long_ago_share_what_is_kept_and_differ() -> None:
+    largest = {"did": "Placed Order", "max": {"of": "value", "is": "> 5"}}
+    documents = [
+        {"segment": "ever", "where": largest},
+        {"segment": "before", "where": {**largest, "at_least_ago": "30d"}},
+    ]
+    program = compile_program(documents, version="v1")
+    assert len(program.features) == 1
+    row = ProfileRow(id="i1")
+    for name, days, micros in (("o1", 40, 6_000_000), ("o2", 1, 9_000_000)):
+        note(program, row, event(name, START - days * DAY, value=micros))
+    person = Person(row, program)
+    assert [program.segments[one].condition.holds(person, START) for one in ("ever", "before")] == [
+        True,
+        True,
+    ]

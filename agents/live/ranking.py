@@ -1,0 +1,67 @@
+"""The population is measured at each store's rhythm, while `up` runs."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from agents.clickhouse import open_client
+from agents.population import measured, publish_cuts, ranking_stores
+from agents.settings import Settings
+from schemas.records import Cut
+from schemas.rows import DefinitionsRow
+from schemas.values import Instant
+from streams.definitions.program import Program
+from streams.segments.ranked import mark_of
+
+LOOK_SECONDS = 15.0
+
+Say = Callable[[str], None]
+
+
+async def keep_ranking(settings: Settings, say: Say) -> None:
+    """Measure whatever is due, until cancelled. settings: with the addresses of the servers."""
+    measured_at: dict[str, Instant] = {}
+    while True:
+        try:
+            await rank_what_is_due(settings, time.time_ns() // 1_000_000, measured_at, say)
+        except Exception as error:  # noqa: BLE001 - the path goes on without it
+            said = f"{type(error).__name__}: {error}".splitlines()[0]
+            say(f"the profiles could not be ranked ({said}); again in {LOOK_SECONDS:.0f} s")
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def rank_what_is_due(
+    settings: Settings, now: Instant, measured_at: dict[str, Instant], say: Say
+) -> int:
+    """Measure the stores whose time has come; publish where a cut has moved.
+
+    measured_at: version of definitions -> when it was measured last; kept up to date.
+    Returns: how many stores have new cuts.
+    """
+    moved = 0
+    for store, (row, program) in (await ranking_stores(settings)).items():
+        if not is_due(row, program, now, measured_at.get(program.version)):
+            continue
+        cuts = await asyncio.to_thread(_measure, settings, program, now)
+        measured_at[program.version] = now
+        if mark_of(cuts) != program.population:
+            number = await publish_cuts(settings, program, cuts, now)
+            say(f"the profiles of store {store} are ranked anew (number {number})")
+            moved += 1
+    return moved
+
+
+def is_due(row: DefinitionsRow, program: Program, now: Instant, before: Instant | None) -> bool:
+    """Has a multiple of the store's rhythm passed since, or was a ranking never measured?"""
+    last = max([before or 0, *(cut.at for cut in row.cuts)])
+    every = program.settings.rank_every
+    known = {cut.ranking for cut in program.cuts}
+    return now // every > last // every or (before is None and not known >= set(program.rankings))
+
+
+def _measure(settings: Settings, program: Program, now: Instant) -> tuple[Cut, ...]:
+    client = open_client(settings)
+    try:
+        return measured(client, program, now)
+    finally:
+        client.close()
