@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from schemas import conditions as c
 from schemas.definitions import Segment
+from streams.definitions.logic import Logic
+from streams.definitions.parse import parse
 from streams.instants import DAY, HOUR, to_instant
 from tests.scenarios.library import LIBRARY, SEGMENTS, copied, definitions
-from tests.scenarios.play import Stage, event_of, play
+from tests.scenarios.play import Stage, documents_of, event_of, play
 
 SHOES = 'items=[{"category":"shoes"}]'
 HATS = 'items=[{"category":"hats"}]'
@@ -367,12 +370,49 @@ def _lifecycle() -> str:
     return "\n---\n".join(texts)
 
 
+# --- RFM -----------------------------------------------------------------------------------------
+
+GROUPS = tuple(name for name in SEGMENTS if name.startswith("rfm-"))
+
+
+def test_the_groups_have_the_cut_points_of_the_leaf() -> None:
+    """Each file and the leaf of its name are the same condition, as far as logic can say."""
+    texts = [(LIBRARY / "segments" / f"{name}.yaml").read_text() for name in GROUPS]
+    leaves = [{"segment": f"leaf-{n}", "where": {"rfm": n.removeprefix("rfm-")}} for n in GROUPS]
+    documents = [*documents_of("\n---\n".join(texts)), *leaves]
+    parsed = parse(documents)
+    assert not parsed.errors
+    read = {one.id: one.where for one in parsed.definitions.values() if isinstance(one, Segment)}
+    logic = Logic(read)
+    for name in GROUPS:
+        assert logic.is_contained(read[name], read[f"leaf-{name}"]), name
+        assert logic.is_contained(read[f"leaf-{name}"], read[name]), name
+        others = [other for other in GROUPS if other != name]
+        for other in others:
+            assert logic.is_empty(c.AllOf((read[name], read[other]))), (name, other)
+
+
+def test_a_customer_goes_through_the_groups() -> None:
+    files = ["recent", "needs-attention", "inactive", "loyal", "champions", "at-risk"]
+    texts = [(LIBRARY / "segments" / f"rfm-{name}.yaml").read_text() for name in files]
+    play(
+        "\n---\n".join(texts),
+        """
+        day   0  Placed Order money=40  -> entered rfm-recent
+        day  60   -> entered rfm-needs-attention; exited rfm-recent
+        day 180   -> entered rfm-inactive; exited rfm-needs-attention
+        day 200  Placed Order money=40  -> exited rfm-inactive; entered rfm-loyal
+        day 380   -> entered rfm-at-risk; exited rfm-loyal
+        """,
+    )
+
+
 # --- the page ------------------------------------------------------------------------------------
 
 
 def test_every_segment_has_its_story() -> None:
     told = {*STORIES, "engaged-30d", "engaged-60d", "engaged-90d", "never-purchased"}
-    told |= {"control-10pct", *STAGES}
+    told |= {"control-10pct", "top-spenders", *STAGES, *GROUPS}
     assert told == set(SEGMENTS)
 
 
