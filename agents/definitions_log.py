@@ -22,8 +22,7 @@ from schemas.records import DefinitionsPublished
 from schemas.rows import DefinitionsRow
 from schemas.topics import TIMELINE
 from schemas.values import StoreId
-from streams.attribution.rules import UnknownModel, rules_of
-from streams.definitions.parse import kind_of, parse
+from streams.definitions.parse import kind_of
 from streams.definitions.problems import DefinitionsError
 from streams.definitions.program import Program, compile_program
 from streams.definitions.switch import live_documents, lived, unready, waiting
@@ -87,10 +86,6 @@ def _further(folder: Path, loaded: Loaded) -> list[Problem]:
     """What only shows when definitions that read well are to be used."""
     if not loaded.documents:
         return [Problem(str(folder), 0, "", "holds no definitions (*.yaml)")]
-    try:
-        rules_of(parse(loaded.documents).settings)
-    except UnknownModel as error:
-        return [Problem(str(folder), 0, "attribution.models", str(error))]
     size = len(msgspec.json.encode(loaded.documents))
     if size > BYTES_MAX:
         return [Problem(str(folder), 0, "", f"{size:,} bytes; at most {BYTES_MAX:,}")]

@@ -72,12 +72,15 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a file. counted: in lines or events; bad: what was not pushed, and why."""
+    """What became of a file. counted: in lines or events; bad: what was not pushed, and why;
+    warnings: of metrics that may be misspelt.
+    """
 
     pushed: int
     counted: str
     bad: list[Bad]
     events: list[Pushed]
+    warnings: list[str]
 
 
 def _push(options: argparse.Namespace, settings: Settings) -> int:
@@ -102,7 +105,11 @@ async def _pushed(settings: Settings, source: Source, *, skip_bad: bool) -> Outc
         bad = [one for one in said if isinstance(one, Bad)]
         if skip_bad or not bad:
             await push(there, _good(source, check), noted=done.append)
-    return Outcome(pushed=len(done), counted=source.counted, bad=bad, events=done)
+        metrics = sorted({one.metric for one in done})
+        warnings = [told for one in metrics if (told := check.nearly(one)) is not None]
+    return Outcome(
+        pushed=len(done), counted=source.counted, bad=bad, events=done, warnings=warnings
+    )
 
 
 def _good(source: Source, check: Checker) -> Iterable[Good]:
@@ -139,6 +146,8 @@ def _show(printer: Printer, outcome: Outcome) -> None:
         printer.line(f"{told} in store-events{left}")
     elif not outcome.bad:
         printer.line("there was no event in it")
+    for warning in outcome.warnings:
+        printer.line(f"warning: {warning}")
 
 
 # --- tail ----------------------------------------------------------------------------------------

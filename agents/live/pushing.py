@@ -25,6 +25,9 @@ from schemas.events import Event, RejectedEvent
 from schemas.records import DefinitionsPublished
 from schemas.topics import STORE_EVENTS
 from schemas.values import EventId, Instant
+from streams.definitions.parse import parse
+from streams.definitions.problems import near
+from streams.definitions.references import metrics_in
 from streams.identity.keys import key_of
 from streams.ids import Ids
 from streams.ingest.read import EventReader, read
@@ -32,6 +35,8 @@ from streams.ingest.settings import IngestSettings
 from streams.intake import partition_of
 
 UNDER_WAY_MAX = 1_000
+LIKENESS_MIN = 0.85
+"""Of a metric to one that is asked about: a letter or two, or its case, is otherwise."""
 CONFIRM_SECONDS_MAX = 60.0
 REQUEST_BYTES_MAX = 8 << 20
 SPOOLED_BYTES_MAX = 16 << 20
@@ -142,10 +147,19 @@ class Checker:
         self._ids = Ids(settings.secret_bytes)
         region = IngestSettings(default_region=settings.default_region or None)
         reader = EventReader(self._ids, region)
+        self._asked: set[str] = set()
         for published in in_force:
             reader.adopt(published)
+            self._asked |= metrics_in(parse(published.documents).definitions)
         self._settings = reader.settings
         self._now: Instant = time.time_ns() // 1_000_000
+
+    def nearly(self, metric: str) -> str | None:
+        """A warning about a metric that is asked about only where it is written otherwise."""
+        if not self._asked or metric in self._asked:
+            return None
+        meant = near(metric, self._asked, likeness=LIKENESS_MIN)
+        return f"no definition asks about '{metric}'{meant}" if meant else None
 
     def __call__(self, number: int, value: bytes) -> Good | Bad:
         said = read(value, (), received_at=self._now, settings=self._settings, ids=self._ids)

@@ -12,7 +12,6 @@ from agents.replay.arrivals import instant_said
 from schemas.definitions import StoreSettings
 from schemas.records import DefinitionsPublished
 from schemas.values import Instant, StoreId
-from streams.attribution.rules import UnknownModel, rules_of
 from streams.definitions.parse import parse
 from streams.grid import Arrival
 from streams.ids import REPLAY_SECRET
@@ -89,10 +88,6 @@ def _edition(asked: str) -> Edition:
             raise Wrong(f"--definitions: there is no folder {folder}")
         raise Wrong(*(f"--definitions: {folder}/{problem}" for problem in loaded.errors))
     settings = parse(loaded.documents).settings
-    try:
-        rules_of(settings)
-    except UnknownModel as error:
-        raise Wrong(f"--definitions: {folder}: attribution.models: {error}") from error
     documents = tuple(loaded.documents)
     version = blake2b(
         msgspec.json.encode(documents, order="deterministic"), digest_size=6

@@ -3,16 +3,17 @@
 In: what YAML or a `DefinitionsPublished` record gives. Out: `Parsed`. Nothing is compiled here.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from schemas import definitions as d
+from streams.attribution.rules import UnknownModel, rules_of
 from streams.definitions import flows, settings
 from streams.definitions.conditions import CONDITION, LIST, SEGMENT
 from streams.definitions.problems import Problem, near, show
 from streams.definitions.readers import Choice, Reading, Text
-from streams.definitions.references import check_references
+from streams.definitions.references import check_references, unknown_in
 from streams.definitions.shapes import Field, Shape
 from streams.definitions.zones import find_zone
 
@@ -81,6 +82,7 @@ def parse(
         store = settings.SETTINGS.read(documents[i], (), reading) or store
         definitions[i] = store
         problems += reading.problems
+        problems += _unknown_models(store, i)
     for i in stores[1:]:
         problems.append(Problem(("store",), "there are settings of a store already", document=i))
     zone = find_zone(store.zone) or utc
@@ -93,8 +95,19 @@ def parse(
             definitions[i] = definition
         problems += reading.problems
     problems += _doubles(documents)
-    problems += check_references(documents_by_kind(documents), definitions, known_metrics)
+    written = documents_by_kind(documents)
+    problems += check_references(written, definitions, known_metrics)
+    for i, document in enumerate(documents):
+        if i not in definitions and kind_of(document) in ("segment", "flow", "campaign"):
+            problems += unknown_in(document, written, i)
     return Parsed(store, definitions, tuple(sorted(problems, key=lambda p: p.document)))
+
+
+def _unknown_models(store: d.StoreSettings, number: int) -> Iterator[Problem]:
+    try:
+        rules_of(store)
+    except UnknownModel as error:
+        yield Problem(("attribution", "models"), str(error), document=number)
 
 
 def _utc() -> ZoneInfo:

@@ -47,10 +47,10 @@ def show(found: Any) -> str:
             return str(found)
 
 
-def near(found: str, known: Iterable[str]) -> str:
+def near(found: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
     """`; did you mean 'x'?`, or nothing where no known name is near."""
     by_case = {name.casefold(): name for name in sorted(known, reverse=True)}
-    matches = get_close_matches(found.casefold(), list(by_case), n=3, cutoff=0.6)
+    matches = get_close_matches(found.casefold(), list(by_case), n=3, cutoff=likeness)
     if not matches:
         return ""
     return "; did you mean " + " or ".join(f"'{by_case[match]}'" for match in matches) + "?"

@@ -66,6 +66,16 @@ def _below(part: msgspec.Struct, path: Path, name: str) -> Path:
             return (*path, name)
 
 
+def metrics_in(definitions: Mapping[int, d.Definition]) -> set[str]:
+    """The metrics that definitions ask about."""
+    return {
+        part.metric
+        for definition in definitions.values()
+        for part, _ in walk(definition)
+        if isinstance(part, c.EventFilter)
+    }
+
+
 def check_references(
     written: Mapping[str, set[str]],
     definitions: Mapping[int, d.Definition],
@@ -84,6 +94,51 @@ def check_references(
         elif isinstance(definition, d.Segment | d.Campaign):
             problems += _flow_only(definition, number)
     return problems + _segment_circles(definitions) + _flow_circles(definitions)
+
+
+NAMING: dict[str, str] = {
+    "in_segment": "segment",
+    "enters": "segment",
+    "in_list": "list",
+    "list": "list",
+    "joins": "list",
+    "join": "list",
+    "leave": "list",
+    "in_flow": "flow",
+    "start": "flow",
+}
+"""Key of a document -> what kind of definition its text names."""
+
+
+def unknown_in(document: Any, written: Mapping[str, set[str]], number: int) -> Iterator[Problem]:
+    """What a document names that is not there, as far as it can be told of one with errors of
+    shape: by the keys that name a definition wherever they stand.
+    """
+    for path, kind, name in _named_below(document, ()):
+        if name not in written[kind]:
+            message = f"there is no {kind} '{name}'{near(name, written[kind])}"
+            yield Problem(path, message, document=number)
+
+
+def _named_below(part: Any, path: Path) -> Iterator[tuple[Path, str, str]]:
+    if isinstance(part, list):
+        for i, item in enumerate(part):
+            yield from _named_below(item, (*path, i))
+    elif isinstance(part, dict):
+        for key, item in part.items():
+            if _names_the_stores_own(part, key, path):
+                continue
+            if key in NAMING and isinstance(item, str):
+                yield (*path, key), NAMING[key], item
+            else:
+                yield from _named_below(item, (*path, key))
+
+
+def _names_the_stores_own(part: Mapping[str, Any], key: str, path: Path) -> bool:
+    """What stands below is named as the store names it: traits to set, properties to filter by."""
+    of_event = key == "where" and not part.keys().isdisjoint(("did", "did_not"))
+    of_trigger = key == "trigger" and bool(path)
+    return key in ("set", "add", "remove") or of_event or of_trigger
 
 
 def named_in(part: Any) -> list[tuple[str, str]]:

@@ -83,3 +83,14 @@ def test_a_stores_own_identifiers_count_as_they_do_at_ingest() -> None:
     own = {"store": "main", "identifiers": {"kinds": {"loyalty_card": "strong"}}}
     assert isinstance(checker()(1, card), Bad)
     assert isinstance(checker(DefinitionsPublished("main", "1", "us", (own,)))(1, card), Good)
+
+
+def test_a_metric_that_is_asked_about_only_in_another_spelling_is_warned_of() -> None:
+    asks = {"segment": "buyers", "where": {"did": "Placed Order"}}
+    check = checker(DefinitionsPublished("main", "1", "us", (asks,)))
+    assert check.nearly("Placed order") == (
+        "no definition asks about 'Placed order'; did you mean 'Placed Order'?"
+    )
+    assert check.nearly("Placed Order") is None
+    assert check.nearly("Viewed Product") is None
+    assert checker().nearly("Placed order") is None, "nothing asks about anything"

@@ -456,3 +456,27 @@ def test_a_program_knows_its_tests_and_what_each_event_starts() -> None:
     assert program.event_test(wait.event)(opened, None)
     assert not program.event_test(wait.event)(Trigger("event", "e", "Other"), None)
     assert program.trigger_test(on_trigger.where)(opened, opened)
+
+
+def test_what_a_definition_with_errors_of_shape_names_is_looked_for_as_well() -> None:
+    broken = flow(
+        {"wait": "4 hous"},
+        {"join": "nowhere"},
+        {"split": {"where": {"in_segment": "gone"}, "then": [{"start": "other"}]}},
+        {"set": {"start": "noon", "list": "long"}},
+    )
+    broken["filter"] = {"did": "Placed Order", "where": {"list": "a property"}}
+    told = said(broken, {"list": "news"})
+    assert any("'4 hous' is not a duration" in one for one in told)
+    assert [one for one in told if "there is no" in one] == [
+        "steps[1].join: there is no list 'nowhere'",
+        "steps[2].split.where.in_segment: there is no segment 'gone'",
+        "steps[2].split.then[0].start: there is no flow 'other'",
+    ]
+
+
+def test_a_model_of_attribution_that_is_not_there_is_an_error() -> None:
+    told = said({"store": "main", "attribution": {"models": ["last", "data-driven"]}})
+    (problem,) = told
+    assert problem.startswith("attribution.models: ")
+    assert "data-driven" in problem
