@@ -22,7 +22,7 @@ from agents.topics import topic_name
 from agents.transactions import KafkaTransactions
 from schemas.rows import Position
 from schemas.topics import TOPICS, Topic
-from schemas.values import Stage
+from schemas.values import Instant, Stage
 from streams.core import Core
 from streams.intake import INPUTS, Intake, RoundIntake
 
@@ -118,6 +118,16 @@ class StageApp:
         consumer = self.app.consumer
         assert isinstance(consumer, BatchConsumer)
         consumer.seek_again(partition, offset)
+
+    @property
+    def reached(self) -> Instant | None:
+        """The last boundary that all its partitions in this worker have done; None: there is none.
+
+        For the stages that work in rounds.
+        """
+        intakes = [seat.intake for seat in self.station.seats().values()]
+        clocks = [intake.rounds.clock for intake in intakes if isinstance(intake, RoundIntake)]
+        return min(clocks, default=None) or None
 
     @property
     def is_ready(self) -> bool:

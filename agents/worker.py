@@ -64,8 +64,9 @@ def run(settings: Settings, *, simulated: bool) -> NoReturn:
     asyncio.set_event_loop(loop)
     expect = expect_simulated if simulated else expect_live
     loop.run_until_complete(expect(settings))
-    ingest = ingest_app(settings, ids, simulated=simulated)
-    stages = [ingest, identity_app(settings, ids), profile_app(settings, ids)]
+    profile = profile_app(settings, ids)
+    ingest = ingest_app(settings, ids, simulated=simulated, reached=lambda: profile.reached)
+    stages = [ingest, identity_app(settings, ids), profile]
     apps = [stage.app for stage in stages]
     ticker = None if simulated else Ticker(settings, lambda: ingest.station.has(0))
     services: list[mode.Service] = [Health(settings, stages, ticker=ticker)]

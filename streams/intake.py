@@ -193,8 +193,8 @@ class PassIntake:
     can_be_true: whether a broker's timestamp can be; in live namespaces the shell looks at its
                  watch. One that cannot be moves no time: its record counts as received with what
                  was before it.
-    believes:    whether a tick makes a boundary, by its instant; the replay of a live log asks what
-                 the log says.
+    is_boundary: whether a tick makes a boundary, by its instant: while the path lags the shell
+                 leaves some out; the replay of a live log asks what the log says.
     in_force:    what the stores have published, as the partition's rows say.
     """
 
@@ -205,14 +205,14 @@ class PassIntake:
         position: Position,
         *,
         can_be_true: Callable[[Instant], bool] = always,
-        believes: Callable[[Instant], bool] = always,
+        is_boundary: Callable[[Instant], bool] = always,
         in_force: InForce | None = None,
     ) -> None:
         self._reader, self._partition = reader, partition
         self._in_force = InForce() if in_force is None else in_force
         for row in self._in_force.definitions.values():
             reader.adopt(row.published)
-        self._can_be_true, self._believes = can_be_true, believes
+        self._can_be_true, self._is_boundary = can_be_true, is_boundary
         self._partitions = position.partitions
         self._received_at, self._next = position.received_at, position.offset
         self._read: deque[LogRecord] = deque()
@@ -242,11 +242,11 @@ class PassIntake:
                 key, event = said
                 writes.append(self._pass_on(key, EventArrived(event), origin, None))
             elif isinstance(said, Tick):
-                if is_possible and self._believes(at):
+                if not is_possible:
+                    self.disbelieved += 1
+                elif self._is_boundary(at):
                     clock = self.clock = at - 1
                     writes.extend(self._clocks(clock))
-                else:
-                    self.disbelieved += 1
             elif isinstance(said, RejectedEvent):
                 writes.append(_rejected(record, said, self._partition, at))
             elif isinstance(said, Backfilled):

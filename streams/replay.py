@@ -94,7 +94,7 @@ class Replay:
     partitions: of every topic, as in the deployment that is replayed.
     reader:     makes the reader of a partition of `store-events`.
     identity, profile: the cores, with no definitions adopted.
-    believes:   whether ingest of partition 0, which makes the boundaries, believed a tick.
+    is_boundary: whether ingest of partition 0 made a boundary of a tick.
     waiting_max: records that a partition keeps waiting; over that it reads the log again.
     """
 
@@ -105,7 +105,7 @@ class Replay:
         reader: Callable[[], ReadEvent],
         identity: Core[Any],
         profile: Core[Any],
-        believes: Callable[[Instant], bool] = always,
+        is_boundary: Callable[[Instant], bool] = always,
         waiting_max: int = WAITING_MAX,
     ) -> None:
         self.partitions = partitions
@@ -118,8 +118,8 @@ class Replay:
                 position = Position(partitions=partitions)
                 intake: Intake
                 if stage == "ingest":
-                    ticks = believes if partition == 0 else always
-                    intake = PassIntake(reader(), partition, position, believes=ticks)
+                    boundaries = is_boundary if partition == 0 else always
+                    intake = PassIntake(reader(), partition, position, is_boundary=boundaries)
                 else:
                     core = identity if stage == "identity" else profile
                     intake = RoundIntake(core, partition, position, rows, waiting_max=waiting_max)

@@ -214,18 +214,18 @@ async def _replay(settings: Settings, kind: _Kind) -> Replay:
     """The path in memory as that deployment runs it."""
     ids = Ids(settings.secret_bytes)
     region = IngestSettings(default_region=settings.default_region or None)
-    believed = None if kind.simulated else await _believed(settings)
+    made = None if kind.simulated else await _boundaries(settings)
     return Replay(
         kind.partitions,
         reader=lambda: EventReader(ids, region),
         identity=IdentityCore(ids),
         profile=ProfileCore(ids),
-        believes=lambda tick_at: believed is None or tick_at - 1 in believed,
+        is_boundary=lambda tick_at: made is None or tick_at - 1 in made,
     )
 
 
-async def _believed(settings: Settings) -> set[Instant]:
-    """The ticks that ingest of partition 0, which makes the boundaries, believed: its clocks.
+async def _boundaries(settings: Settings) -> set[Instant]:
+    """The boundaries that ingest of partition 0 made of ticks: its clocks.
 
     Raises: NothingRecorded.
     """

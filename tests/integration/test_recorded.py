@@ -37,7 +37,7 @@ def in_memory(settings: Settings, believed: frozenset[int] | None = None) -> Rep
         reader=lambda: EventReader(ids),
         identity=IdentityCore(ids),
         profile=ProfileCore(ids),
-        believes=lambda at: believed is None or at in believed,
+        is_boundary=lambda at: believed is None or at in believed,
     )
 
 

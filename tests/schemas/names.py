@@ -164,7 +164,7 @@ def stage_apps() -> tuple[StageApp, ...]:
     """The three stages; nothing is connected to."""
     ids = Ids(REPLAY_SECRET)
     return (
-        ingest_app(SETTINGS, ids, simulated=True),
+        ingest_app(SETTINGS, ids, simulated=True, reached=lambda: None),
         identity_app(SETTINGS, ids),
         profile_app(SETTINGS, ids),
     )
