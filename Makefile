@@ -32,8 +32,8 @@ prove: $(PROJECT) $(BROKER) ## the long proofs (ONLY=faults: by a word of their 
 	    --results docs/proof/results.json || status=$$?; \
 	    $(BIN)/python -m tests.prove.promises; exit $${status:-0}
 
-soak: $(PROJECT) $(BROKER) ## the live pipeline at half its rate (MINUTES=20), into docs/proof
-	$(BIN)/python -m tests.prove.soak --minutes $(or $(MINUTES),20)
+soak: $(PROJECT) $(BROKER) ## the live pipeline at half its rate (MINUTES=20, RATE=), into docs/proof
+	$(BIN)/python -m tests.prove.soak --minutes $(or $(MINUTES),20) $(if $(RATE),--rate $(RATE))
 
 differential: $(PROJECT) ## segments against brute force at length (N=1000000 checks)
 	$(BIN)/python -m tests.streams.segments.differential --checks $(or $(N),1000000)
