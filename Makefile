@@ -28,7 +28,7 @@ test: $(PROJECT) $(BROKER) ## every test but the long proofs and the benchmarks
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 prove: $(PROJECT) $(BROKER) ## the long proofs (ONLY=faults: by a word of their names; SEED=n)
-	@$(BIN)/python -m pytest -m prove --timeout=3600 $(if $(ONLY),-k '$(ONLY)') -v -rA \
+	@$(BIN)/python -m pytest -m prove --timeout=3600 $(if $(ONLY),-k '$(ONLY)') -v -rA --show-capture=stdout \
 	    --results docs/proof/results.json || status=$$?; \
 	    $(BIN)/python -m tests.prove.promises; exit $${status:-0}
 
