@@ -151,19 +151,32 @@ async def soak(shop: Shop, settings: Settings, rate: float, minutes: float) -> l
     """Push at this rate for so long. Returns: what was seen each `SAMPLE_SECONDS`."""
     samples: list[Sample] = []
     began = sampled = time.monotonic()
-    before = first = shop.pushed
-    while (now := time.monotonic()) - began < 60 * minutes:
-        due = int(rate * (now - began)) - (shop.pushed - first)
-        if due > 0:
-            await shop.push(due)
-        if now - sampled >= SAMPLE_SECONDS:
-            pace = (shop.pushed - before) / (now - sampled)
+    before = shop.pushed
+    pushing = asyncio.create_task(push_at(shop, rate))
+    try:
+        while time.monotonic() - began < 60 * minutes:
+            await asyncio.wait({pushing}, timeout=SAMPLE_SECONDS)
+            assert not pushing.done(), pushing.exception()
+            now, pushed = time.monotonic(), shop.pushed
+            pace = (pushed - before) / (now - sampled)
             samples.append(await sample(shop, settings, (now - began) / 60, pace))
             sys.stdout.write(f"{samples[-1]}\n")
             sys.stdout.flush()
-            sampled, before = now, shop.pushed
-        await asyncio.sleep(TICK_SECONDS)
+            sampled, before = now, pushed
+    finally:
+        pushing.cancel()
+        await asyncio.wait({pushing})
     return samples
+
+
+async def push_at(shop: Shop, rate: float) -> None:
+    """Push so many events a second, until cancelled."""
+    began, first = time.monotonic(), shop.pushed
+    while True:
+        due = int(rate * (time.monotonic() - began)) - (shop.pushed - first)
+        if due > 0:
+            await shop.push(due)
+        await asyncio.sleep(TICK_SECONDS)
 
 
 async def sample(shop: Shop, settings: Settings, minutes: float, pace: float) -> Sample:
