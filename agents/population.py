@@ -8,7 +8,7 @@ filtered by the code that does so in the profiles.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -23,8 +23,10 @@ from schemas.rows import DefinitionsRow
 from schemas.values import Instant, Micros, StoreId
 from streams.definitions.program import Program
 from streams.definitions.switch import program_of
+from streams.ids import Ids
 from streams.ingest.control import population
 from streams.instants import to_timestamp
+from streams.profile.retold import Teller
 from streams.segments.features import FOREIGN, compile_amount
 from streams.segments.ranked import Figure, Ranking, cut_of, key_of, shown
 from streams.segments.texts import leaf_text
@@ -168,6 +170,20 @@ def _figures(condition: c.Ranked, rows: Any, currency: str) -> Iterator[Figure]:
                 yield Figure(sum(found), len(found))
             case measure:
                 yield Figure(min(found) if measure == "min" else max(found), 1)
+
+
+def teller_at(
+    client: Client, documents: Sequence[Mapping[str, Any]], ids: Ids, at: Instant
+) -> Teller:
+    """Tells people again up to `at`; what they rank by is cut where it was measured last by then.
+
+    Raises: DefinitionsError.
+    """
+    teller = Teller(documents, ids)
+    if not teller.program.rankings:
+        return teller
+    every = teller.program.settings.rank_every
+    return Teller(documents, ids, measured(client, teller.program, at // every * every))
 
 
 async def publish_cuts(

@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 from clickhouse_connect.driver.client import Client
 
+from agents.population import teller_at
 from agents.reports.events import events_of, one_person
 from schemas import conditions as c
 from schemas.outputs import Evidence
 from schemas.values import Instant, ProfileId, SegmentId, StoreId, Timestamp
 from streams.ids import Ids
 from streams.instants import to_timestamp
-from streams.profile.retold import Teller
 from streams.segments.person import Person
 
 
@@ -57,7 +57,7 @@ def explain_segment(
 
     Raises: KeyError where no such segment is defined.
     """
-    teller = Teller(documents, ids)
+    teller = teller_at(client, documents, ids, at)
     compiled = teller.program.segments[segment]
     who, profiles = one_person(client, store, profile_id, at)
     events = events_of(client, store, profiles, at)

@@ -8,12 +8,12 @@ from typing import Any, Final
 import msgspec
 from clickhouse_connect.driver.client import Client
 
+from agents.population import teller_at
 from agents.reports.events import COLUMNS, event_in
 from schemas.events import Event
 from schemas.values import Instant, ProfileId, SegmentId, StoreId, Timestamp
 from streams.ids import Ids
 from streams.instants import to_timestamp
-from streams.profile.retold import Teller
 
 EVENTS_PER_QUERY: Final = 200_000
 EXAMPLES_MAX: Final = 5
@@ -68,7 +68,7 @@ def preview(
 
     Raises: DefinitionsError.
     """
-    teller = Teller(documents, ids)
+    teller = teller_at(client, documents, ids, at)
     sizes = dict.fromkeys(teller.program.segments, 0)
     both = dict.fromkeys(teller.program.segments, 0)
     everybody, examples = 0, list[ProfileId]()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from schemas.events import Event
-from schemas.records import DefinitionsPublished
+from schemas.records import Cut, DefinitionsPublished
 from schemas.rows import ProfileRow
 from schemas.values import Instant, ProfileId
 from streams.definitions.parse import kind_of
@@ -24,15 +24,19 @@ TOLD: Final = ("store", "list", "segment")
 
 
 class Teller:
-    """Tells people again by the documents of one store.
+    """Tells people again by the documents of one store. cuts: for what these rank by.
 
     Raises: DefinitionsError.
     """
 
-    def __init__(self, documents: Sequence[Mapping[str, Any]], ids: Ids) -> None:
+    def __init__(
+        self, documents: Sequence[Mapping[str, Any]], ids: Ids, cuts: tuple[Cut, ...] = ()
+    ) -> None:
         told = tuple(dict(one) for one in documents if kind_of(one) in TOLD)
         name = next((str(one["store"]) for one in told if "store" in one), "main")
-        store = ready(in_force(None, DefinitionsPublished(name, "retold", "", told), ()))
+        row = in_force(None, DefinitionsPublished(name, "retold", "", told), ())
+        row.cuts = cuts
+        store = ready(row)
         self.program: Program = store.program
         self._stores, self._ids = {name: store}, ids
 

@@ -12,15 +12,19 @@ from clickhouse_connect.driver.client import Client
 from agents.live.ranking import is_due
 from agents.migrations import migrate
 from agents.population import measured
+from agents.reports.membership import explain_segment
+from agents.reports.preview import preview
 from schemas.events import Event
 from schemas.records import Cut, DefinitionsPublished
 from schemas.rows import DefinitionsRow, ProfileRow
 from streams.definitions.program import Program, compile_program
+from streams.ids import REPLAY_SECRET, Ids
 from streams.instants import DAY, HOUR, to_timestamp
 from streams.segments.features import note
 from streams.segments.ranked import measure
 
 AT = 1_767_225_600_000
+IDS = Ids(REPLAY_SECRET)
 STORE = {"store": "ranks", "currency": "EUR"}
 WINDOWS: list[dict[str, Any]] = [
     {},
@@ -88,6 +92,10 @@ def insert(client: Client, told: list[tuple[str, Event]]) -> None:
             "event_id": event.id,
             "received_at": event.received_at,
             "origin": [event.received_at, 0, offset],
+            "trust": event.trust,
+            "source": event.source,
+            "identifiers": '[["external_id", "c-1"]]',
+            "traits": "{}",
             "properties": msgspec.json.encode(event.properties).decode(),
             "value_micros": event.value,
             "currency": event.currency or "",
@@ -133,6 +141,34 @@ def test_a_store_without_such_events_has_no_cut(client: Client) -> None:
     leaf = {"top": "25%", "by": {"did": "Never"}}
     program = compile_program([{"segment": "s", "where": leaf}, STORE], version="v1")
     assert measured(client, program, AT) == ()
+
+
+def test_who_is_explained_or_previewed_is_compared_with_the_cut_of_that_day(client: Client) -> None:
+    told = [
+        (profile, msgspec.structs.replace(event, store="told", id=f"t-{event.id}"))
+        for profile, event in history(random.Random(3), 8)
+    ]
+    insert(client, told)
+    leaf = {"top": "25%", "by": {"did": "Placed Order"}}
+    documents = [{"segment": "s", "where": leaf}, {"store": "told", "currency": "EUR"}]
+    noon = AT + DAY // 2
+    program = compile_program(documents, version="v1")
+    (cut,) = measured(client, program, AT)
+    found = preview(client, "told", documents, "s", noon, IDS)
+    orders = {profile: 0 for profile, _ in told}
+    for profile, event in told:
+        orders[profile] += event.metric == "Placed Order"
+    inside = {profile for profile, many in orders.items() if many >= cut.total}
+    assert (found.profiles, found.everybody) == (len(inside), len(orders))
+    best = max(inside)
+    explained = explain_segment(client, "told", documents, "s", best, noon, IDS)
+    assert explained is not None
+    assert explained.inside
+    assert explained.condition.leaf is not None
+    midnight = to_timestamp(AT)
+    assert explained.condition.leaf.note == (
+        f"the cut is {cut.total}, of {cut.profiles} profiles at {midnight}"
+    )
 
 
 # --- when ----------------------------------------------------------------------------------------
