@@ -136,6 +136,15 @@ class ConsentLine(Line, frozen=True, kw_only=True, gc=False, tag="consent-stated
     cause: str
 
 
+class ErasedLine(Line, frozen=True, kw_only=True, gc=False, tag="profile-erased"):
+    id: str
+    store: str
+    request: str
+    outcome: str
+    profile_ids: tuple[str, ...]
+    decided_at: str
+
+
 LINES: tuple[type[Line], ...] = (
     EventLine,
     SegmentLine,
@@ -144,6 +153,7 @@ LINES: tuple[type[Line], ...] = (
     DecisionLine,
     MergeLine,
     ConsentLine,
+    ErasedLine,
 )
 Values: TypeAlias = list[Any]
 Builder: TypeAlias = Callable[[Values], pa.Array]
@@ -187,6 +197,7 @@ BUILDERS: Mapping[str, Builder] = MappingProxyType(
         "Nullable(Int64)": lambda values: pa.array(list(map(micros, values)), pa.int64()),
         "Array(Int64)": plain(pa.list_(pa.int64())),
         "Array(LowCardinality(String))": plain(pa.list_(pa.string())),
+        "Array(String)": plain(pa.list_(pa.string())),
         "Bool": plain(pa.bool_()),
         "UInt16": plain(pa.uint16()),
         "UInt64": plain(pa.uint64()),

@@ -13,7 +13,7 @@ mistake insert twice; the rows are replaced by id.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from zlib import crc32
 
@@ -24,9 +24,24 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
-from agents.columns import SHAPES, ClockLine, Line, Shape, SwitchedLine, UnreadableRecord
+from agents.columns import (
+    SHAPES,
+    ClockLine,
+    ErasedLine,
+    Line,
+    Shape,
+    SwitchedLine,
+    UnreadableRecord,
+)
 from agents.logs import log
 from agents.metrics import TIMELINE_RETRIES, TIMELINE_ROWS
+from agents.redaction import (
+    Person,
+    TakenAway,
+    erase_rows,
+    erased_before,
+    take_words_away,
+)
 from agents.settings import Settings
 from agents.topics import partitions_of, topic_name
 from schemas.topics import TOPICS
@@ -60,12 +75,16 @@ class RecordsLost(Exception):
 
 
 class Waiting:
-    """What was read of one partition and is not yet in the database: offsets [start, end)."""
+    """What was read of one partition and is not yet in the database: offsets [start, end).
+
+    taken: keys that were taken away from a compacted topic.
+    """
 
     def __init__(self, start: int) -> None:
         self.start = self.end = start
         self.lines: list[Line] = []
         self.offsets: list[int] = []
+        self.taken: list[TakenAway] = []
         self.bytes = 0
         self.checksum = 0
 
@@ -107,6 +126,7 @@ class TimelineSink:
         self._ended: asyncio.Event = asyncio.Event()
         self._failure: BaseException | None = None
         self._clocks: dict[TopicPartition, Instant] = {}
+        self._erased: set[Person] | None = None
         self.inserted: Counter[str] = Counter()
         self.stored: dict[TopicPartition, int] = {}
 
@@ -282,7 +302,7 @@ class TimelineSink:
                     f"{tp.topic}/{tp.partition} went from {waiting.end} to {position}"
                 )
             waiting.end = position
-            if not waiting.lines and waiting.end > waiting.start:
+            if not (waiting.lines or waiting.taken) and waiting.end > waiting.start:
                 self.stored[tp] = waiting.start = waiting.end
                 moved = True
                 if self._moved_since is None:
@@ -298,7 +318,11 @@ class TimelineSink:
         lines, offsets = waiting.lines, waiting.offsets
         marked = False  # a back-fill waits until the offset after its mark is committed
         for record in records:
-            value = record.value or b""
+            if record.value is None:
+                key = (record.key or b"").decode()
+                waiting.taken.append(TakenAway(key, tp.partition, record.offset))
+                continue
+            value = record.value
             try:
                 line = decode(value)
             except UnreadableRecord as error:
@@ -314,7 +338,7 @@ class TimelineSink:
                 offsets.append(record.offset)
                 waiting.bytes += len(value)
                 waiting.checksum = crc32(value, waiting.checksum)
-        if (lines or marked) and self._waits_since is None:
+        if (lines or marked or waiting.taken) and self._waits_since is None:
             self._waits_since = asyncio.get_running_loop().time()
 
     def _due(self) -> bool:
@@ -334,7 +358,7 @@ class TimelineSink:
 
     async def _flush(self) -> None:
         """Say what is going to be inserted, insert it, say that it is in."""
-        filled = {tp: waiting for tp, waiting in self._waiting.items() if waiting.lines}
+        filled = {tp: one for tp, one in self._waiting.items() if one.lines or one.taken}
         if filled:
             await self._consumer.commit(
                 {tp: (one.start, f"{INSERTING}{one.end}") for tp, one in filled.items()}
@@ -342,6 +366,8 @@ class TimelineSink:
             for tp, waiting in filled.items():
                 if not await self._insert(tp, waiting):
                     return
+            if not await self._persist(lambda: self._redact(filled.values()), "redaction", 0):
+                return
         await self._consumer.commit({tp: (one.end, "") for tp, one in self._waiting.items()})
         self._waits_since = self._moved_since = None
         for tp, waiting in filled.items():
@@ -354,16 +380,26 @@ class TimelineSink:
             self._moved.notify_all()
 
     async def _insert(self, tp: TopicPartition, waiting: Waiting) -> bool:
-        """Insert one range, however long the database is away; False where `stop` came first.
+        """Insert one range; False where `stop` came first."""
+        if not waiting.lines:
+            return True
+        shape = self._shapes[tp]
+        token = f"{tp.topic}-{tp.partition}-{waiting.start}-{waiting.end}-{waiting.checksum:08x}"
+        return await self._persist(
+            lambda: self._insert_now(shape, tp.partition, waiting, token),
+            shape.table.name,
+            len(waiting.lines),
+        )
+
+    async def _persist(self, do: Callable[[], None], table: str, rows: int) -> bool:
+        """Do something to the database, however long it is away; False where `stop` came first.
 
         Nothing is read meanwhile: the client holds at most one fetch of each partition.
         """
-        shape = self._shapes[tp]
-        token = f"{tp.topic}-{tp.partition}-{waiting.start}-{waiting.end}-{waiting.checksum:08x}"
         backoff = 0.25
         while True:
             try:
-                await asyncio.to_thread(self._insert_now, shape, tp.partition, waiting, token)
+                await asyncio.to_thread(do)
             except (DatabaseError, OSError) as error:
                 if not passes(error):
                     raise
@@ -371,8 +407,8 @@ class TimelineSink:
                 self.away_since = self.away_since or time.monotonic()
                 log.warning(
                     "the database is away, trying again",
-                    table=shape.table.name,
-                    rows=len(waiting.lines),
+                    table=table,
+                    rows=rows,
                     wait_seconds=backoff,
                     error=type(error).__name__,
                 )
@@ -386,6 +422,25 @@ class TimelineSink:
             else:
                 return False
 
+    def _redact(self, filled: Iterable[Waiting]) -> None:
+        """Take away what was erased, also where its rows come in after the word about it."""
+        lines = [line for one in filled for line in one.lines]
+        taken = [one for waiting in filled for one in waiting.taken]
+        if self._erased is None:
+            self._erased = erased_before(self._client)
+        erased = {
+            (line.store, profile_id)
+            for line in lines
+            if isinstance(line, ErasedLine)
+            for profile_id in line.profile_ids
+        }
+        self._erased |= erased
+        if self._erased:
+            erased |= {who for who in map(_whose, lines) if who in self._erased}
+        if erased:
+            erase_rows(self._client, erased)
+        take_words_away(self._client, taken)
+
     def _insert_now(self, shape: Shape, partition: int, waiting: Waiting, token: str) -> None:
         rows: pa.Table = shape.rows(waiting.lines, partition, waiting.offsets)
         self._client.insert_arrow(
@@ -393,6 +448,11 @@ class TimelineSink:
             rows,
             settings={**INSERT_SETTINGS, "insert_deduplication_token": token},
         )
+
+
+def _whose(line: Line) -> Person:
+    """Whose row a line is; nobody's where it names no profile."""
+    return getattr(line, "store", ""), getattr(line, "profile_id", "")
 
 
 def passes(error: Exception) -> bool:

@@ -288,6 +288,22 @@ class IdentityConflict(Record, frozen=True, kw_only=True, tag="identity-conflict
     because: tuple[str, str] | None = None
 
 
+class ProfileErased(Record, frozen=True, kw_only=True, tag="profile-erased"):
+    """What became of an erasure that was asked for. Holds no identifier, only keyed hashes.
+
+    request: of whoever asked. outcome: `unknown` where the identifier points to nobody.
+    profile_ids: all ids that the person had, at most 501: whoever keeps anything under one of them
+                 erases it too.
+    """
+
+    id: str
+    store: StoreId
+    request: str
+    outcome: Literal["erased", "unknown"]
+    profile_ids: tuple[ProfileId, ...]
+    decided_at: Timestamp
+
+
 class DeadLetter(Record, frozen=True, kw_only=True, tag="dead-letter"):
     """A record whose step raised. Its original bytes are the value; this is in the headers."""
 

@@ -21,7 +21,7 @@ from schemas.values import (
     StoreId,
 )
 
-INNER_SCHEMA = 2
+INNER_SCHEMA = 3
 """The schema number of every inner record; raised when an old worker could misread a new record."""
 
 
@@ -73,6 +73,14 @@ class Retire(Inner, frozen=True, tag="retire"):
     store: StoreId
     identifier: Identifier
     by: Identifier
+    profile_id: ProfileId
+
+
+class Erased(Inner, frozen=True, tag="erased"):
+    """The profile was erased: this identifier is its no more, nor seen any more if it was."""
+
+    store: StoreId
+    identifier: Identifier
     profile_id: ProfileId
 
 
@@ -231,6 +239,18 @@ class Absorb(Inner, frozen=True, tag="absorb"):
 # --- bodies for both -----------------------------------------------------------------------------
 
 
+class ErasureAsked(Inner, frozen=True, tag="erasure-asked"):
+    """Whoever this identifier points to is to be erased, with all that came up to `asked_at`.
+
+    request: the id of what was asked; the answer in `identity-erasures` has it.
+    """
+
+    store: StoreId
+    identifier: Identifier
+    request: str
+    asked_at: Instant
+
+
 class DefinitionsPublished(Inner, frozen=True, tag="definitions-published"):
     """From this place in the order of origin on, these definitions are in force for `store`.
 
@@ -325,7 +345,16 @@ Switching: TypeAlias = DefinitionsPublished | DefinitionsFilled | SendsStopped |
 
 
 IdentityBody: TypeAlias = (
-    EventArrived | Linked | Forget | Repoint | Retire | ConsentClaimed | Switching | Backfilled
+    EventArrived
+    | Linked
+    | Forget
+    | Repoint
+    | Retire
+    | ConsentClaimed
+    | Erased
+    | ErasureAsked
+    | Switching
+    | Backfilled
 )
 ProfileBody: TypeAlias = (
     EventResolved
@@ -339,6 +368,7 @@ ProfileBody: TypeAlias = (
     | Moved
     | Withdraw
     | Absorb
+    | ErasureAsked
     | Switching
     | Backfilled
 )

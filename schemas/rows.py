@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.records import AddressState, Cut, DefinitionsPublished, SendsStopped
+from schemas.records import AddressState, Cut, DefinitionsPublished, ErasureAsked, SendsStopped
 from schemas.values import (
     Channel,
     EventId,
@@ -28,8 +28,8 @@ from schemas.values import (
 )
 
 POSITION_SCHEMA = 1
-IDENTITY_ROW_SCHEMA = 2
-PROFILE_ROW_SCHEMA = 3
+IDENTITY_ROW_SCHEMA = 3
+PROFILE_ROW_SCHEMA = 4
 STOPS_ROW_SCHEMA = 1
 DEFINITIONS_ROW_SCHEMA = 2
 
@@ -110,6 +110,9 @@ class StopsRow(Row):
 
 class IdentityRow(Row):
     """One identifier: the profile it points to, what it announced and, for an address, its consent.
+
+    After an erasure nothing names the identifier any more: its row is kept under a keyed hash, its
+    kind is marked (`~email`), and of consent only what speaks against the address is left.
 
     epoch:   raised by an erasure or a split, so that a new profile id is minted.
     links:   identifiers (`kind/value`) already announced, oldest first, at most 50.
@@ -328,6 +331,9 @@ class ProfileRow(Row):
     population: of the cuts under which the segments that rank were asked last.
     filled:   hashes of the back-fills that were taken over since the definitions last changed.
     disabled: part of the definitions (`segment/vip`) that raised here -> under which version.
+    erasing:  an erasure that waits until the profile has become one with whom it is to join.
+    gone_at:  when the person was erased (asked for); then nothing else is left in the row, but
+              the request that it was erased by.
     """
 
     schema: int = PROFILE_ROW_SCHEMA
@@ -366,3 +372,6 @@ class ProfileRow(Row):
     filled: list[int] = []
     population: str = ""
     disabled: dict[str, str] = {}
+    erasing: ErasureAsked | None = None
+    gone_at: Instant = 0
+    gone_by: str = ""

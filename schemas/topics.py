@@ -41,7 +41,7 @@ LARGEST_WITH_HEADERS = 7 * MIB
 STORE_EVENTS = Topic(
     name="store-events",
     key="any",
-    value="store event (JSON), tick, definitions, stops",
+    value="store event (JSON), tick, definitions, stops, erasure",
     writers=("store", "senders", "ticker", "command line"),
     readers=("ingest",),
     public=True,
@@ -109,6 +109,14 @@ IDENTITY_CONFLICTS = Topic(
     value="identity-conflict (JSON)",
     writers=("profile",),
     readers=("operations",),
+    public=True,
+)
+IDENTITY_ERASURES = Topic(
+    name="identity-erasures",
+    key="profile id",
+    value="profile-erased (JSON)",
+    writers=("profile",),
+    readers=("timeline", "store", "operations"),
     public=True,
 )
 SEGMENT_CHANGES = Topic(
@@ -208,6 +216,7 @@ TOPICS: tuple[Topic, ...] = (
     SWITCHES,
     IDENTITY_MERGES,
     IDENTITY_CONFLICTS,
+    IDENTITY_ERASURES,
     SEGMENT_CHANGES,
     FLOW_TRIGGERS,
     SEND_COMMANDS,

@@ -5,7 +5,7 @@ replay does anything else to a row.
 """
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Generic, NamedTuple, TypeAlias
 
 import msgspec
@@ -14,6 +14,8 @@ from schemas.records import (
     Absorb,
     Accept,
     Body,
+    Erased,
+    ErasureAsked,
     Merge,
     Moved,
     Propose,
@@ -33,8 +35,19 @@ SLICE_MAX = 2_000
 ROW_BYTES_MAX = 1 << 20
 """A row larger than this is not kept: the topic takes 6 MiB, and a row is read as a whole."""
 
-MERGE_PROTOCOL = (Absorb, Accept, Merge, Moved, Propose, Refuse, Retired, Withdraw)
-"""Bodies that are never set aside: one that raises stops the worker."""
+NEVER_SET_ASIDE = (
+    Absorb,
+    Accept,
+    Erased,
+    ErasureAsked,
+    Merge,
+    Moved,
+    Propose,
+    Refuse,
+    Retired,
+    Withdraw,
+)
+"""Bodies of the merge protocol and of erasures: one that raises stops the worker."""
 
 ReadRow: TypeAlias = Callable[[bytes], bytes | None]
 
@@ -63,11 +76,15 @@ class Failed(NamedTuple):
     part: str | None = None
 
 
+ChangedRow: TypeAlias = tuple[bytes, bytes | None]
+"""The key and the new content of a row; None: it is no more."""
+
+
 class Slice(NamedTuple):
     """What came of a part of a round."""
 
     said: list[Said]
-    rows: list[tuple[bytes, bytes]]
+    rows: list[ChangedRow]
     failed: list[Failed]
     turn: Turn
     over: bool
@@ -119,6 +136,15 @@ class Timers:
         return len(self._due)
 
 
+def remember(rows: MutableMapping[bytes, bytes], changed: Iterable[ChangedRow]) -> None:
+    """Bring a partition's rows to what a transaction has written."""
+    for key, blob in changed:
+        if blob is None:
+            rows.pop(key, None)
+        else:
+            rows[key] = blob
+
+
 class _Step(NamedTuple):
     """One turn of a row: a record's body, or (offset None) the due instant of its timer."""
 
@@ -140,6 +166,7 @@ class _Kept(Generic[RowT]):
         self.core = core
         self._read, self._timers = read, timers
         self._before: dict[str, bytes | None] = {}
+        self._names: dict[str, bytes] = {}
         self._rows: dict[str, RowT | None] = {}
         self._steps: dict[str, list[_Step]] = {}
         self.said: list[list[Said]] = []
@@ -152,7 +179,7 @@ class _Kept(Generic[RowT]):
         definitions raises, the turn is done again without it.
         """
         if key not in self._rows:
-            blob = self._before[key] = self._read(key.encode())
+            blob = self._before[key] = self._find(key)
             self._rows[key] = None if blob is None else self.core.decode(blob)
             self._steps[key] = []
         offset, value = (None, None) if record is None else (record.offset, record.value)
@@ -180,6 +207,16 @@ class _Kept(Generic[RowT]):
             self._steps[key].append(step)
         return None
 
+    def _find(self, key: str) -> bytes | None:
+        """Read a row; it may be kept under its veiled key."""
+        self._names[key] = key.encode()
+        blob = self._read(self._names[key])
+        if blob is None and (veiled := self.core.veiled(key)) is not None:
+            blob = self._read(veiled.encode())
+            if blob is not None:
+                self._names[key] = veiled.encode()
+        return blob
+
     def _do(self, key: str, step: _Step) -> None:
         instant, kind, origin = step.turn
         row = self._rows[key]
@@ -194,7 +231,7 @@ class _Kept(Generic[RowT]):
         ]
 
     def _set_aside(self, key: str, step: _Step, reason: str, error: Exception | None) -> None:
-        if isinstance(step.what, MERGE_PROTOCOL):
+        if isinstance(step.what, NEVER_SET_ASIDE):
             raise error or AssertionError(f"{type(step.what).__name__}: {reason}")
         self.said[step.number] = []
         self.failed.append(Failed(step.offset, key, step.turn, reason, step.value))
@@ -219,21 +256,32 @@ class _Kept(Generic[RowT]):
 
     # --- at the end of the slice ---------------------------------------------------------------
 
-    def changed(self) -> list[tuple[bytes, bytes]]:
-        """The rows that are not what they were, encoded.
+    def changed(self) -> list[ChangedRow]:
+        """The rows that are not what they were, encoded; one that is kept elsewhere now is no more
+        where it was.
 
         A row that cannot be encoded, or is too large to be kept, has a turn that made it so: the
         turns are done again one by one, and that one is set aside.
         """
-        changed = []
+        changed: list[ChangedRow] = []
         for key, row in self._rows.items():
             if row is None:
                 continue
             encoded = self._encoded(row)
             blob = self._without_culprits(key) if isinstance(encoded, str) else encoded
-            if blob is not None and blob != self._before[key]:
-                changed.append((key.encode(), blob))
+            kept = self._rows[key]
+            if blob is None or kept is None:
+                continue
+            before, name = self._before[key], self._name_of(key, kept)
+            if name != self._names[key] and before is not None:
+                changed.append((self._names[key], None))
+            if name != self._names[key] or blob != before:
+                changed.append((name, blob))
         return changed
+
+    def _name_of(self, key: str, row: RowT) -> bytes:
+        veiled = self.core.veiled(key) if self.core.is_veiled(row) else None
+        return (veiled or key).encode()
 
     def _encoded(self, row: RowT) -> bytes | str:
         """The row as it is kept, or why it cannot be."""

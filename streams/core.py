@@ -37,11 +37,12 @@ class Output(NamedTuple):
     to:  `next` (the stage after, same turn), `peer` (this stage, one boundary later), `back` (the
          stage before, two boundaries later), or the name of a public topic.
     key: the row it is for (`next`, `peer`, `back`), or the Kafka key of the public record.
+    record: None takes away what a compacted topic has under this key.
     """
 
     to: str
     key: str
-    record: msgspec.Struct
+    record: msgspec.Struct | None
 
 
 Stepped: TypeAlias = tuple[RowT, list[Output]]
@@ -63,6 +64,16 @@ class Core(Protocol[RowT]):
         ...
 
     def encode(self, row: RowT) -> bytes: ...
+
+    def veiled(self, key: str) -> str | None:
+        """The key under which the row of `key` is kept once nobody may see `key` any more; None:
+        rows of this station have no such place.
+        """
+        ...
+
+    def is_veiled(self, row: RowT) -> bool:
+        """Is this row kept under its veiled key?"""
+        ...
 
     def step(
         self, row: RowT | None, key: str, body: Body, now: Instant, origin: Origin

@@ -8,12 +8,12 @@ identity and profile apply it round by round.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Generic, NamedTuple, Protocol, TypeAlias, cast
+from typing import Generic, NamedTuple, Protocol, cast
 from zlib import crc32
 
 import msgspec
 
-from schemas.events import Event, RejectedEvent
+from schemas.events import RejectedEvent
 from schemas.outputs import ClockStruck
 from schemas.records import (
     INNER_SCHEMA,
@@ -22,6 +22,7 @@ from schemas.records import (
     Clock,
     DefinitionsFilled,
     DefinitionsPublished,
+    ErasureAsked,
     EventArrived,
     Late,
     Passed,
@@ -48,11 +49,13 @@ from schemas.topics import (
     Topic,
 )
 from schemas.values import LATE, RECORD, Instant, Origin, Stage, StoreId, Turn
-from streams.apply import SLICE_MAX, Failed, Said, Slice, Timers, play
+from streams.apply import SLICE_MAX, ChangedRow, Failed, Said, Slice, Timers, play
 from streams.core import BACK, NEXT, PEER, Core, RowT
 from streams.definitions.switch import marked, stated
+from streams.identity.keys import key_of
+from streams.ingest.records import Read, Tick
 from streams.instants import to_timestamp
-from streams.published import KEYS, InForce, kept
+from streams.published import InForce, is_row_of_a_key, kept
 from streams.rounds import BOUNDS_MAX, WAITING_MAX, Rounds
 from streams.sends.stops import Switch
 from streams.versions import NewerSchema
@@ -88,12 +91,14 @@ class LogRecord(Protocol):
 
 
 class Write(NamedTuple):
-    """A record to be written: `topic` without namespace, timestamp in milliseconds."""
+    """A record to be written: `topic` without namespace, timestamp in milliseconds. value: None
+    takes away what a compacted topic has under this key.
+    """
 
     topic: str
     partition: int
     key: bytes
-    value: bytes
+    value: bytes | None
     timestamp: Instant
     headers: tuple[tuple[str, bytes], ...] = ()
 
@@ -108,7 +113,7 @@ class Work(NamedTuple):
     """
 
     writes: list[Write]
-    rows: list[tuple[bytes, bytes]]
+    rows: list[ChangedRow]
     low: int
     steps: int
     clock: Instant | None
@@ -164,16 +169,6 @@ def load_position(blob: bytes | None, partitions: int) -> Position:
 # --- ingest --------------------------------------------------------------------------------------
 
 
-class Tick(NamedTuple):
-    """A record that only says that time has passed."""
-
-
-Control: TypeAlias = (
-    DefinitionsPublished | DefinitionsFilled | PopulationMeasured | Backfilled | Switch
-)
-Read: TypeAlias = tuple[str, Event] | RejectedEvent | Tick | Control
-
-
 class ReadEvent(Protocol):
     """Reads one record of `store-events` (streams/ingest/read.py, bound to its settings)."""
 
@@ -226,7 +221,7 @@ class PassIntake:
         if not self._read:
             return None
         writes: list[Write] = []
-        rows: list[tuple[bytes, bytes]] = []
+        rows: list[ChangedRow] = []
         steps, clock = 0, None
         while self._read and steps < SLICE_MAX:
             record = self._read.popleft()
@@ -249,6 +244,10 @@ class PassIntake:
                     writes.extend(self._clocks(clock))
             elif isinstance(said, RejectedEvent):
                 writes.append(_rejected(record, said, self._partition, at))
+            elif isinstance(said, ErasureAsked):
+                writes.append(
+                    self._pass_on(key_of(said.store, said.identifier), said, origin, None)
+                )
             elif isinstance(said, Backfilled):
                 writes.append(self._pass_on(said.profile_id, said, origin, None))
             elif self._can_take(said):
@@ -445,13 +444,14 @@ class RoundIntake(Generic[RowT]):
         writes += [self._dead_letter(failed) for failed in piece.failed]
         if finished is not None:
             writes += self._clocks(finished)
-        rows = [*piece.rows, (POSITION_KEY % self._partition, _pack(position))]
+        rows: list[ChangedRow] = [*piece.rows, (POSITION_KEY % self._partition, _pack(position))]
         return Work(writes, rows, position.low, piece.steps, finished, piece.set_aside)
 
     def _write(self, said: Said, bound: Instant) -> Write:
         (to, key, record), instant, kind, origin = said
         if to != NEXT and to not in _LAG:
-            return Write(to, self._partition, key.encode(), _to_json(record), instant)
+            value = None if record is None else _to_json(record)
+            return Write(to, self._partition, key.encode(), value, instant)
         body = cast(Body, record)
         if to == NEXT:
             topic = PROFILE_UPDATES
@@ -493,8 +493,3 @@ class RoundIntake(Generic[RowT]):
             failed.turn[0],
             headers,
         )
-
-
-def is_row_of_a_key(key: bytes) -> bool:
-    """Whether a table's key is that of a row, and not a position or the definitions."""
-    return not key.startswith((b"position/", *KEYS))

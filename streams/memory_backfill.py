@@ -52,6 +52,8 @@ class BackfillInMemory:
         found: list[Backfilled | DefinitionsFilled] = [end for left, end in self._ends if not left]
         self._ends = [(left - 1, end) for left, end in self._ends if left]
         for write in said:
+            if write.value is None:
+                continue
             if write.topic == DEFINITIONS.name:
                 stated = _read_stated(write.value)
                 self._stated[stated.store] = stated

@@ -41,6 +41,11 @@ _stops = msgspec.msgpack.Decoder(StopsRow).decode
 _pack = msgspec.msgpack.Encoder().encode
 
 
+def is_row_of_a_key(key: bytes) -> bool:
+    """Whether a table's key is that of a row, and not a position or the definitions."""
+    return not key.startswith((b"position/", *KEYS))
+
+
 class InForce:
     """What is in force, by store. rows: of the partition, whatever else is among them.
 

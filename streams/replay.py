@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from schemas.rows import Position
 from schemas.topics import IDENTITY_REQUESTS, PROFILE_UPDATES, STORE_EVENTS
 from schemas.values import Instant, Stage
+from streams.apply import remember
 from streams.core import Core
 from streams.intake import (
     INPUTS,
@@ -23,8 +24,8 @@ from streams.intake import (
     Work,
     Write,
     always,
-    is_row_of_a_key,
 )
+from streams.published import is_row_of_a_key
 from streams.rounds import WAITING_MAX
 
 STAGES: tuple[Stage, ...] = ("ingest", "identity", "profile")
@@ -152,7 +153,7 @@ class Replay:
             for seat in self._seats.values():
                 for work in seat.works():
                     moved = True
-                    seat.rows.update(work.rows)
+                    remember(seat.rows, work.rows)
                     self._deliver(work.writes)
         said, self._said = self._said, []
         return said

@@ -24,6 +24,7 @@ from schemas.topics import (
     DEFINITIONS,
     FLOW_TRIGGERS,
     IDENTITY_CONFLICTS,
+    IDENTITY_ERASURES,
     IDENTITY_MERGES,
     SEGMENT_CHANGES,
     SEND_COMMANDS,
@@ -54,6 +55,7 @@ RECORDS: Mapping[str, Any] = MappingProxyType(
         SWITCHES.name: outputs.DefinitionsAnnounced
         | outputs.SendsSwitched
         | outputs.PopulationStated,
+        IDENTITY_ERASURES.name: outputs.ProfileErased,
         IDENTITY_MERGES.name: outputs.IdentityMerged,
         IDENTITY_CONFLICTS.name: outputs.IdentityConflict,
         SEGMENT_CHANGES.name: outputs.SegmentChanged,

@@ -50,7 +50,7 @@ class Headed(Protocol):
     @property
     def key(self) -> bytes: ...
     @property
-    def value(self) -> bytes: ...
+    def value(self) -> bytes | None: ...
 
 
 class Core(Protocol):
@@ -163,7 +163,7 @@ def reactions(recipients: Reacts, said: Iterable[Headed], *, closed: Instant) ->
     for write in said:
         if write.topic != SEND_COMMANDS.name:
             continue
-        command = _read_command(write.value)
+        command = _read_command(write.value or b"")
         if isinstance(command, SendCommand):
             answers.extend(_answer(event, closed) for event in recipients.react(command))
     return answers

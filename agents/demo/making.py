@@ -106,7 +106,7 @@ def make(until: Instant, *, partitions: int, secret: bytes) -> Made:
 def _noted(made: Iterable[Round], said: Digests) -> Iterator[Round]:
     for piece in made:
         for write in piece.said:
-            said.add(write.topic, write.partition, write.key, write.value)
+            said.add(write.topic, write.partition, write.key, write.value or b"")
         yield piece
 
 

@@ -24,9 +24,10 @@ from schemas.topics import DEAD_LETTERS, INGEST_ROWS, STORE_EVENTS, STORE_EVENTS
 from schemas.values import EventId, Instant, Millis, ProfileId, StoreId, Timestamp
 from streams.ids import Ids
 from streams.ingest.read import EventReader
+from streams.ingest.records import Tick
 from streams.ingest.settings import IngestSettings
 from streams.instants import to_timestamp
-from streams.intake import Tick, load_position
+from streams.intake import load_position
 
 POLL_MS = 500
 SILENT_POLLS_MAX = 20

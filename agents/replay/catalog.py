@@ -59,6 +59,8 @@ class CatalogInMemory:
             return []
         words: list[Word] = []
         for write in said:
+            if write.value is None:
+                continue
             if write.topic == IDENTITY_MERGES.name:
                 merged = _decode_merge(write.value)
                 self._joined[merged.loser] = merged.winner

@@ -113,7 +113,7 @@ class Comparison:
             lane = lanes[write.topic, write.partition, _station(write.topic, write.headers)]
             if lane.difference is None:
                 headers = _compared(write.topic, write.headers)
-                lane.now.append((write.key, write.value, write.timestamp, headers))
+                lane.now.append((write.key, write.value or b"", write.timestamp, headers))
 
     def read(self, topic: str, partition: int, records: Iterable[LogRecord]) -> None:
         """Take what it said then, and compare."""

@@ -22,6 +22,7 @@ from schemas.topics import (
     DEAD_LETTERS,
     FLOW_TRIGGERS,
     IDENTITY_CONFLICTS,
+    IDENTITY_ERASURES,
     IDENTITY_MERGES,
     SEGMENT_CHANGES,
     SEND_COMMANDS,
@@ -43,6 +44,7 @@ PUBLIC = (
     SEND_DECISIONS,
     IDENTITY_MERGES,
     IDENTITY_CONFLICTS,
+    IDENTITY_ERASURES,
 )
 """Topics whose records are lines as they are."""
 
@@ -111,22 +113,24 @@ class Written:
             self._line("rejected.jsonl", line)
 
     def hear(self, said: Iterable[Write]) -> None:
-        """Take what the path says, in its order."""
+        """Take what the path says, in its order. What is taken away from a topic is no line."""
         for write in said:
-            topic = write.topic
+            topic, value = write.topic, write.value
+            if value is None:
+                continue
             if topic == TIMELINE.name:
                 if not write.key.startswith(b"definitions/"):
-                    self._timeline(write)
+                    self._timeline(value)
             elif topic == STORE_EVENTS_REJECTED.name:
-                self._line("rejected.jsonl", _rejected(write))
+                self._line("rejected.jsonl", _rejected(write, value))
             elif topic == DEAD_LETTERS.name:
-                self._line("dead-letters.jsonl", _set_aside(write))
+                self._line("dead-letters.jsonl", _set_aside(write, value))
             elif topic in _RAW and not write.key.startswith(b"clock/"):
-                self._raw(f"{topic}.jsonl", write.value)
+                self._raw(f"{topic}.jsonl", value)
                 if topic == SEND_COMMANDS.name:
-                    self._commands.append(_read_command(write.value))
+                    self._commands.append(_read_command(value))
                 elif topic == IDENTITY_MERGES.name:
-                    self._merges.append(_read_merge(write.value))
+                    self._merges.append(_read_merge(value))
 
     def finish(self, profiles: Iterable[bytes], settings: Mapping[StoreId, StoreSettings]) -> None:
         """Write what is known only at the end: profiles and credits.
@@ -137,7 +141,7 @@ class Written:
         states = (
             profile_state(row, events.get(row.id, ()))
             for row in map(read_row, profiles)
-            if row.to is None
+            if row.to is None and not row.gone_at
         )
         for state in sorted(states, key=lambda state: state.profile_id):
             self._line("profiles.jsonl", state)
@@ -161,12 +165,12 @@ class Written:
             for profile, first in gathered.items()
         }
 
-    def _timeline(self, write: Write) -> None:
+    def _timeline(self, value: bytes) -> None:
         self.events += 1
-        part = _read_part(write.value)
+        part = _read_part(value)
         self._events[part.profile_id].append((part.origin, part.metric, part.event_id))
         if part.metric in TOUCHES or part.metric == CONVERSION:
-            self._entries.append(_read_entry(write.value))
+            self._entries.append(_read_entry(value))
 
     def _line(self, name: str, record: Any) -> None:
         self._raw(name, _encode(record))
@@ -205,12 +209,12 @@ def rejected_line(
     )
 
 
-def _rejected(write: Write) -> RejectedLine:
+def _rejected(write: Write, value: bytes) -> RejectedLine:
     """What ingest rejected; the record's key is the number of its line."""
-    said = {name: value.decode() for name, value in write.headers}
+    said = {name: text.decode() for name, text in write.headers}
     return rejected_line(
         int(write.key),
-        write.value,
+        value,
         said["reason"],
         said["detail"],
         said["field"] or None,
@@ -219,12 +223,12 @@ def _rejected(write: Write) -> RejectedLine:
     )
 
 
-def _set_aside(write: Write) -> SetAside:
-    said = {name: value.decode() for name, value in write.headers}
+def _set_aside(write: Write, value: bytes) -> SetAside:
+    said = {name: text.decode() for name, text in write.headers}
     return SetAside(
         station=said["station"],
         key=write.key.decode(),
         at=to_timestamp(write.timestamp),
         reason=said["reason"],
-        value_base64=b64encode(write.value).decode(),
+        value_base64=b64encode(value).decode(),
     )

@@ -30,9 +30,12 @@ from schemas.outputs import (
     SendsSwitched,
 )
 from schemas.records import Stop
-from schemas.values import Instant, StoreId, Timestamp
+from schemas.values import Identifier, Instant, StoreId, Timestamp
 from streams.consent.state import ADDRESS_KINDS
-from streams.instants import to_instant
+from streams.identity.erasure import veiled
+from streams.identity.keys import identifier_of
+from streams.ids import Ids
+from streams.instants import to_instant, to_timestamp
 from streams.sends.stops import Switch, stop_of, switched
 
 Objections: TypeAlias = dict[tuple[str, bool], str]
@@ -48,10 +51,12 @@ class LastLook:
     to nothing take no place.
 
     simulated: keep all words with their instants instead of the newest.
+    ids:       of the deployment: what speaks against an address outlives its owner's erasure under
+               a keyed hash.
     """
 
-    def __init__(self, partitions: int, *, simulated: bool) -> None:
-        self._simulated = simulated
+    def __init__(self, partitions: int, *, simulated: bool, ids: Ids) -> None:
+        self._simulated, self._ids = simulated, ids
         self._clocks: list[Instant] = [0] * partitions
         self._said: dict[tuple[StoreId, str, str], list[tuple[Timestamp, Objections]]] = {}
         self._moved = asyncio.Event()
@@ -64,11 +69,20 @@ class LastLook:
             self._clocks[record.partition] = max(self._clocks[record.partition], at)
             self._moved.set()
             return
-        key = record.store, record.kind, record.address
+        self._hear((record.store, record.kind, record.address), record.decided_at, record)
+
+    def hear_nothing(self, key: str, at: Instant) -> None:
+        """What `consent` had under a key was taken away at `at`."""
+        store, (kind, address) = identifier_of(key)
+        self._hear((store, kind, address), to_timestamp(at), None)
+
+    def _hear(
+        self, key: tuple[StoreId, str, str], at: Timestamp, stated: ConsentStated | None
+    ) -> None:
         words = self._said.setdefault(key, [])
         if not self._simulated:
             words.clear()
-        words.append((record.decided_at, objections(record)))
+        words.append((at, {} if stated is None else objections(stated)))
         if not self._simulated and not words[0][1]:
             del self._said[key]
 
@@ -116,8 +130,14 @@ class LastLook:
 
     def objects(self, command: SendCommand) -> str | None:
         """Why this command must not be delivered, or None."""
-        key = command.store, ADDRESS_KINDS[command.channel], command.address
-        words = self._said.get(key, [])
+        address = ADDRESS_KINDS[command.channel], command.address
+        reason = self._objects(address, command)
+        if reason is None:
+            reason = self._objects(veiled(command.store, address, self._ids), command)
+        return reason
+
+    def _objects(self, address: Identifier, command: SendCommand) -> str | None:
+        words = self._said.get((command.store, *address), [])
         place = len(words)
         if self._simulated:
             place = bisect_right(words, command.decided_at, key=lambda word: word[0])

@@ -29,6 +29,7 @@ from agents.topics import topic_name
 from schemas.outputs import ClockStruck, ConsentStated, SendCommand
 from schemas.topics import CONSENT, SEND_COMMANDS, STORE_EVENTS, SWITCHES
 from schemas.values import Channel, Instant, SendId
+from streams.ids import Ids
 
 GROUP = "reference-sender"
 DRY_GROUP = "reference-sender-dry"
@@ -88,7 +89,9 @@ class ReferenceSender:
         self._settings, self._simulated = settings, simulated
         self._deliveries = deliveries
         self._ledger = Ledger(ledger)
-        self._last_look = LastLook(settings.partitions, simulated=simulated)
+        self._last_look = LastLook(
+            settings.partitions, simulated=simulated, ids=Ids(settings.secret_bytes)
+        )
         self._clock = TopicClock(simulated=simulated)
         self._desk = Desk(
             self._ledger,
@@ -230,8 +233,8 @@ class ReferenceSender:
         self._tail.seek(place, max(position, end - TAIL_RECORDS))
         for _ in range(ROUNDS_OF_TAIL_MAX):
             fetched = await self._tail.getmany(timeout_ms=FETCH_WAIT_MS_MAX)
-            for record in _values(fetched):
-                said = _read_command(record)
+            for record in _records(fetched):
+                said = _read_command(record.value)
                 if isinstance(said, ClockStruck):
                     self._clock.hear(place.partition, said)
             if await self._tail.position(place) >= end:
@@ -243,8 +246,11 @@ class ReferenceSender:
         self._consent.assign([TopicPartition(name, p) for p in range(self._settings.partitions)])
         while True:
             with contextlib.suppress(OffsetOutOfRangeError):  # compacted away below our feet
-                for value in _values(await self._consent.getmany(timeout_ms=200)):
-                    self._last_look.hear(_read_consent(value))
+                for record in _records(await self._consent.getmany(timeout_ms=200)):
+                    if record.value is None:
+                        self._last_look.hear_nothing(record.key.decode(), record.timestamp)
+                    else:
+                        self._last_look.hear(_read_consent(record.value))
 
     async def _know_stops(self) -> None:
         """Read `switches` up to its end, before the first command."""
@@ -261,8 +267,8 @@ class ReferenceSender:
             await self._hear_switches()
 
     async def _hear_switches(self) -> None:
-        for value in _values(await self._switches.getmany(timeout_ms=200)):
-            self._last_look.hear_switch(read_switch(value))
+        for record in _records(await self._switches.getmany(timeout_ms=200)):
+            self._last_look.hear_switch(read_switch(record.value))
 
     async def _report(self, event: dict[str, Any], now: Instant) -> None:
         """Append a store event. Where the topic takes its writer's time, that is the topic's."""
@@ -278,11 +284,5 @@ class ReferenceSender:
         )
 
 
-def _values(fetched: Mapping[TopicPartition, Iterable[Any]]) -> Iterable[bytes]:
-    """The values of all records; a deleted key has none."""
-    return (
-        record.value
-        for records in fetched.values()
-        for record in records
-        if record.value is not None
-    )
+def _records(fetched: Mapping[TopicPartition, Iterable[Any]]) -> Iterable[Any]:
+    return (record for records in fetched.values() for record in records)

@@ -8,6 +8,7 @@ import msgspec
 from schemas.topics import (
     CONSENT,
     FLOW_TRIGGERS,
+    IDENTITY_ERASURES,
     IDENTITY_MERGES,
     SEGMENT_CHANGES,
     SEND_COMMANDS,
@@ -169,6 +170,21 @@ CONSENT_WORDS = Table(
     },
 )
 
+ERASURES = Table(
+    "erasures",
+    IDENTITY_ERASURES.name,
+    "profile-erased",
+    {
+        "id": TEXT,
+        "store": NAME,
+        "request": TEXT,
+        "outcome": NAME,
+        "profile_ids": "Array(String)",
+        "decided_at": INSTANT,
+        **KAFKA,
+    },
+)
+
 TABLES: tuple[Table, ...] = (
     EVENTS,
     SEGMENT_CHANGED,
@@ -177,5 +193,6 @@ TABLES: tuple[Table, ...] = (
     SEND_DECIDED,
     MERGES,
     CONSENT_WORDS,
+    ERASURES,
 )
 """In the order of the path."""

@@ -41,20 +41,26 @@ def hear(row: IdentityRow, said: Iterable[Said], cause: str, now: Instant) -> li
     said: about any address; what is about others is for their own rows.
     """
     changed: list[Channel] = []
-    for address, channel, state in said:
+    for address, channel, word in said:
         if address == row.identifier:
-            joined = adds(row.consent.get(channel, NEVER), state)
+            joined = adds(row.consent.get(channel, NEVER), word)
             if joined is not None:
                 row.consent = {**row.consent, channel: joined}
                 changed.append(channel)
     if not changed:
         return []
-    key = key_of(row.store, row.identifier)
-    outputs = [Output(CONSENT.name, key, _stated(row, cause, now))]
+    outputs = state(row, cause, now)
     for channel in sorted(set(changed)):
         body = _changed(row, channel, cause)
         outputs += [Output(NEXT, holder, body) for holder in _holders(row)]
     return outputs
+
+
+def state(row: IdentityRow, cause: str, now: Instant) -> list[Output]:
+    """Tell senders the whole word about an address; nothing where there is none."""
+    if not row.consent:
+        return []
+    return [Output(CONSENT.name, key_of(row.store, row.identifier), _stated(row, cause, now))]
 
 
 def _holders(row: IdentityRow) -> list[ProfileId]:

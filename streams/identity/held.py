@@ -3,6 +3,7 @@
 from typing import Final
 
 from schemas.rows import ProfileRow
+from schemas.values import Identifier
 
 EXTERNAL_ID: Final = "external_id"
 """The store's own name of a person. A profile never holds two."""
@@ -20,6 +21,14 @@ def in_order(row: ProfileRow, kind: str) -> tuple[str, ...]:
     """All of this kind, oldest first."""
     values = row.identifiers.get(kind, {})
     return tuple(sorted(values, key=lambda value: (values[value], value)))
+
+
+def pointing_to(row: ProfileRow) -> list[Identifier]:
+    """All identifiers that may point to this profile, as far as it remembers them."""
+    found = [(kind, value) for kind in sorted(row.identifiers) for value in row.identifiers[kind]]
+    found += row.claimed
+    found += [(EXTERNAL_ID, value) for value in row.retired]
+    return found
 
 
 def external_ids(row: ProfileRow) -> frozenset[str]:

@@ -10,6 +10,8 @@ from schemas.records import (
     Backfilled,
     Body,
     ConsentClaimed,
+    Erased,
+    ErasureAsked,
     EventArrived,
     EventResolved,
     Forget,
@@ -21,7 +23,8 @@ from schemas.rows import IDENTITY_ROW_SCHEMA, DefinitionsRow, IdentityRow, Stops
 from schemas.values import Instant, Origin, ProfileId, Stage, StoreId
 from streams.consent.said import said_by
 from streams.core import NEXT, PEER, Output, Stepped, Touched
-from streams.identity.addresses import hear, hold
+from streams.identity.addresses import hear, hold, state
+from streams.identity.erasure import forget_person, is_veiled, unveil, veiled
 from streams.identity.keys import identifier_of, key_of
 from streams.identity.links import announce, forget, link, mint, repoint, retire, retire_previous
 from streams.identity.rules import StoreRules, rules_in
@@ -33,6 +36,12 @@ _decode = msgspec.msgpack.Decoder(IdentityRow).decode
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 _DEFAULT: Final = StoreRules()
+
+ERASURE: Final = "erasure"
+"""The cause of a word about consent that only goes to another place."""
+
+_OF_THE_PAST: Final = (Repoint, Forget, Erased)
+"""What is said about links that were: it makes nobody known."""
 
 
 class IdentityCore:
@@ -65,28 +74,58 @@ class IdentityCore:
         """Say what `body`, applied at `now`, does to the row of `key`."""
         if isinstance(body, Backfilled):
             return None, [Output(NEXT, body.profile_id, body)]
+        if isinstance(body, ErasureAsked):
+            return row, self._erasure_asked(row, key, body)
+        if isinstance(body, _OF_THE_PAST) and (row is None or is_veiled(row)):
+            return row, []
+        outputs: list[Output] = []
         if row is None:
-            if isinstance(body, Repoint | Forget):
-                return None, []
             store, identifier = identifier_of(key)
             row = IdentityRow(store=store, identifier=identifier)
+        elif is_veiled(row):
+            outputs = unveil(row, key) + state(row, ERASURE, now)
+        return row, outputs + self._known(row, body, now)
+
+    def _known(self, row: IdentityRow, body: Body, now: Instant) -> list[Output]:
+        """What a record does to an identifier that may be seen."""
         match body:
             case EventArrived():
-                return row, self._arrived(row, body.event, now)
+                return self._arrived(row, body.event, now)
             case Linked():
-                return row, link(row, body, self._of(row.store), self._ids, now)
+                return link(row, body, self._of(row.store), self._ids, now)
             case ConsentClaimed():
                 said = said_by(body.event, self._of(row.store).consent)
-                return row, hear(row, said, body.event.id, now)
+                return hear(row, said, body.event.id, now)
             case Retire():
-                return row, retire(row, body)
+                return retire(row, body)
+            case Erased():
+                outputs = forget_person(row, body, self._ids)
+                return outputs + (state(row, ERASURE, now) if is_veiled(row) else [])
             case Repoint():
                 repoint(row, body)
             case Forget():
                 forget(row, body.forgotten)
             case _:
                 raise AssertionError(f"no record for identity: {type(body).__name__}")
-        return row, []
+        return []
+
+    def _erasure_asked(self, row: IdentityRow | None, key: str, body: ErasureAsked) -> list[Output]:
+        """Ask the profile. Where there is none, that which the identifier would give says so."""
+        if row is not None and row.profile_id:
+            return [Output(NEXT, row.profile_id, body)]
+        store, identifier = identifier_of(key)
+        epoch = 0 if row is None else row.epoch
+        nobody = IdentityRow(store=store, identifier=identifier, epoch=epoch)
+        return [Output(NEXT, mint(nobody, self._of(store), self._ids), body)]
+
+    def veiled(self, key: str) -> str | None:
+        if is_profile_id(key):  # of a back-fill, which is only passed on
+            return None
+        store, identifier = identifier_of(key)
+        return key_of(store, veiled(store, identifier, self._ids))
+
+    def is_veiled(self, row: IdentityRow) -> bool:
+        return is_veiled(row)
 
     def wake(
         self, _row: IdentityRow, key: str, _due: Instant, _now: Instant

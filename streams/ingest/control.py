@@ -3,7 +3,7 @@
 A tick says that time has passed; the broker's timestamp says to when, so it needs no proof.
 What is published changes what a deployment does, so it carries a keyed hash of its bytes;
 definitions, cuts, and the word that sends stop or resume, also the next number of their store: an
-old one that is appended again is known by it.
+old one that is appended again is known by it. So does an erasure, without a number.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,13 @@ from schemas.records import (
     Cut,
     DefinitionsFilled,
     DefinitionsPublished,
+    ErasureAsked,
     PopulationMeasured,
 )
-from schemas.values import Channel, FlowId, Origin, ProfileId, StoreId
+from schemas.values import Channel, FlowId, Identifier, Instant, Origin, ProfileId, StoreId
 from streams.ids import Ids
+from streams.ingest.records import Control, Tick
 from streams.ingest.rejection import Reason, Rejection
-from streams.intake import Control, Tick
 from streams.sends.stops import Switch
 
 HEADER: Final = "tillstream"
@@ -32,6 +33,7 @@ DEFINITIONS: Final = b"definitions"
 BACKFILL: Final = b"backfill"
 SENDS: Final = b"sends"
 POPULATION: Final = b"population"
+ERASURE: Final = b"erasure"
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -91,11 +93,22 @@ class _Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     cuts: tuple[Cut, ...]
 
 
+class _Erasure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An erasure that is asked for, as JSON."""
+
+    type: Literal["erasure-asked"] = "erasure-asked"
+    schema: Literal[1] = 1
+    store: StoreId
+    identifier: Identifier
+    request: str
+
+
 _encode = msgspec.json.Encoder().encode  # keys stay in the order in which they were written
 _decode = msgspec.json.Decoder(_Published).decode
 _decode_switch = msgspec.json.Decoder(_Switched).decode
 _decode_measured = msgspec.json.Decoder(_Measured).decode
 _decode_backfill = msgspec.json.Decoder(_Backfilled | _DefinitionsFilled).decode
+_decode_erasure = msgspec.json.Decoder(_Erasure).decode
 
 
 def tick() -> tuple[bytes, Headers]:
@@ -118,13 +131,27 @@ def definitions(published: DefinitionsPublished, secret: bytes) -> tuple[bytes, 
             number=published.number,
         )
     )
-    return value, ((HEADER, DEFINITIONS), (MAC_HEADER, _mac(DEFINITIONS, value, Ids(secret))))
+    return _signed(DEFINITIONS, value, secret)
 
 
 def sends(switch: Switch, secret: bytes) -> tuple[bytes, Headers]:
     """The value and the headers with which sends are stopped or resumed."""
-    value = _encode(_Switched(**msgspec.structs.asdict(switch)))
-    return value, ((HEADER, SENDS), (MAC_HEADER, _mac(SENDS, value, Ids(secret))))
+    return _signed(SENDS, _encode(_Switched(**msgspec.structs.asdict(switch))), secret)
+
+
+def erasure(
+    store: StoreId, identifier: Identifier, request: str, secret: bytes
+) -> tuple[bytes, Headers]:
+    """The value and the headers by which an erasure is asked for.
+
+    identifier: normalised. secret: the deployment's, as for `Ids`.
+    """
+    value = _encode(_Erasure(store=store, identifier=identifier, request=request))
+    return _signed(ERASURE, value, secret)
+
+
+def _signed(kind: bytes, value: bytes, secret: bytes) -> tuple[bytes, Headers]:
+    return value, ((HEADER, kind), (MAC_HEADER, _mac(kind, value, Ids(secret))))
 
 
 def population(measured: PopulationMeasured, secret: bytes) -> tuple[bytes, Headers]:
@@ -149,7 +176,9 @@ def backfill(said: Backfilled | DefinitionsFilled, ids: Ids) -> tuple[bytes, Hea
     return value, ((HEADER, BACKFILL), (MAC_HEADER, _mac(BACKFILL, value, ids)))
 
 
-def read_control(value: bytes | None, headers: Mapping[str, bytes], ids: Ids) -> Tick | Control:
+def read_control(
+    value: bytes | None, headers: Mapping[str, bytes], ids: Ids, received_at: Instant
+) -> Tick | Control:
     """Read a record that has our header.
 
     Raises: Rejection where its kind is unknown, its hash is wrong or its value is not as written.
@@ -157,12 +186,15 @@ def read_control(value: bytes | None, headers: Mapping[str, bytes], ids: Ids) ->
     kind = headers[HEADER]
     if kind == TICK:
         return Tick()
-    if kind not in (DEFINITIONS, BACKFILL, SENDS, POPULATION):
+    if kind not in (DEFINITIONS, BACKFILL, SENDS, POPULATION, ERASURE):
         raise Rejection(Reason.UNKNOWN_CONTROL, "the header `tillstream` names no known record")
     value = value or b""
     if not compare_digest(headers.get(MAC_HEADER) or b"", _mac(kind, value, ids)):
         raise Rejection(Reason.NOT_AUTHENTIC, "the header `tillstream-mac` is missing or wrong")
     try:
+        if kind == ERASURE:
+            asked = _decode_erasure(value)
+            return ErasureAsked(asked.store, asked.identifier, asked.request, received_at)
         if kind == BACKFILL:
             return _of_backfill(_decode_backfill(value))
         if kind == SENDS:
@@ -189,5 +221,5 @@ def _of_backfill(said: _Backfilled | _DefinitionsFilled) -> Backfilled | Definit
 
 def _mac(kind: bytes, value: bytes, ids: Ids) -> bytes:
     """A hash keyed with the deployment's secret, apart from every id by its kind; hex."""
-    name = kind if kind in (SENDS, POPULATION) else DEFINITIONS
+    name = DEFINITIONS if kind == BACKFILL else kind
     return ids.derive(f"{name.decode()}-mac", value.decode("latin-1")).encode()

@@ -16,12 +16,13 @@ from streams.ids import Ids
 from streams.ingest import fields
 from streams.ingest.control import HEADER, read_control
 from streams.ingest.identifiers import KINDS, Refusal, normalised, strength_order
+from streams.ingest.records import Control, Tick
 from streams.ingest.rejection import Reason, Rejection
 from streams.ingest.sent import UNKNOWN, Sent, SentEvent, SentProfile, kept_unknown, place_of
 from streams.ingest.settings import IngestSettings, settings_of
 from streams.ingest.shapes import decode
 from streams.ingest.trouble import fields_out_of_range, number_out_of_range, utf8_checked
-from streams.intake import Control, LogRecord, Tick
+from streams.intake import LogRecord
 
 ALIAS: Final = "Alias"
 """The metric by which a store says that two of its names are one person's."""
@@ -55,7 +56,7 @@ def read(
         if headers:
             named = dict(headers)
             if HEADER in named:
-                return read_control(value, named, ids)
+                return read_control(value, named, ids, received_at)
         return read_event(value, received_at, settings, ids)
     except Rejection as rejection:
         return rejection.record

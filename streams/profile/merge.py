@@ -24,6 +24,7 @@ from schemas.records import (
     Backfilled,
     Body,
     ConsentChanged,
+    ErasureAsked,
     EventResolved,
     Merge,
     Moved,
@@ -147,6 +148,8 @@ def hear_acceptance(
     outputs = [Output(PEER, body.winner, Absorb(row.id, encode(row)))]
     for one in rest:
         outputs += _hand_on(row.store, body.winner, one)
+    if row.erasing is not None:
+        outputs.append(Output(PEER, body.winner, row.erasing))
     return ProfileRow(store=row.store, id=row.id, to=body.winner), outputs
 
 
@@ -273,7 +276,7 @@ def redirect(row: ProfileRow, body: Body) -> list[Output]:
             return [Output(PEER, loser, Moved(row.id, attempt, to))]
         case Accept(winner=winner, attempt=attempt) if winner != to:
             return [Output(PEER, winner, Withdraw(row.id, attempt))]
-        case Absorb() | Backfilled() | Withdraw() | Retired() | Shared():
+        case Absorb() | Backfilled() | Withdraw() | Retired() | Shared() | ErasureAsked():
             return [Output(PEER, to, body)]
         case _:
             return []

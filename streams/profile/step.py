@@ -20,8 +20,8 @@ from schemas.records import (
     Backfilled,
     Body,
     ConsentChanged,
+    ErasureAsked,
     EventResolved,
-    Linked,
     Merge,
     Moved,
     Propose,
@@ -35,7 +35,7 @@ from schemas.rows import PROFILE_ROW_SCHEMA, DefinitionsRow, FeatureState, Profi
 from schemas.topics import SEGMENT_CHANGES
 from schemas.values import Instant, Origin, Stage, StoreId
 from streams.consent.said import SMS_REPLY, with_keyword
-from streams.core import BACK, PEER, Output, Stepped, Touched
+from streams.core import PEER, Output, Stepped, Touched
 from streams.definitions.products import is_of_the_catalogue
 from streams.definitions.program import Program
 from streams.flows.entry import (
@@ -51,14 +51,14 @@ from streams.flows.moment import Moment, part_of
 from streams.flows.run import advance, go_on, hear, resume
 from streams.flows.sending import say
 from streams.flows.told import Told
-from streams.identity.keys import key_of
-from streams.ids import Ids, is_named, key_number
+from streams.ids import Ids
+from streams.profile.arrival import claim_devices, is_repeat
 from streams.profile.disabled import disable
+from streams.profile.erasure import erase, gone, nobody
 from streams.profile.expiry import note_expired
 from streams.profile.facts import (
     coarsen,
     hear_consent,
-    is_strong,
     note_consent,
     note_erasure,
     note_figures,
@@ -79,7 +79,7 @@ from streams.profile.merge import (
 )
 from streams.profile.store import NOTHING, Store, ready, relocate_runs
 from streams.profile.timeline import timeline_entry
-from streams.profile.united import RECENT_MAX, absorb
+from streams.profile.united import absorb
 from streams.segments.features import note
 from streams.segments.membership import (
     Change,
@@ -140,7 +140,7 @@ class ProfileCore:
 
     def wake_at(self, row: ProfileRow) -> Instant | None:
         """A row that is under other definitions, or cuts, is due at once."""
-        if row.to is not None:
+        if row.to is not None or row.gone_at:
             return None
         return row.wake_at if is_under(row, self._program(row.store)) else AT_ONCE
 
@@ -175,6 +175,9 @@ class ProfileCore:
         self, row: ProfileRow | None, key: str, body: Body, now: Instant, origin: Origin
     ) -> Touched[ProfileRow]:
         """Say what `body`, applied at `now`, does to the row of `key`."""
+        if row is not None and row.gone_at:
+            lost = self.decode(body.row) if isinstance(body, Absorb) else None
+            return row, gone(row, body, now, self._ids, lost)
         if row is not None and row.to is not None:
             return row, redirect(row, body)
         match body:
@@ -210,6 +213,8 @@ class ProfileCore:
         """A step of the merge protocol. None of them may raise."""
         outputs: list[Output]
         if row is None:
+            if isinstance(body, ErasureAsked):
+                return None, nobody(key, body, now, self._ids)
             if not isinstance(body, Merge | Propose | Absorb | Retired | Shared):
                 return None, []
             of = self.decode(body.row).store if isinstance(body, Absorb) else body.store
@@ -237,9 +242,20 @@ class ProfileCore:
                 relocate_runs(lost, store)
                 outputs = absorb(row, loser, lost, store.program, now, self._ids)
                 row.wake_at = _next_wake(row)
+            case ErasureAsked():
+                return erase(row, body, now, self._ids)
             case _:
                 raise AssertionError(f"no record for profile: {type(body).__name__}")
+        if row.erasing is not None and row.to is None:
+            row, erased = erase(row, row.erasing, now, self._ids)
+            outputs = [*outputs, *erased]
         return row, outputs
+
+    def veiled(self, _key: str) -> None:
+        """Profile ids are keyed hashes already."""
+
+    def is_veiled(self, _row: ProfileRow) -> bool:
+        return False
 
     def wake(self, row: ProfileRow, key: str, due: Instant, now: Instant) -> Stepped[ProfileRow]:
         """Do all that is due at or before `due`, in the order of the instants: at each of them
@@ -291,7 +307,7 @@ def _event(moment: Moment, store: Store, resolved: EventResolved, origin: Origin
     """Apply an event once: a repeat within the store's time changes and says nothing."""
     row, now, event = moment.row, moment.now, resolved.event
     settings = moment.program.settings
-    if _is_repeat(row, event, now, settings.deduplicate_for):
+    if is_repeat(row, event, now, settings.deduplicate_for):
         return
     row.events += 1
     if event.occurred_at > row.last_seen_at:
@@ -305,7 +321,7 @@ def _event(moment: Moment, store: Store, resolved: EventResolved, origin: Origin
     moment.outputs.append(timeline_entry(row.id, event, origin))
     note_identifiers(moment, event, resolved)
     if resolved.otherwise is not None:
-        moment.outputs += _claim_devices(moment, event)
+        moment.outputs += claim_devices(moment, event)
     if event.traits or event.traits_once:
         note_traits(moment, event)
     note_consent(moment, event, store.rules)
@@ -320,37 +336,6 @@ def _event(moment: Moment, store: Store, resolved: EventResolved, origin: Origin
     _look(moment, event)
     enter_by_event(moment, event)
     _enter_lists(moment, event)
-
-
-def _claim_devices(moment: Moment, event: Event) -> list[Output]:
-    """Whoever answers a send is whom it was sent to: so is the device on which it is answered."""
-    row = moment.row
-    return [
-        Output(
-            BACK,
-            key_of(row.store, identifier),
-            Linked(row.store, identifier, row.id, None, strong=is_named(row.id), by_server=True),
-        )
-        for identifier in event.identifiers
-        if not is_strong(moment, identifier[0])
-    ]
-
-
-def _is_repeat(row: ProfileRow, event: Event, now: Instant, within: Instant) -> bool:
-    """Has this metric and id been seen within the time? If not, it has now."""
-    recent = row.recent
-    mark = key_number(f"{event.metric}/{event.id}")
-    seen_at = recent.get(mark)
-    if seen_at is not None:
-        if now - seen_at < within:
-            return True
-        del recent[mark]
-    recent[mark] = now
-    while True:
-        oldest = next(iter(recent))
-        if len(recent) <= RECENT_MAX and now - recent[oldest] < within:
-            return False
-        del recent[oldest]
 
 
 # --- segments, and what follows from them --------------------------------------------------------

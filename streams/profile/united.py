@@ -19,7 +19,7 @@ from streams.consent.state import ADDRESS_KINDS, NEVER, join
 from streams.core import Output
 from streams.definitions.program import Program
 from streams.flows.united import unite_flows
-from streams.identity.held import EXTERNAL_ID
+from streams.identity.held import EXTERNAL_ID, pointing_to
 from streams.ids import Ids
 from streams.instants import to_timestamp
 from streams.profile.facts import (
@@ -75,12 +75,7 @@ def absorb(
         decided_at=to_timestamp(now),
     )
     outputs = [Output(IDENTITY_MERGES.name, row.id, record)]
-    pointing = [
-        (kind, value) for kind in sorted(lost.identifiers) for value in lost.identifiers[kind]
-    ]
-    pointing += [(kind, value) for kind, value in lost.claimed]
-    pointing += [(EXTERNAL_ID, value) for value in lost.retired]
-    outputs += [repointed(row.store, identifier, loser, row.id) for identifier in pointing]
+    outputs += [repointed(row.store, one, loser, row.id) for one in pointing_to(lost)]
     return outputs
 
 

@@ -29,10 +29,10 @@ from streams.intake import (
     PassIntake,
     RoundIntake,
     Work,
-    is_row_of_a_key,
     load_position,
 )
 from streams.profile.step import ProfileCore
+from streams.published import is_row_of_a_key
 from streams.replay import STAGES, MemoryRecord
 from streams.versions import NewerSchema
 from tests.streams.simulation import replayed

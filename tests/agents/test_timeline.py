@@ -29,6 +29,7 @@ CONTRACTS: tuple[type[Record], ...] = (
     outputs.SendDecided,
     outputs.IdentityMerged,
     outputs.ConsentStated,
+    outputs.ProfileErased,
 )
 NOT_KEPT = {"unsubscribe_token", "postal_address"}
 """Fields of contracts that no table has: a key to a door, and what is the same for every send."""

@@ -13,6 +13,7 @@ from streams.ids import REPLAY_SECRET, Ids
 from streams.ingest.control import definitions, tick
 from streams.ingest.read import EventReader
 from streams.instants import SECOND, to_timestamp
+from streams.intake import Write
 from streams.profile.step import ProfileCore
 from streams.replay import Replay
 from tests.scenarios.play import documents_of
@@ -20,6 +21,7 @@ from tests.scenarios.play import documents_of
 BEGIN: Instant = 1_774_000_000_000
 KINDS = ("external_id", "email", "phone", "anonymous_id", "device_id", "cart_token")
 MINUTE = 60 * SECOND
+ROUNDS = 20
 
 
 class Shop:
@@ -36,6 +38,7 @@ class Shop:
         )
         self.now = BEGIN
         self.said: dict[str, list[dict[str, Any]]] = {}
+        self.written: list[Write] = []
         published = DefinitionsPublished("main", "1", "ann", documents_of(wanted))
         value, headers = definitions(published, REPLAY_SECRET)
         for partition in range(2):
@@ -44,7 +47,10 @@ class Shop:
         self.wait(MINUTE)
 
     def event(self, metric: str, **said: Any) -> str:
-        """Identifiers by their kind; `properties`, `traits`, `trust`, `value`, `store`, `time`."""
+        """Identifiers by their kind; `properties`, `traits`, `trust`, `value`, `store`, `time`;
+        `rounds`: how many pass until the next one.
+        """
+        rounds = said.pop("rounds", ROUNDS)
         self.count += 1
         event_id = f"e{self.count}"
         profile = {kind: said.pop(kind) for kind in KINDS if kind in said}
@@ -57,17 +63,20 @@ class Shop:
             **said,
         }
         self.path.append(self.count % 2, msgspec.json.encode(event), self.now)
-        self.wait(MINUTE)
+        self.wait(MINUTE, rounds)
         return event_id
 
-    def wait(self, span: int) -> None:
-        """Let time pass, with ticks enough for every merge to come to its end."""
+    def wait(self, span: int, rounds: int = ROUNDS) -> None:
+        """Let time pass; in as many rounds as there are by default every merge comes to its end."""
         value, headers = tick()
-        for part in range(1, 21):
+        for part in range(1, rounds + 1):
             for partition in range(2):
-                self.path.append(partition, value, self.now + span * part // 20, headers=headers)
+                self.path.append(
+                    partition, value, self.now + span * part // rounds, headers=headers
+                )
             for write in self.path.run():
-                if not write.key.startswith(b"clock/") and write.value.startswith(b"{"):
+                self.written.append(write)
+                if write.value and write.value[:1] == b"{" and write.key[:6] != b"clock/":
                     record = msgspec.json.decode(write.value)
                     self.said.setdefault(write.topic, []).append(record)
         self.now += span

@@ -2,8 +2,8 @@
 
 Ann subscribes, is welcomed, orders twice and falls silent for sixty days; the second time she uses
 a browser that was here before. Bob orders and has never been asked; Ann's mother has an account of
-her own with Ann's e-mail address; one record is no event. docs/topics.md shows what comes out, and
-the tests beside this file see who writes to which topic.
+her own with Ann's e-mail address; one record is no event; Bob is erased in the end.
+docs/topics.md shows what comes out, and the tests beside this file see who writes to which topic.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from schemas.records import DefinitionsPublished
 from schemas.values import Instant, Stage
 from streams.identity.step import IdentityCore
 from streams.ids import REPLAY_SECRET, Ids
-from streams.ingest.control import definitions, tick
+from streams.ingest.control import definitions, erasure, tick
 from streams.ingest.read import EventReader
 from streams.instants import DAY, HOUR, SECOND, to_instant, to_timestamp
 from streams.intake import PassIntake, RoundIntake, Work, Write
@@ -158,6 +158,8 @@ def told(*, stumbles: bool = False) -> tuple[Told, ...]:
         path.append(0, msgspec.json.encode(event), received_at)
         for seconds in range(1, 5):
             _tick(path, received_at + seconds * SECOND)
+    value, headers = erasure("main", ("email", BOB["email"]), "request-1", REPLAY_SECRET)
+    path.append(0, value, BEGIN + 5 * DAY, headers=headers)
     _tick(path, BEGIN + 63 * DAY)
     return tuple(found)
 

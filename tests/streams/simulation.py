@@ -14,6 +14,7 @@ import msgspec
 from schemas.records import Clock, Envelope
 from schemas.rows import POSITION_KEY
 from schemas.topics import IDENTITY_REQUESTS, PROFILE_UPDATES, STORE_EVENTS
+from streams.apply import remember
 from streams.core import Core
 from streams.intake import (
     INPUTS,
@@ -23,10 +24,9 @@ from streams.intake import (
     RoundIntake,
     Work,
     Write,
-    is_row_of_a_key,
     load_position,
 )
-from streams.published import InForce
+from streams.published import InForce, is_row_of_a_key
 from streams.replay import STAGES, MemoryRecord, Replay
 from streams.rounds import BOUNDS_MAX, WAITING_MAX
 
@@ -85,7 +85,7 @@ class Actor:
         """Read a portion, step, or commit what was stepped: one of these at a time."""
         if self.pending is not None:
             self.sim.append(self.pending)
-            self.rows.update(self.pending.rows)
+            remember(self.rows, self.pending.rows)
             self.pending = None
             return True
         log = self.sim.logs[INPUTS[self.stage].name, self.partition]  # type: ignore[index]

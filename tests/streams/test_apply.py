@@ -20,10 +20,10 @@ from schemas.records import (
 from schemas.rows import POSITION_KEY, DefinitionsRow, Position, StopsRow
 from schemas.topics import DEAD_LETTERS, IDENTITY_MERGES
 from schemas.values import RECORD, Instant, Origin, Row, Stage
-from streams.apply import ROW_BYTES_MAX, Timers
+from streams.apply import ROW_BYTES_MAX, Timers, remember
 from streams.core import Output
-from streams.intake import RoundIntake, is_row_of_a_key, load_position
-from streams.published import InForce
+from streams.intake import RoundIntake, load_position
+from streams.published import InForce, is_row_of_a_key
 from streams.replay import MemoryRecord
 
 BOUND = 1_000
@@ -80,6 +80,11 @@ class DiaryCore:
         row.due = None
         return row, []
 
+    def veiled(self, _key: str) -> None: ...
+
+    def is_veiled(self, _row: Diary) -> bool:
+        return False
+
     def wake_at(self, row: Diary) -> Instant | None:
         return row.due
 
@@ -135,7 +140,7 @@ class Partition:
         self.append("", Clock(INNER_SCHEMA, "identity", 0, at))
         self.append("", Clock(INNER_SCHEMA, "profile", 0, at))
         while (work := self.intake.next()) is not None:
-            self.rows.update(work.rows)
+            remember(self.rows, work.rows)
             self.writes += work.writes
             self.transactions += 1
 

@@ -24,8 +24,8 @@ from schemas.records import (
 from schemas.rows import DefinitionsRow, StopsRow
 from schemas.values import Instant, Origin, Row, Stage
 from streams.core import BACK, NEXT, PEER, Output
+from streams.ingest.records import Tick
 from streams.instants import to_timestamp
-from streams.intake import Tick
 
 STORE = "toy"
 
@@ -98,6 +98,11 @@ class ToyIdentity:
 
     def wake(self, row: Pointer, key: str, due: Instant, now: Instant) -> Any:
         raise AssertionError("nothing is due here")
+
+    def veiled(self, _key: str) -> None: ...
+
+    def is_veiled(self, _row: Pointer) -> bool:
+        return False
 
     def wake_at(self, row: Pointer) -> None:
         return None
@@ -194,6 +199,11 @@ class ToyProfile:
         )
         row.due = None
         return row, [Output("flow-triggers", key, sent)]
+
+    def veiled(self, _key: str) -> None: ...
+
+    def is_veiled(self, _row: Person) -> bool:
+        return False
 
     def wake_at(self, row: Person) -> Instant | None:
         return row.due

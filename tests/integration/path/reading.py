@@ -19,7 +19,7 @@ from schemas.topics import (
     Topic,
 )
 from schemas.values import Record, Stage
-from streams.intake import is_row_of_a_key
+from streams.published import is_row_of_a_key
 
 POLL_MS = 100
 

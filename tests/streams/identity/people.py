@@ -17,9 +17,10 @@ from schemas.topics import TIMELINE
 from schemas.values import Instant, ProfileId
 from streams.consent.state import state_of
 from streams.definitions.switch import in_force
+from streams.identity.erasure import is_veiled
 from streams.identity.step import IdentityCore
 from streams.ids import REPLAY_SECRET, Ids
-from streams.ingest.control import tick
+from streams.ingest.control import HEADER, erasure, tick
 from streams.ingest.read import EventReader
 from streams.instants import SECOND, to_timestamp
 from streams.intake import Write
@@ -217,14 +218,27 @@ def also(rng: random.Random, events: list[Event], *, grants_alone: bool = False)
 
 
 def world(
-    rng: random.Random, events: Iterable[Event], partitions: int, *, repeats: float = 0.0
+    rng: random.Random,
+    events: Iterable[Event],
+    partitions: int,
+    *,
+    repeats: float = 0.0,
+    erasures: int = 0,
 ) -> list[list[MemoryRecord]]:
-    """The logs of `store-events`: the events at random instants, some of them twice, and ticks."""
+    """The logs of `store-events`: the events at random instants, some of them twice, and ticks.
+
+    erasures: how many are asked for, each of somebody whom an event names.
+    """
+    events = list(events)
     raw: list[list[tuple[Instant, float, bytes, Any]]] = [[] for _ in range(partitions)]
     for event in events:
         for _ in range(2 if rng.random() < repeats else 1):
             at = BEGIN + rng.randint(0, SPAN)
             rng.choice(raw).append((at, rng.random(), msgspec.json.encode(event), ()))
+    for number in range(erasures):
+        named = [one for one in rng.choice(events)["profile"].items() if one[0] in STRENGTH]
+        asked, signed = erasure("main", rng.choice(named), f"r{number}", REPLAY_SECRET)
+        rng.choice(raw).append((BEGIN + rng.randint(0, SPAN), rng.random(), asked, signed))
     value, headers = tick()
     logs = []
     for log in raw:
@@ -250,7 +264,7 @@ class Ended(NamedTuple):
 
     @property
     def live(self) -> list[ProfileRow]:
-        return [row for row in self.profiles.values() if row.to is None]
+        return [row for row in self.profiles.values() if row.to is None and not row.gone_at]
 
     def find(self, profile_id: ProfileId) -> ProfileRow | None:
         """The live profile behind an id; None where no event has come to it."""
@@ -300,6 +314,37 @@ def check(
     _check_pointers(end, at_once)
 
 
+SETTLING = 12 * TICK
+"""An erasure is over by then: merges under way have come to their end before it."""
+
+
+def check_erased(end: Ended, source: list[list[MemoryRecord]]) -> None:
+    """What is true whatever was erased: what came later is somebody's, and nobody's twice."""
+    asked_at = [one.timestamp for log in source for one in log if one.headers and _asks(one)]
+    later = {
+        str(event["id"])
+        for log in source
+        for one in log
+        if not one.headers and one.timestamp > max(asked_at) + SETTLING
+        for event in [msgspec.json.decode(one.value or b"")]
+        if event["metric"] == "Happened"
+    }
+    assert later <= {one for row in end.live for one in events_of(row)}
+    _check_rows(end, circles=True)
+    for row in end.profiles.values():
+        if row.gone_at:
+            bare = ProfileRow(store=row.store, id=row.id, gone_at=row.gone_at, gone_by=row.gone_by)
+            assert row == bare, "nothing is left of who is gone"
+    for identifier in end.identifiers.values():
+        if is_veiled(identifier):
+            assert not identifier.profile_id
+            assert not identifier.links
+
+
+def _asks(record: MemoryRecord) -> bool:
+    return dict(record.headers)[HEADER] == b"erasure"
+
+
 def _check_counts(end: Ended, events: list[Event]) -> None:
     happened = sorted(event["id"] for event in events if event["metric"] == "Happened")
     assert sorted(one for row in end.live for one in events_of(row)) == happened, "one profile each"
@@ -320,6 +365,7 @@ def _check_rows(end: Ended, circles: bool) -> None:
             owner = owners.setdefault(one, row.id)
             assert circles or owner == row.id, "an external id names one profile"
         assert row.proposal is None
+        assert row.erasing is None
         assert not row.to_join, "nothing is pending"
         assert not row.reserved
         assert not row.united

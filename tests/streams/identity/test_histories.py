@@ -5,6 +5,7 @@ import random
 import pytest
 
 from schemas.topics import DEAD_LETTERS, IDENTITY_CONFLICTS
+from streams.replay import STAGES
 from tests.streams.identity.people import (
     PATH,
     Ended,
@@ -12,6 +13,7 @@ from tests.streams.identity.people import (
     Kind,
     also,
     check,
+    check_erased,
     ended,
     events_of,
     groups,
@@ -75,6 +77,25 @@ def clean(seeds: range) -> None:
         assert {frozenset(events_of(row)) for row in ends[0].live if row.events} == want
 
 
+def erasures(seeds: range) -> tuple[int, int]:
+    """People are erased at any moment. Returns: how many were, how many events were theirs."""
+    erased = lost = 0
+    for seed in seeds:
+        rng = random.Random(f"erased-{seed}")
+        events = also(rng, history(rng, list(KINDS.values())[seed % len(KINDS)]))
+        partitions = rng.randint(1, 3)
+        source = world(rng, events, partitions, repeats=0.1, erasures=rng.randint(1, 3))
+        replay = replayed(PATH, partitions, source)
+        said = replay.run()
+        assert not [one for one in said if one.topic == DEAD_LETTERS.name]
+        rows = {stage: {key: row for _, key, row in replay.rows(stage)} for stage in STAGES[1:]}
+        end = ended(rows["profile"], rows["identity"])
+        check_erased(end, source)
+        erased += sum(1 for row in end.profiles.values() if row.gone_at)
+        lost += len(events) - sum(row.events for row in end.live)
+    return erased, lost
+
+
 def crashes(seeds: range) -> int:
     """With crashes, stalls and small slices: the bytes are those of the replay."""
     conflicts = 0
@@ -82,10 +103,12 @@ def crashes(seeds: range) -> int:
         rng = random.Random(f"crash-{seed}")
         events = also(rng, history(rng, list(KINDS.values())[seed % len(KINDS)]))
         partitions = rng.randint(1, 3)
-        source = world(rng, events, partitions, repeats=0.2)
+        erasing = seed % 3 == 0
+        source = world(rng, events, partitions, repeats=0.2, erasures=2 * erasing)
         replay = replayed(PATH, partitions, source)
         said = replay.run()
-        assert set(told_events(said)) == {event["id"] for event in events}
+        if not erasing:
+            assert set(told_events(said)) == {event["id"] for event in events}
         want = by_topic(said)
         conflicts += sum(len(v) for (t, _), v in want.items() if t == IDENTITY_CONFLICTS.name)
         sim = Simulation(PATH, partitions, source, seed)
@@ -93,7 +116,11 @@ def crashes(seeds: range) -> int:
         for stage in ("identity", "profile"):
             rows = {key: row for _, key, row in replay.rows(stage)}  # type: ignore[arg-type]
             assert sim.rows(stage) == rows, (seed, stage)
-        check(ended(sim.rows("profile"), sim.rows("identity")), events, once=False, circles=True)
+        end = ended(sim.rows("profile"), sim.rows("identity"))
+        if erasing:
+            check_erased(end, source)
+        else:
+            check(end, events, once=False, circles=True)
     return conflicts
 
 
@@ -104,6 +131,12 @@ def test_every_history_ends_well(kind: str) -> None:
 
 def test_the_order_of_arrival_changes_nothing_where_nobody_shares_and_nothing_conflicts() -> None:
     clean(range(40))
+
+
+def test_who_is_erased_at_any_moment_leaves_nothing_and_what_comes_later_is_somebodys() -> None:
+    erased, lost = erasures(range(70))
+    assert erased > 50
+    assert lost > 200
 
 
 def test_any_schedule_with_stalls_and_crashes_equals_the_replay() -> None:
@@ -119,6 +152,11 @@ def test_thousands_of_histories_end_well(kind: str) -> None:
 @pytest.mark.prove
 def test_thousands_of_orders_of_arrival_change_nothing() -> None:
     clean(range(40, 2000))
+
+
+@pytest.mark.prove
+def test_thousands_of_erasures_leave_nothing() -> None:
+    erasures(range(70, 6000))
 
 
 @pytest.mark.prove

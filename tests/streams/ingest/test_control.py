@@ -7,8 +7,8 @@ from schemas.records import DefinitionsPublished
 from streams.ids import REPLAY_SECRET, Ids
 from streams.ingest.control import definitions, sends, tick
 from streams.ingest.read import EventReader, read
+from streams.ingest.records import Tick
 from streams.ingest.settings import IngestSettings
-from streams.intake import Tick
 from streams.replay import MemoryRecord
 from streams.sends.stops import Switch
 from tests.streams.ingest.reading import RECEIVED_AT

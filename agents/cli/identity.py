@@ -1,0 +1,102 @@
+"""`tillstream identity erase IDENTIFIER`: what support does to people."""
+
+import argparse
+import asyncio
+
+import msgspec
+
+from agents.cli.failures import CommandFailed
+from agents.cli.printing import Printer, json_argument, printer_for
+from agents.identity_log import (
+    Erasure,
+    NobodyThere,
+    NoIdentifier,
+    erase,
+    identifier_meant,
+)
+from agents.live.asking import NotReached, reached
+from agents.settings import Settings
+from schemas.topics import (
+    IDENTITY_ERASURES,
+    IDENTITY_ROWS,
+    INGEST_ROWS,
+    PROFILE_ROWS,
+    STORE_EVENTS,
+)
+from schemas.values import ProfileId
+
+IDENTIFIER = "an address, KIND/VALUE (external_id/17), or a profile id"
+SHOWN_MAX = 10
+
+
+class Erased(msgspec.Struct, frozen=True, kw_only=True):
+    """outcome: erased, unknown, or asked where no worker has answered yet."""
+
+    outcome: str
+    request: str | None
+    profile_ids: list[ProfileId]
+    set_aside: list[str]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    erasing = actions.add_parser(
+        "erase", help="erase a person: rows, timeline and reports (docs/identity.md)"
+    )
+    erasing.add_argument("who", metavar="IDENTIFIER", help=IDENTIFIER)
+    erasing.add_argument("--store", default="main", help="the store (default: main)")
+    json_argument(erasing)
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Returns: 1 where nobody is known by the identifier.
+
+    Raises: CommandFailed.
+    """
+    printer = printer_for(options)
+    try:
+        erasure = asyncio.run(_erase(settings, options.store, options.who))
+    except NobodyThere:
+        erasure = None
+    except (NotReached, NoIdentifier) as error:
+        raise CommandFailed(str(error)) from error
+    return _show(printer, options.store, erasure)
+
+
+async def _erase(settings: Settings, store: str, who: str) -> Erasure:
+    needed = (STORE_EVENTS, INGEST_ROWS, IDENTITY_ROWS, PROFILE_ROWS, IDENTITY_ERASURES)
+    async with reached(settings, *needed) as there:
+        identifier = await identifier_meant(there, store, who)
+        return await erase(there, store, identifier)
+
+
+def _show(printer: Printer, store: str, erasure: Erasure | None) -> int:
+    answer = None if erasure is None else erasure.answer
+    outcome = "unknown" if erasure is None else "asked" if answer is None else answer.outcome
+    leftover = [] if erasure is None else erasure.leftover
+    printer.data(
+        Erased(
+            outcome=outcome,
+            request=None if answer is None else answer.request,
+            profile_ids=[] if answer is None else list(answer.profile_ids),
+            set_aside=leftover,
+        )
+    )
+    match outcome:
+        case "unknown":
+            printer.line(f"nobody is known by this identifier in the store {store}")
+        case "asked":
+            printer.line("asked for, and no worker has answered yet: it is done when one runs")
+        case _:
+            assert answer is not None
+            printer.line(
+                f"erased: {answer.profile_ids[0]}, known under {len(answer.profile_ids)} ids "
+                f"(request {answer.request})"
+            )
+    if leftover:
+        shown = ", ".join(leftover[:SHOWN_MAX]) + (", ..." if len(leftover) > SHOWN_MAX else "")
+        printer.line(
+            f"{len(leftover)} records that were set aside still name this person: {shown}. "
+            "They go with their topic's retention (docs/identity.md, Erasing)"
+        )
+    return 1 if outcome == "unknown" else 0

@@ -1,0 +1,122 @@
+"""What was erased is no more in ClickHouse, under whichever id it came, also what comes later."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import clickhouse_connect
+import msgspec
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from agents.columns import SHAPES
+from agents.migrations import migrate
+from agents.redaction import TakenAway
+from agents.settings import Settings
+from agents.timeline import TimelineSink, Waiting
+from schemas.outputs import ConsentStated, IdentityMerged, ProfileErased, TimelineEntry
+from schemas.topics import CONSENT, IDENTITY_ERASURES, IDENTITY_MERGES, TIMELINE
+from schemas.values import Record
+
+AT = "2010-12-01T08:26:00.000Z"
+PEOPLE = "SELECT store, profile_id FROM events ORDER BY store, profile_id"
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    with clickhouse_connect.get_client(dsn="chdb://memory") as opened:
+        migrate(opened)
+        yield opened
+
+
+def sink(client: Client) -> TimelineSink:
+    return TimelineSink(
+        Settings(data=Path("unused"), kafka=("localhost:1",), secret="x" * 16), client
+    )
+
+
+def come_in(sink: TimelineSink, topic: str, *records: Record) -> None:
+    """As one range that was read: inserted, then redacted."""
+    shape, waiting = SHAPES[topic], Waiting(0)
+    waiting.lines = [shape.decode(msgspec.json.encode(record)) for record in records]
+    waiting.offsets = list(range(len(records)))
+    sink._insert_now(shape, 0, waiting, f"{topic}-{records}")
+    sink._redact([waiting])
+
+
+def entry(profile_id: str, store: str = "main") -> TimelineEntry:
+    return TimelineEntry(
+        event_id=f"e-{profile_id}",
+        store=store,
+        profile_id=profile_id,
+        metric="Placed Order",
+        occurred_at=AT,
+        received_at=AT,
+        origin=(1291191960000, 0, 1, 0),
+        trust="server",
+        source="shop",
+        backfill=False,
+        identifiers=(("email", "ann@example.com"),),
+        properties={},
+        value="1.00",
+        currency="EUR",
+    )
+
+
+def erased(*profile_ids: str) -> ProfileErased:
+    return ProfileErased(
+        id="d1",
+        store="main",
+        request="r",
+        outcome="erased",
+        profile_ids=profile_ids,
+        decided_at=AT,
+    )
+
+
+def people(client: Client) -> list[tuple[str, str]]:
+    return [tuple(row) for row in client.query(PEOPLE).result_rows]
+
+
+def test_the_rows_of_all_ids_that_somebody_had_go_and_those_of_others_stay(client: Client) -> None:
+    """n1 was merged into i0 as the tables know, i9 as the erasure says."""
+    timeline = sink(client)
+    ids = ("i0", "i9", "n1", "i2")
+    merged = IdentityMerged(id="m", store="main", winner="i0", loser="n1", decided_at=AT)
+    come_in(timeline, TIMELINE.name, *map(entry, ids), entry("i0", "other"))
+    come_in(timeline, IDENTITY_MERGES.name, merged)
+    come_in(timeline, IDENTITY_ERASURES.name, erased("i0", "i9"))
+    assert people(client) == [("main", "i2"), ("other", "i0")]
+
+
+def test_what_comes_in_after_the_word_about_it_goes_too_also_after_a_restart(
+    client: Client,
+) -> None:
+    come_in(sink(client), IDENTITY_ERASURES.name, erased("i0"))
+    again = sink(client)
+    come_in(again, TIMELINE.name, entry("i0"), entry("i2"))
+    assert people(client) == [("main", "i2")]
+
+
+def test_what_was_taken_away_from_consent_goes_from_its_history_but_not_what_follows(
+    client: Client,
+) -> None:
+    words = [
+        ConsentStated(
+            store="main",
+            kind="email",
+            address=address,
+            channels={"email": "denied"},
+            suppressed={},
+            details={},
+            decided_at=AT,
+            cause=f"e{number}",
+        )
+        for number, address in enumerate(("ann@example.com", "bob@example.com", "ann@example.com"))
+    ]
+    timeline = sink(client)
+    come_in(timeline, CONSENT.name, *words)
+    taken = Waiting(0)
+    taken.taken = [TakenAway("main/email/ann@example.com", 0, 2)]
+    timeline._redact([taken])
+    said = client.query("SELECT address, cause FROM consent_words ORDER BY cause").result_rows
+    assert [tuple(row) for row in said] == [("bob@example.com", "e1"), ("ann@example.com", "e2")]
