@@ -29,9 +29,8 @@ def client() -> Iterator[Client]:
 
 
 def sink(client: Client) -> TimelineSink:
-    return TimelineSink(
-        Settings(data=Path("unused"), kafka=("localhost:1",), secret="x" * 16), client
-    )
+    nowhere = Settings(data=Path("unused"), kafka=("localhost:1",), secret="x" * 16)
+    return TimelineSink(nowhere, client)
 
 
 def come_in(sink: TimelineSink, topic: str, *records: Record) -> None:
