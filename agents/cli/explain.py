@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from agents.cli.explain_segment import explained, show
 from agents.cli.failures import CommandFailed
-from agents.cli.looking import database, looked_at, looking_arguments
+from agents.cli.looking import database, ids_of, looked_at, looking_arguments
 from agents.cli.meant import definitions_argument, published_meant
 from agents.cli.printing import Printer, json_argument
 from agents.cli.telling import leaf_of
@@ -19,7 +19,6 @@ from agents.reports.people import profiles_meant
 from agents.settings import Settings
 from schemas.records import DefinitionsPublished
 from schemas.values import Instant
-from streams.ids import Ids
 from streams.instants import to_instant
 
 
@@ -71,7 +70,7 @@ def _segment(options: argparse.Namespace, settings: Settings, segment: str) -> i
     looked = looked_at(options, settings)
     with database(looked) as client:
         meant = profiles_meant(client, options.store, options.profile)
-        ids = Ids(looked.secret_bytes)
+        ids = ids_of(looked)
         found = explained(client, published, segment, meant[0], at, ids) if meant else None
     printer.data(found)
     if found is None:
@@ -105,7 +104,7 @@ def _explain(
     send_id: str | None,
 ) -> Sequence[Explanation]:
     with database(settings) as client:
-        teller = Teller(client, published, Ids(settings.secret_bytes))
+        teller = Teller(client, published, ids_of(settings))
         if send_id is not None:
             found = explain_send(client, send_id, teller)
             return [] if found is None else [found]

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from agents.cli.failures import CommandFailed
-from agents.cli.looking import database, looked_at, looking_arguments
+from agents.cli.looking import database, ids_of, looked_at, looking_arguments
 from agents.cli.meant import (
     definitions_argument,
     documents_meant,
@@ -27,7 +27,6 @@ from agents.reports.explanations import Teller
 from agents.reports.flow_preview import NothingTriggers, Previewed, previews
 from agents.settings import Settings
 from streams.flows.preview import TRIGGER, Check
-from streams.ids import Ids
 
 FILES = (".yaml", ".yml")
 
@@ -81,7 +80,7 @@ def _preview(options: argparse.Namespace, settings: Settings) -> int:
     published = published_meant(options, settings)
     flow_named(published.documents, options.flow)
     with database(looked) as client:
-        teller = Teller(client, published, Ids(looked.secret_bytes))
+        teller = Teller(client, published, ids_of(looked))
         plan = teller.definitions.plans.flows[options.flow]
         try:
             found = previews(client, options.store, plan, teller, last=options.last)

@@ -19,7 +19,8 @@ from agents.clickhouse import ClickHouseFailed, open_client
 from agents.demo.place import demo_settings
 from agents.embedded.kafka import EmbeddedKafka
 from agents.live.place import database_address
-from agents.settings import PREFIX, Settings
+from agents.settings import PREFIX, Settings, kept_secret
+from streams.ids import Ids
 
 DATABASE_FOLDER = "clickhouse"
 
@@ -41,6 +42,11 @@ def looked_at(options: argparse.Namespace, settings: Settings) -> Settings:
         sys.stderr.write("looking at the demo's data (as with --demo)\n")
         return demo
     return settings
+
+
+def ids_of(settings: Settings) -> Ids:
+    """The ids of what is looked at. The embedded default keeps its secret below its data."""
+    return Ids((settings.secret or kept_secret(settings.data)).encode())
 
 
 @contextmanager

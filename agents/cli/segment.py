@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.cli.failures import CommandFailed
-from agents.cli.looking import database, looked_at, looking_arguments
+from agents.cli.looking import database, ids_of, looked_at, looking_arguments
 from agents.cli.meant import definitions_argument, documents_meant, settings_meant
 from agents.cli.printing import Printer, json_argument, printer_for
 from agents.definitions import load_file
@@ -18,7 +18,6 @@ from agents.settings import Settings
 from schemas.values import SegmentId
 from streams.definitions.parse import id_of, kind_of
 from streams.definitions.problems import DefinitionsError
-from streams.ids import Ids
 
 OVERLAPS_SHOWN = 20
 DAYS_SHOWN = 31
@@ -59,9 +58,7 @@ def _preview(options: argparse.Namespace, settings: Settings) -> int:
     now = time.time_ns() // 1_000_000
     with database(looked) as client:
         try:
-            found = preview(
-                client, options.store, documents, segment, now, Ids(looked.secret_bytes)
-            )
+            found = preview(client, options.store, documents, segment, now, ids_of(looked))
         except DefinitionsError as error:
             raise CommandFailed(str(error)) from error
     printer.data(found)

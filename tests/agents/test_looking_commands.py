@@ -1,0 +1,127 @@
+"""The commands that look at a timeline, as a user calls them: over an embedded database."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.ids import REPLAY_SECRET
+
+# The embedded engine belongs to one process at a time: one fills the database and asks all.
+FILL_AND_ASK = """
+import contextlib, io, json, sys
+from pathlib import Path
+from agents.cli.main import main
+from agents.clickhouse import open_client
+from agents.migrations import migrate
+from agents.settings import Settings
+from streams.instants import HOUR
+from tests.agents.kept import keep
+from tests.scenarios.shop import Shop
+
+folder, definitions = map(Path, sys.argv[1:3])
+texts = [file.read_text() for file in sorted(definitions.iterdir())]
+shop = Shop("\\n---\\n".join(texts))
+ann = {"external_id": "17", "email": "ann@example.com"}
+shop.event("Subscribed", properties={"channel": "email", "method": "form"}, **ann)
+shop.event("Started Checkout", value="80", currency="EUR", **ann)
+shop.event("Started Checkout", value="0", currency="EUR", **ann)
+shop.wait(5 * HOUR)
+with open_client(Settings(data=folder)) as client:
+    migrate(client)
+    keep(client, shop)
+(send,) = (one for one in shop.told("send-decisions") if one["outcome"] == "sent")
+answers = []
+for asked in json.loads(sys.argv[3]):
+    words = [send["send_id"] if word == "SEND" else word for word in asked.split()]
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        code = main([*words, "--definitions", str(definitions)])
+    answers.append((asked, code, said.getvalue()))
+print(json.dumps(answers))
+"""
+CART = """
+flow: cart
+trigger: {did: Started Checkout, where: {value: "> 0"}}
+steps:
+  - wait: 4h
+  - {send: cart-1, channel: email, template: reminder}
+"""
+ASKED = (
+    "explain SEND",
+    "explain SEND --json",
+    "explain s000 --json",
+    "explain --profile ann@example.com --flow cart",
+    "flow preview cart --last 2",
+    "consent at ann@example.com",
+    "consent at ann@example.com --time 2020-01-01T00:00:00Z --json",
+    "consent at nobody@example.com",
+)
+
+Answers = dict[str, tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """What each command ended with and said."""
+    folder = tmp_path_factory.mktemp("data")
+    definitions = folder / "definitions"
+    definitions.mkdir()
+    (definitions / "main.yaml").write_text('store: main\naddress: "Street 1, Berlin"\n')
+    (definitions / "cart.yaml").write_text(CART)
+    secret = folder / "secret"
+    secret.write_bytes(REPLAY_SECRET)
+    secret.chmod(0o600)
+    done = subprocess.run(
+        [sys.executable, "-c", FILL_AND_ASK, str(folder), str(definitions), json.dumps(ASKED)],
+        env={"PATH": "", "HOME": str(folder), "TILLSTREAM_DATA": str(folder)},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return {asked: (code, said) for asked, code, said in json.loads(done.stdout)}
+
+
+def said(answers: Answers, asked: str) -> str:
+    code, text = answers[asked]
+    assert code == 0
+    return text
+
+
+def as_json(answers: Answers, asked: str) -> Any:
+    return json.loads(said(answers, asked))
+
+
+def test_a_send_is_explained_with_its_wait(answers: Answers) -> None:
+    found = as_json(answers, "explain SEND --json")
+    assert found["told_again"] == "agrees"
+    kinds = [link["kind"] for link in found["links"]]
+    assert kinds == ["event", "entered", "step", "waits", "sent", "commanded"]
+    assert "step       wait 4h" in said(answers, "explain SEND")
+    assert answers["explain s000 --json"] == (1, "null\n")
+
+
+def test_a_flow_and_a_person_are_explained(answers: Answers) -> None:
+    text = said(answers, "explain --profile ann@example.com --flow cart")
+    assert "entered    enters cart, because: did Started Checkout" in text
+    assert "not-asked  cart starts only where value > 0" in text
+
+
+def test_a_preview_says_who_enters_and_what_objects(answers: Answers) -> None:
+    text = said(answers, "flow preview cart --last 2")
+    assert "cart: 1 of the last 2 would enter" in text
+    assert "objects  trigger: where value > 0" in text
+
+
+def test_consent_is_told_with_its_event(answers: Answers) -> None:
+    text = said(answers, "consent at ann@example.com")
+    assert "granted, by Subscribed e1 (channel email, method form) from" in text
+    before = as_json(answers, "consent at ann@example.com --time 2020-01-01T00:00:00Z --json")
+    (email,) = before["permissions"]
+    assert (email["word"], email["marketing"]) == ("never", "no-consent")
+    code, text = answers["consent at nobody@example.com"]
+    assert (code, text) == (1, "nothing is known of nobody@example.com in the store main\n")
