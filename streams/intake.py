@@ -419,7 +419,6 @@ class RoundIntake(Generic[RowT]):
     def _switch(self, said: Switching, turn: Turn, work: Work) -> None:
         """Change what is in force; its row and what is said of it go with the work."""
         instant, kind, origin = turn
-        before = self._in_force.definitions.get(said.store)
         row = self._in_force.take(said, origin)
         self.core = self.core.adopt(row)
         self._adopting = isinstance(row, DefinitionsRow)
@@ -428,7 +427,7 @@ class RoundIntake(Generic[RowT]):
             passed = Passed(INNER_SCHEMA, instant, kind, (*origin, 0), said)
             write = Write(PROFILE_UPDATES.name, self._partition, b"", _pack(passed), instant)
             work.writes.insert(0, write)
-        elif isinstance(row, DefinitionsRow) and row.filling and row is not before:
+        elif isinstance(row, DefinitionsRow) and row.filling and row.origin == origin:
             key, value = b"definitions/" + said.store.encode(), _to_json(marked(row))
             write = Write(TIMELINE.name, self._partition, key, value, instant)
             work.writes.append(write)
