@@ -27,7 +27,7 @@ from streams.ids import Ids
 from streams.ingest.control import population
 from streams.instants import to_timestamp
 from streams.profile.retold import Teller
-from streams.segments.features import FOREIGN, compile_amount
+from streams.segments.features import compile_amounts
 from streams.segments.ranked import Figure, Ranking, cut_of, key_of, shown
 from streams.segments.texts import leaf_text
 from streams.segments.values import compile_filters
@@ -151,16 +151,16 @@ def bounds(window: c.Window | None, at: Instant) -> tuple[Instant, Instant]:
 def _figures(condition: c.Ranked, rows: Any, currency: str) -> Iterator[Figure]:
     """Of each profile that has an event which counts."""
     passes = compile_filters(condition.event.where)
-    amount = None if condition.of is None else compile_amount(condition.of, currency)
+    amounts_of = None if condition.of is None else compile_amounts(condition.of, currency)
     amounts: defaultdict[str, list[Micros]] = defaultdict(list)
     for profile, value, named, properties in rows:
         told: Any = _Told(_properties(properties), value, named or None)
         if passes is not None and not passes(told):
             continue
-        counted = 0 if amount is None else amount(told)
-        if counted is not None and counted != FOREIGN:
-            amounts[profile].append(counted)
+        amounts[profile] += (0,) if amounts_of is None else amounts_of(told).amounts
     for found in amounts.values():
+        if not found:
+            continue
         match condition.measure:
             case None:
                 yield Figure(len(found), 1)

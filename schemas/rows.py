@@ -154,20 +154,21 @@ class Trait(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True):
-    """One event as a feature remembers it: when, which, how much (None: no amount), and what a
-    later comparison with a trigger needs of its properties.
+    """One event as a feature remembers it: when, which, how much (None: no amount), what a later
+    comparison with a trigger needs of its properties, and how many amounts it had.
     """
 
     occurred_at: Instant
     event_id: EventId
     amount: Micros | None = None
     kept: tuple[object, ...] = ()
+    times: int = 1
 
 
 class FeatureState(Row):
     """What a feature keeps of a profile: the newest entries (newest first) and what was let go.
 
-    count, total: of all events ever, in whole and in millionths.
+    count, total: of all events (of all amounts, where it has some) ever; in whole, in millionths.
     coarse: hour -> (count, total) of entries beyond the cap; None while everything is exact.
     """
 

@@ -131,6 +131,8 @@ def _note(person: Person, state: FeatureState | None, key: str) -> str | None:
     if state is not None and state.coarse:
         notes.append("older events are counted by the hour")
     left_out = person.row.features.get(key + LEFT_OUT)
-    if left_out is not None:
+    if left_out is not None and left_out.count:
         notes.append(f"{left_out.count} in other currencies left out")
+    if left_out is not None and left_out.total:
+        notes.append(f"{left_out.total} left out: finer than a millionth, or above 9.2e12")
     return "; ".join(notes) or None

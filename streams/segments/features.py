@@ -8,7 +8,7 @@ Entries are newest first by (occurred_at, event id): late events give the same e
 had come in order. `note` expects each event once, and none later than its `received_at`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from hashlib import blake2b
 from types import MappingProxyType
@@ -59,7 +59,9 @@ SHADOW = "^"
 """Before the key of a feature whose past is being filled in; after a version that has some."""
 
 LEFT_OUT = "~"
-"""After a feature's key: how many of its events were in another currency."""
+"""After a feature's key: what was left out of it: `count` amounts in another currency, `total`
+numbers that are not kept exactly.
+"""
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -80,7 +82,7 @@ class Feature:
     """A feature, compiled. `update` changes a state in place."""
 
     __slots__ = (
-        "amount",
+        "amounts",
         "content",
         "currency",
         "end",
@@ -102,7 +104,7 @@ class Feature:
         self.start = content.start
         self.end = content.end
         self.passes = compile_filters(content.event.where)
-        self.amount = None if content.of is None else compile_amount(content.of, currency)
+        self.amounts = None if content.of is None else compile_amounts(content.of, currency)
         self.kept = tuple(compile_path(path) for path in content.kept)
         self.update: keeping.Update = keeping.UPDATES[content.kind](keep, horizon)
 
@@ -117,7 +119,7 @@ class Feature:
         far_enough = self.horizon is None or (
             other.horizon is not None and self.horizon >= other.horizon
         )
-        of_money = self.content.of == "value"
+        of_money = self.content.of is not None
         return (
             self.keep >= other.keep
             and far_enough
@@ -153,29 +155,69 @@ class Registry:
 
 # --- amounts -------------------------------------------------------------------------------------
 
-FOREIGN: Literal["foreign"] = "foreign"
-Amount: TypeAlias = Callable[[Event], Micros | Literal["foreign"] | None]
+
+class Counted(NamedTuple):
+    """What of an event counts. amounts: one, or one an item where the path leads into a list.
+
+    foreign, inexact: how many are left out: of another currency; no number that is kept exactly.
+    """
+
+    amounts: tuple[Micros, ...]
+    foreign: int = 0
+    inexact: int = 0
 
 
-def compile_amount(of: str, currency: str) -> Amount:
-    """The amount that counts: the event's value in the store's currency, or a numeric property."""
+NO_AMOUNT = Counted(())
+Amounts: TypeAlias = Callable[[Event], Counted]
+
+QUANTITY = "quantity"
+"""The one property that is a number of things, never money, whatever the event's currency is."""
+
+
+def compile_amounts(of: str, currency: str) -> Amounts:
+    """The amounts that count: the event's value, or a numeric property, in the store's currency.
+
+    An event that names no currency is in the store's.
+    """
+
+    def is_foreign(event: Event) -> bool:
+        return event.currency is not None and event.currency != currency
+
     if of == "value":
 
-        def value(event: Event) -> Micros | Literal["foreign"] | None:
-            if event.value is None or event.currency is None or event.currency == currency:
-                return event.value
-            return FOREIGN
+        def value(event: Event) -> Counted:
+            if event.value is None:
+                return NO_AMOUNT
+            return Counted((), foreign=1) if is_foreign(event) else Counted((event.value,))
 
         return value
-    get = compile_path(of)
-    if is_many(of):
+    get, many = compile_path(of), is_many(of)
+    of_money = of.rpartition(".")[2] != QUANTITY
 
-        def total(event: Event) -> Micros | None:
-            amounts = [a for item in get(event) or () if (a := micros_of(item)) is not None]
-            return saturated(sum(amounts)) if amounts else None
+    def property_(event: Event) -> Counted:
+        found = get(event)
+        numbers = [one for one in (found or () if many else (found,)) if is_number(one)]
+        if not numbers:
+            return NO_AMOUNT
+        if of_money and is_foreign(event):
+            return Counted((), foreign=len(numbers))
+        exact = tuple(micros for one in numbers if (micros := micros_of(one)) is not None)
+        return Counted(exact, inexact=len(numbers) - len(exact))
 
-        return total
-    return lambda event: micros_of(get(event))
+    return property_
+
+
+def one_of(amounts: Sequence[Micros], kind: Kind) -> Micros:
+    """What a feature keeps of the amounts of one event."""
+    if kind in ("max", "max-old"):
+        return max(amounts)
+    return min(amounts) if kind in ("min", "min-old") else saturated(sum(amounts))
+
+
+def is_number(found: Any) -> bool:
+    """Whether what was found is a number, or text that is one."""
+    number = canonical(found)
+    return number is not None and not isinstance(number, str)
 
 
 def saturated(total: Micros) -> Micros:
@@ -302,20 +344,22 @@ def _noted(feature: Feature, row: ProfileRow, event: Event) -> FeatureKey | None
     if feature.passes is not None and not feature.passes(event):
         return None
     amount: Micros | None = None
-    if feature.amount is not None:
-        counted = feature.amount(event)
-        if counted is None:
+    times = 1
+    if feature.amounts is not None:
+        amounts, foreign, inexact = feature.amounts(event)
+        if foreign or inexact:
+            left_out = states.setdefault(key + LEFT_OUT, FeatureState())
+            left_out.count += foreign
+            left_out.total += inexact
+        if not amounts:
             return None
-        if counted == FOREIGN:
-            states.setdefault(key + LEFT_OUT, FeatureState()).count += 1
-            return None
-        amount = counted
+        amount, times = one_of(amounts, feature.content.kind), len(amounts)
     kept = tuple([_to_keep(row, get(event)) for get in feature.kept])
-    entry = Entry(occurred_at, event.id, amount, kept)
+    entry = Entry(occurred_at, event.id, amount, kept, times)
     state = states.get(key)
     if state is None:
         state = states[key] = FeatureState()
-    state.count += 1
+    state.count += times
     if amount is not None:
         state.total += amount
     feature.update(state, entry, event.received_at)

@@ -130,7 +130,7 @@ def put(coarse: dict[int, tuple[int, int]], entry: Entry) -> None:
     """Add the entry to the bucket of its hour; the oldest buckets are joined over the cap."""
     hour = entry.occurred_at // HOUR
     count, total = coarse.get(hour, (0, 0))
-    coarse[hour] = (count + 1, total + (entry.amount or 0))
+    coarse[hour] = (count + entry.times, total + (entry.amount or 0))
     if len(coarse) > BUCKETS_MAX:
         oldest, second = sorted(coarse)[:2]
         count, total = coarse.pop(oldest)

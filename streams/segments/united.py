@@ -76,7 +76,7 @@ def _unite(feature: Feature, one: FeatureState, other: FeatureState, now: Instan
     twice = [entry for entry in other.entries if _place(entry) in entries]
     entries.update((_place(entry), entry) for entry in other.entries)
     united = FeatureState(
-        one.count + other.count - len(twice),
+        one.count + other.count - sum(entry.times for entry in twice),
         saturated(one.total + other.total - sum(entry.amount or 0 for entry in twice)),
         version=one.version,
     )

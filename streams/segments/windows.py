@@ -198,17 +198,19 @@ def amount_in_last(key: str, span: Millis, judge: Judge) -> Ask:
             return general(person, now)
         entries = state.entries
         edge = now - span
-        count = total = 0
+        inside = count = total = 0
         for entry in entries:
             if entry.occurred_at <= edge:
                 break
-            count += 1
+            inside += 1
+            count += entry.times
             total += entry.amount or 0
         holds = judge(count, total)
-        for left in range(count - 1, -1, -1):
+        for left in range(inside - 1, -1, -1):
             entry = entries[left]
+            count -= entry.times
             total -= entry.amount or 0
-            if judge(left, total) is not holds:
+            if judge(count, total) is not holds:
                 together = left and entries[left - 1].occurred_at == entry.occurred_at
                 if not together:
                     return holds, entry.occurred_at + span
@@ -252,7 +254,7 @@ def weights(
     """(instant, how many, how much) of each entry that counts, then of each bucket."""
     for entry in state.entries:
         if entry.event_id != itself and (picks is None or picks(person, entry)):
-            yield entry.occurred_at, 1, entry.amount or 0
+            yield entry.occurred_at, entry.times, entry.amount or 0
     if state.coarse and picks is None:
         for hour, (count, total) in state.coarse.items():
             yield bucket_at(hour), count, total

@@ -134,11 +134,19 @@ def in_window(event: Event, leaf: dict[str, Any], now: int, trigger: Trigger | N
     return True
 
 
-def amount(event: Event, of: str, currency: str) -> int | None:
-    if of == "value":
-        return event.value if event.currency in (None, currency) else None
-    value = number_of(event.properties.get(of))
-    return None if value is None else int(value * 10**6)
+def amounts_of(events: list[Event], of: str, currency: str) -> list[int]:
+    """In millionths: every value, every item's number, in the store's currency (a quantity is in
+    none), as far as it can be kept exactly.
+    """
+    found = []
+    for event in events:
+        if event.currency not in (None, currency) and not of.endswith("quantity"):
+            continue
+        for value in at_path(event, of):
+            number = number_of(value)
+            if number is not None and (micros := number * 10**6).denominator == 1:
+                found.append(int(micros))
+    return [micros for micros in found if abs(micros) < 2**63]
 
 
 def did(
@@ -157,7 +165,7 @@ def did(
     for measure in MEASURES:
         if measure in leaf:
             of, wanted = leaf[measure].get("of", "value"), leaf[measure]["is"]
-            amounts = [a for e in found if (a := amount(e, of, currency)) is not None]
+            amounts = amounts_of(found, of, currency)
             if measure == "total":
                 return compare(Fraction(sum(amounts), 10**6), wanted)
             if not amounts:
@@ -255,7 +263,7 @@ def rank_figure(by: dict[str, Any], events: list[Event], now: int, currency: str
     measure = next((one for one in MEASURES if one in by), None)
     if measure is None:
         return Fraction(len(found)) if found else None
-    amounts = [a for e in found if (a := amount(e, by[measure], currency)) is not None]
+    amounts = amounts_of(found, by[measure], currency)
     if not amounts:
         return None
     if measure in ("min", "max"):

@@ -89,7 +89,7 @@ MEASURED = st.builds(
     },
     METRICS,
     st.sampled_from(brute.MEASURES),
-    st.sampled_from(["value", "value", "price"]),
+    st.sampled_from(["value", "value", "price", "items[].price", "items[].quantity"]),
     LIMITS,
     WINDOWS,
     WHERE,
@@ -186,9 +186,17 @@ PROPERTIES = st.fixed_dictionaries(
     optional={
         "size": st.sampled_from(["S", "M", "MM", "s"]),
         "send_id": st.sampled_from(["m1", "m2", "m3"]),
-        "price": st.sampled_from([0, 1, 2, 2.5, "2", "2.50", "0", -1, "x", True]),
+        "price": st.sampled_from([0, 1, 2, 2.5, "2", "2.50", "0", -1, "x", True, "0.0000001"]),
         "items": st.lists(
-            st.sampled_from([{"category": "shoes"}, {"category": "hats"}, {"x": 1}]), max_size=2
+            st.sampled_from(
+                [
+                    {"category": "shoes", "price": 2, "quantity": 1},
+                    {"category": "hats", "price": "1.50", "quantity": 3},
+                    {"x": 1, "price": 0.0000001, "quantity": 1 << 44},
+                    {"x": 1, "price": "many"},
+                ]
+            ),
+            max_size=3,
         ),
     },
 )

@@ -150,7 +150,7 @@ def test_amounts_of_items_are_summed() -> None:
     note(loaded, row, event("e2", START, properties={"items": []}))
     assert loaded.segments["s0"].condition.holds(Person(row, loaded), START)
     (state,) = row.features.values()
-    assert (state.count, state.total) == (1, 5_000_000)
+    assert (state.count, state.total) == (2, 5_000_000), "of amounts, not of events"
 
 
 def test_nested_properties_are_found_and_a_literal_name_goes_first() -> None:
@@ -211,3 +211,28 @@ def test_properties_that_are_kept_are_cut_and_the_row_is_flagged() -> None:
     (state,) = row.features.values()
     kept = [entry.kept[0] for entry in state.entries]
     assert kept == ["x" * 256, ["x" * 200, 7, "y" * 48], "x" * 256]
+
+
+def test_average_min_and_max_are_over_items_and_totals_look_at_one_currency() -> None:
+    def ask(measure: str, limit: str) -> bool:
+        where = {"did": "Placed Order", measure: {"of": "items[].price", "is": limit}}
+        loaded, row = program(where), ProfileRow(id="i1")
+        for name, currency, prices in (
+            ("e1", None, [10, "20.50"]),
+            ("e2", "EUR", [60]),
+            ("e3", "USD", [1000, 1]),
+            ("e4", "EUR", ["0.0000001", 1 << 50]),
+        ):
+            items = [{"price": price} for price in prices]
+            note(loaded, row, event(name, START, properties={"items": items}, currency=currency))
+        condition = loaded.segments["s0"].condition
+        (evidence,) = condition.explain(Person(row, loaded), START)
+        assert evidence.note is not None
+        assert "2 in other currencies left out" in evidence.note
+        assert "2 left out: finer than a millionth" in evidence.note
+        return condition.holds(Person(row, loaded), START)
+
+    assert ask("total", "= 90.5")
+    assert ask("average", "30.16..30.17")
+    assert ask("min", "= 10")
+    assert ask("max", "= 60")
