@@ -23,7 +23,6 @@ from schemas.records import (
     DefinitionsFilled,
     DefinitionsPublished,
     ErasureAsked,
-    EventArrived,
     Late,
     Passed,
     PopulationMeasured,
@@ -53,6 +52,7 @@ from streams.apply import SLICE_MAX, ChangedRow, Failed, Said, Slice, Timers, pl
 from streams.core import BACK, NEXT, PEER, Core, RowT
 from streams.definitions.switch import marked, stated
 from streams.identity.keys import key_of
+from streams.ingest.arrived import arrived
 from streams.ingest.records import Read, Tick
 from streams.instants import to_timestamp
 from streams.published import InForce, is_row_of_a_key, kept
@@ -185,6 +185,8 @@ def always(_: Instant) -> bool:
 class PassIntake:
     """Ingest: what is valid goes on to identity, what is not to `store-events-rejected`.
 
+    The rows of all addresses whose consent an event may be about are told at its own turn.
+
     can_be_true: whether a broker's timestamp can be; in live namespaces the shell looks at its
                  watch. One that cannot be moves no time: its record counts as received with what
                  was before it.
@@ -234,8 +236,10 @@ class PassIntake:
             said = self._in_sequence(self._reader(record, at))
             origin = (at, self._partition, record.offset)
             if isinstance(said, tuple) and not isinstance(said, Tick):
-                key, event = said
-                writes.append(self._pass_on(key, EventArrived(event), origin, None))
+                writes += [
+                    self._pass_on(key, body, (*origin, *place), None)
+                    for key, body, place in arrived(*said)
+                ]
             elif isinstance(said, Tick):
                 if not is_possible:
                     self.disbelieved += 1

@@ -141,6 +141,18 @@ def says_something(metric: str) -> bool:
     return metric in _SAYERS
 
 
+def addresses_meant(event: Event) -> tuple[Identifier, ...]:
+    """The addresses, besides the identifier that an event is keyed by, about whose consent it may
+    say something: their own rows are told at the same turn.
+    """
+    if event.metric not in _SAYERS or len(event.identifiers) == 1:
+        return ()
+    first = event.identifiers[0]
+    kinds = ADDRESS_KINDS.values()
+    named = dict.fromkeys(one for one in event.identifiers if one[0] in kinds and one != first)
+    return tuple(named)
+
+
 def opts_in(event: Event, rules: ConsentRules) -> str:
     """What a subscription asks for: `granted` at once, or `pending` until it is confirmed.
 

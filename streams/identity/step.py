@@ -22,7 +22,7 @@ from schemas.records import (
 from schemas.rows import IDENTITY_ROW_SCHEMA, DefinitionsRow, IdentityRow, StopsRow
 from schemas.values import Instant, Origin, ProfileId, Stage, StoreId
 from streams.consent.said import said_by
-from streams.core import NEXT, PEER, Output, Stepped, Touched
+from streams.core import NEXT, Output, Stepped, Touched
 from streams.identity.addresses import hear, hold, state
 from streams.identity.erasure import forget_person, is_veiled, unveil, veiled
 from streams.identity.keys import identifier_of, key_of
@@ -175,11 +175,6 @@ class IdentityCore:
         said = said_by(event, rules.consent)
         if said:
             outputs += hear(row, said, event.id, now)
-            outputs += [
-                Output(PEER, key_of(row.store, address), ConsentClaimed(event, address))
-                for address in dict.fromkeys(address for address, _, _ in said)
-                if address != own
-            ]
         return outputs
 
 
