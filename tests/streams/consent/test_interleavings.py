@@ -119,7 +119,7 @@ def played(came: Sequence[Came], partitions: Sequence[int]) -> Ended:
     ]
     for at, partition, text, named in sorted(entries, key=lambda entry: entry[:2]):
         replay.append(partition, text, at, headers=named)
-    look = LastLook(PARTITIONS, simulated=True)
+    look = LastLook(PARTITIONS, simulated=True, ids=IDS)
     commands, decisions = [], []
     for write in sorted(replay.run(), key=lambda write: write.timestamp):
         if write.key.startswith(b"clock/"):
