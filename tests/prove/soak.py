@@ -2,12 +2,14 @@
 
 It starts `tillstream up` on a folder of its own, finds out how many events a second it works off,
 pushes half as many (or RATE) for the asked time and writes down memory, lag and latency: a CSV and
-a picture in `docs/proof/`. It ends everything it started.
+a picture in `docs/proof/`. It ends everything it started. Settings of the environment hold, but for
+the folder and the number of partitions.
 """
 
 import argparse
 import asyncio
 import csv
+import os
 import random
 import statistics
 import sys
@@ -21,7 +23,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from agents.embedded.process import ProcessId
 from agents.live.place import running
-from agents.settings import Settings
+from agents.settings import PREFIX, Settings
 from agents.standing import standing
 from agents.topics import topic_name
 from schemas.topics import STORE_EVENTS, TIMELINE
@@ -256,8 +258,10 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tillstream-soak-") as name:
         data = Path(name)
-        environ = environ_of(data, TILLSTREAM_PARTITIONS=str(PARTITIONS))
-        settings = Settings.from_environ({**environ, "HOME": name})
+        told = {variable: text for variable, text in os.environ.items() if PREFIX in variable}
+        fixed = {f"{PREFIX}PARTITIONS": str(PARTITIONS), f"{PREFIX}DATA": name}
+        environ = environ_of(data, **told | fixed)
+        settings = Settings.from_environ(environ)
         with terminal(UP, environ, data / "up.log") as up:
             deadline = time.monotonic() + START_SECONDS_MAX
             while "Tillstream is up" not in up.output():

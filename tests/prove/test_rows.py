@@ -7,6 +7,7 @@ from schemas.records import Absorb, DefinitionsPublished, EventResolved
 from schemas.rows import ProfileRow
 from streams.apply import ROW_BYTES_MAX, Timers
 from streams.core import Core
+from streams.instants import MINUTE
 from tests.streams.profile.test_facts import (
     ANN,
     CORE,
@@ -30,7 +31,7 @@ def happening(number: int) -> Event:
     return event_of(
         METRICS[number % len(METRICS)],
         f"e{number}",
-        START + 1000 * number,
+        START + MINUTE * number,
         (*ANN[:1], *fresh[: 2 * (number < LINKS)]),
         {"product_id": f"p{number}", f"property-{number}": number},
         traits={f"trait-{number}": "x" * 200},
