@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from itertools import product
+from math import asin, cos, dist, radians, sin
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -282,6 +283,30 @@ def rank_cut(figures: list[Any], percent: int, *, bottom: bool) -> Any:
     return ranked[inside - 1] if inside else None
 
 
+EU = re.findall("..", "ATBEBGCYCZDEDKEEESFIFRGRHRHUIEITLTLULVMTNLPLPTROSESISK")
+
+
+def where_it_is(leaf: dict[str, Any], row: ProfileRow) -> bool:
+    """Country, region, distance: by the chord between two places, not by an angle."""
+    said = {name: trait.value for name, trait in row.traits.items()}
+    country = str(said.get("country", "")).upper()
+    if "country" in leaf:
+        return country != "" and country in [one.upper() for one in leaf["country"]]
+    if "region" in leaf:
+        return country in (EU if leaf["region"] == "eu" else ["US"])
+    if "lat" not in said or "lon" not in said:
+        return False
+    one, other = (
+        [cos(lat) * cos(lon), cos(lat) * sin(lon), sin(lat)]
+        for lat, lon in (
+            (radians(float(place["lat"])), radians(float(place["lon"])))
+            for place in (said, leaf["near"])
+        )
+    )
+    meters = 2 * 6_371_008.8 * asin(dist(one, other) / 2)
+    return meters <= 1000 * int(leaf["within"].removesuffix("km"))
+
+
 POINTS = {"Viewed Product": 1, "Added to Cart": 3, "Placed Order": 5}
 
 
@@ -377,6 +402,8 @@ def holds(
         return sequence(condition, events, now, trigger)
     if "of_newest" in condition:
         return of_newest(condition, events, trigger)
+    if any(word in condition for word in ("country", "region", "near")):
+        return where_it_is(condition, row)
     if "affinity" in condition:
         return affinity(condition, events, now)
     if "trait" in condition:

@@ -168,6 +168,9 @@ OTHERS = st.sampled_from(
         {"trait": "tags", "contains": "vip"},
         {"trait": "tags", "length": "> 1"},
         {"trait": "plan", "held": "gold", "for": "3h"},
+        {"country": ["de", "FR"]},
+        {"region": "eu"},
+        {"near": {"lat": 52.5, "lon": 13.4}, "within": "300km"},
         {"in_list": "news"},
         {"in_list": "news", "joined_in_last": "2h"},
     ]
@@ -241,6 +244,11 @@ PEOPLE = st.builds(
             ),
             "born": st.sampled_from([*BORN, 5]).map(lambda born: Trait(born, BASE, BASE)),
             "age": st.sampled_from([17, "18", 30.0, "x"]).map(lambda age: Trait(age, BASE, BASE)),
+            "country": st.sampled_from(["DE", "fr", "US", ""]).map(
+                lambda one: Trait(one, BASE, BASE)
+            ),
+            "lat": st.sampled_from([52, "53.5", 48]).map(lambda one: Trait(one, BASE, BASE)),
+            "lon": st.sampled_from([13, "10.0", 9.99]).map(lambda one: Trait(one, BASE, BASE)),
             "tags": st.sampled_from([["vip"], ["vip", "new"], "vip club", []]).map(
                 lambda tags: Trait(tags, BASE, BASE)
             ),
