@@ -272,7 +272,7 @@ class ProfileCore:
                 break
             _flip(moment, at)
             for run in [run for run in row.runs if run.wake_at is not None and run.wake_at <= at]:
-                if run.ended_at is None:
+                if any(run is one for one in row.runs):  # another one's step may have taken it out
                     part_of(run.flow, resume, moment, run)
                     _settle(moment, None)
         else:

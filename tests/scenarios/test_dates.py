@@ -144,6 +144,25 @@ def test_an_appointment_moved_after_its_announcement_is_not_reminded_of_but_anno
     )
 
 
+def test_a_date_that_another_flow_moves_as_it_comes_does_not_start() -> None:
+    moves = """
+flow: moves
+trigger: {did: Started}
+steps: [{wait: {until: "18:00"}}, {set: {appointment: "2026-04-20T15:30"}}]
+---
+"""
+    play(
+        moves + APPOINTMENT,
+        """
+        2026-03-18 09:00  Started                                  -> starts moves
+        2026-03-18 09:00  Identify trait.appointment=2026-03-20T15:30
+        2026-03-18 18:00
+        2026-04-18 18:00                                     -> starts appointment; sends soon
+        2026-04-20 12:30                                     -> sends today
+        """,
+    )
+
+
 def test_who_is_erased_has_no_birthday() -> None:
     stage = play(
         BIRTHDAY,
