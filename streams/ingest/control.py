@@ -21,6 +21,8 @@ from schemas.records import (
     PopulationMeasured,
 )
 from schemas.values import Channel, FlowId, Identifier, Instant, Origin, ProfileId, StoreId
+from streams.definitions.problems import DefinitionsError
+from streams.definitions.program import compile_program
 from streams.ids import Ids
 from streams.ingest.records import Control, Tick
 from streams.ingest.rejection import Reason, Rejection
@@ -104,6 +106,8 @@ class _Erasure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 _encode = msgspec.json.Encoder().encode  # keys stay in the order in which they were written
+DETAIL_MAX: Final = 500
+
 _decode = msgspec.json.Decoder(_Published).decode
 _decode_switch = msgspec.json.Decoder(_Switched).decode
 _decode_measured = msgspec.json.Decoder(_Measured).decode
@@ -181,7 +185,8 @@ def read_control(
 ) -> Tick | Control:
     """Read a record that has our header.
 
-    Raises: Rejection where its kind is unknown, its hash is wrong or its value is not as written.
+    Raises: Rejection where its kind is unknown, its hash is wrong or its value is not as written;
+            of definitions, also where they cannot be compiled: no worker ever sees those.
     """
     kind = headers[HEADER]
     if kind == TICK:
@@ -206,6 +211,10 @@ def read_control(
             measured = _decode_measured(value)
             return PopulationMeasured(measured.store, measured.number, measured.cuts)
         said = _decode(value)
+        compile_program(said.documents, version=said.version)
+    except DefinitionsError as error:
+        detail = f"published definitions that this version cannot read: {error}"
+        raise Rejection(Reason.WRONG_TYPE, detail[:DETAIL_MAX]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Rejection(Reason.WRONG_TYPE, f"published {kind.decode()}: {error}") from error
     return DefinitionsPublished(

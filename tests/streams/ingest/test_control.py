@@ -49,6 +49,14 @@ def test_what_was_signed_as_one_kind_is_not_authentic_as_another() -> None:
     assert said.reason == "not-authentic"
 
 
+def test_definitions_that_cannot_be_compiled_reach_no_worker() -> None:
+    documents = ({"segment": "vip", "where": {"did_what": "Placed Order"}},)
+    said = said_of(*definitions(DefinitionsPublished("main", "v", "", documents), REPLAY_SECRET))
+    assert isinstance(said, RejectedEvent)
+    assert said.reason == "wrong-type"
+    assert "did_what" in said.detail
+
+
 def test_the_order_of_keys_survives_because_it_ranks_a_stores_own_kinds() -> None:
     kinds = {"zebra_id": "weak", "ant_id": "weak"}
     documents = ({"store": "main", "identifiers": {"kinds": kinds}},)
