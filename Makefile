@@ -12,9 +12,12 @@ BIN := .venv/bin
 PACKAGES := .venv/.packages
 PROJECT := .venv/.project
 BROKER := .venv/.broker
+PEERS := .venv/.peers
 CODE := agents streams schemas tests
 # test processes, each with a broker of its own
 JOBS ?= 2
+COMPILE = $(BIN)/pip-compile $(if $(UPGRADE),--upgrade) --quiet --generate-hashes --allow-unsafe \
+    --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .PHONY: help demo test prove soak bench differential check lint format lock up servers down clean
 
@@ -38,7 +41,7 @@ soak: $(PROJECT) $(BROKER) ## the live pipeline at half its rate (MINUTES=20, RA
 differential: $(PROJECT) ## segments against brute force at length (N=1000000 checks)
 	$(BIN)/python -m tests.streams.segments.differential --checks $(or $(N),1000000)
 
-bench: $(PROJECT) $(BROKER) ## the benchmarks
+bench: $(PROJECT) $(BROKER) $(PEERS) ## the benchmarks (docs/speed.md)
 	$(BIN)/python -m pytest -m bench --timeout=3600 --capture=no
 
 check: lint test ## what CI runs
@@ -54,11 +57,11 @@ format: $(PROJECT) ## put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: $(PACKAGES) ## write requirements/lock.txt anew (UPGRADE=1: with newer versions)
-	CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile $(if $(UPGRADE),--upgrade) --quiet \
-	    --generate-hashes --allow-unsafe --strip-extras --extra dev --no-emit-index-url \
-	    --no-emit-trusted-host --no-emit-find-links \
+lock: $(PACKAGES) ## write requirements/*.txt anew (UPGRADE=1: with newer versions)
+	CUSTOM_COMPILE_COMMAND='make lock' $(COMPILE) --extra dev \
 	    --output-file requirements/lock.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND='make lock' $(COMPILE) --extra bench --constraint requirements/lock.txt \
+	    --output-file requirements/bench.txt pyproject.toml
 
 up: $(PROJECT) $(BROKER) ## the live pipeline, until Ctrl-C (WORKERS=n, DEFINITIONS=folder)
 	@$(BIN)/tillstream up $(if $(WORKERS),--workers $(WORKERS)) \
@@ -80,6 +83,10 @@ $(PACKAGES): requirements/lock.txt
 
 $(PROJECT): pyproject.toml $(PACKAGES)
 	@requirements/install.sh project
+	@touch $@
+
+$(PEERS): requirements/bench.txt $(PACKAGES)
+	@requirements/install.sh bench
 	@touch $@
 
 $(BROKER): agents/embedded/kafka.jars $(PROJECT)

@@ -3,6 +3,7 @@
 #
 #     requirements/install.sh packages     the virtual environment and everything in lock.txt
 #     requirements/install.sh project      the project itself (no dependency is looked for)
+#     requirements/install.sh bench        what runs beside it in benchmarks, from bench.txt
 #
 # PYTHON: the interpreter to build on (default python3). Run by make.
 set -euo pipefail
@@ -35,7 +36,14 @@ project() {
         stop "the project itself could not be installed into $VENV; the reason is above"
 }
 
+bench() {
+    say "packages from requirements/bench.txt"
+    "$VENV/bin/python" -m pip install --disable-pip-version-check --quiet \
+        --require-hashes -r requirements/bench.txt ||
+        stop "Quix Streams could not be installed; the reason is above. The other benchmarks do without it: $VENV/bin/python -m pytest -m bench"
+}
+
 case "${1:-}" in
-    packages | project) "$1" ;;
-    *) stop "say 'packages' or 'project'" ;;
+    packages | project | bench) "$1" ;;
+    *) stop "say 'packages', 'project' or 'bench'" ;;
 esac

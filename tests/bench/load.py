@@ -5,7 +5,7 @@ same arguments. The mix is that of the demo's log: views and visits mostly, a fi
 browsers that nobody has named yet, some carts, orders, and answers to e-mails.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from zlib import crc32
 
@@ -62,10 +62,20 @@ def load(
 ) -> Load:
     """Make `events` events of `people` people, received at `per_second` of simulated time."""
     opening = LogRecord(START, b"", *definitions(published(), secret))
+    return in_rounds(_events(events, per_second, people), partitions=partitions, opening=[opening])
+
+
+def in_rounds(
+    records: Iterable[LogRecord], *, partitions: int, opening: Sequence[LogRecord] = ()
+) -> Load:
+    """Lay records out over partitions and close every round with a tick.
+
+    records: in the order of their `received_at`, from `START` on. opening: goes first everywhere.
+    """
     rounds = []
-    pieces: list[list[LogRecord]] = [[opening] for _ in range(partitions)]
+    pieces: list[list[LogRecord]] = [[*opening] for _ in range(partitions)]
     end = START + TICK
-    for record in _events(events, per_second, people):
+    for record in records:
         while record.received_at >= end:
             rounds.append(_closed(pieces, end))
             pieces = [[] for _ in range(partitions)]
