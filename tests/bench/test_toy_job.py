@@ -12,17 +12,19 @@ from agents.embedded.kafka import EmbeddedKafka
 from agents.settings import Settings
 from schemas.outputs import ClockStruck
 from schemas.topics import SEGMENT_CHANGES, SEND_COMMANDS
+from streams.replay import Replay
 from tests.bench.conftest import Results
 from tests.bench.path import Outcome
 from tests.bench.peers import Contender, Done, figures, own_namespace, watch
 from tests.bench.toy_job.log import ToyLog, toy_log
+from tests.bench.toy_job.ours import ToyIdentity, ToyProfile, ToyReader
 from tests.bench.toy_job.rules import Change, MembershipChanged, ToyCommand
 from tests.integration.path.reading import places_of, records_of
 from tests.integration.path.running import Deployment
 
 PARTITIONS = 4
 EVENTS = 100_000
-RUNS = 1
+RUNS = 3
 OURS = Contender("ours", "tests.bench.toy_job.ours")
 QUIX = Contender("Quix Streams, at least once", "tests.bench.toy_job.quix")
 QUIX_ONCE = Contender("Quix Streams, exactly once", QUIX.module, ("--exactly-once",))
@@ -35,6 +37,24 @@ needs_quix = pytest.mark.skipif(
     find_spec("quixstreams") is None,
     reason="Quix Streams is not installed: `make bench` does, or pip install -e '.[bench]'",
 )
+
+
+def test_our_cores_of_the_small_job_say_what_must_be_said() -> None:
+    job = toy_log(3_000, partitions=2, browsers=150)
+    path = Replay(2, reader=ToyReader, identity=ToyIdentity(), profile=ToyProfile())
+    for piece in job.log.rounds:
+        for partition, records in enumerate(piece.partitions):
+            for record in records:
+                path.append(
+                    partition,
+                    record.value,
+                    record.received_at,
+                    key=record.key,
+                    headers=record.headers,
+                )
+    said = [change_in(write.value) for write in path.run() if write.topic == SEGMENT_CHANGES.name]
+    assert len({segments for _, segments in said}) > 4, "a log in which much happens"
+    assert sorted(said) == sorted(job.changes)
 
 
 @pytest.mark.bench

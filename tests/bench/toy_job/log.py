@@ -30,9 +30,9 @@ class ToyLog(NamedTuple):
     changes: list[Change]
 
 
-def toy_log(events: int, *, partitions: int) -> ToyLog:
+def toy_log(events: int, *, partitions: int, browsers: int = BROWSERS) -> ToyLog:
     """Make a log of about `events` records, the same for the same arguments."""
-    records = list(_records(events))
+    records = list(_records(events, browsers))
     valid = [msgspec.json.decode(value, type=ToyEvent) for _, value in records if b'"id"' in value]
     once = list({event.id: event for event in valid}.values())
     laid_out = (
@@ -43,9 +43,9 @@ def toy_log(events: int, *, partitions: int) -> ToyLog:
     return ToyLog(log, len(records), changes_in(once))
 
 
-def _records(events: int) -> Iterator[tuple[bytes, bytes]]:
+def _records(events: int, browsers: int) -> Iterator[tuple[bytes, bytes]]:
     for number in range(events):
-        browser, at = crc32(b"%d" % number) % BROWSERS, START + number * DAYS * DAY_MS // events
+        browser, at = crc32(b"%d" % number) % browsers, START + number * DAYS * DAY_MS // events
         key, event = b"b%d" % browser, _event(number, browser, at)
         if number % BAD_EVERY == 7:
             del event["id"]
@@ -53,7 +53,7 @@ def _records(events: int) -> Iterator[tuple[bytes, bytes]]:
         if number % TWICE_EVERY == 3:
             yield key, _to_json(event)
     for number in range(events, events + CLOSING):
-        event = _event(number, number + BROWSERS, START)
+        event = _event(number, number + browsers, START)
         event["properties"]["price"] = 200
         yield event["browser"].encode(), _to_json(event)
 

@@ -77,9 +77,9 @@ class ToyReader:
         try:
             sent = _read_event(record.value or b"")
         except msgspec.ValidationError:
-            return RejectedEvent("not-valid", "not a toy event")
+            return RejectedEvent(reason="not-valid", detail="not a toy event")
         if not self._remembered.is_new(sent.id):
-            return RejectedEvent("repeated", "its id was seen before")
+            return RejectedEvent(reason="repeated", detail="its id was seen before")
         event = Event(
             EVENT_SCHEMA, sent.id, sent.metric, sent.at, received_at, STORE, "server",
             (("external_id", sent.customer),), {}, {}, sent.properties, None, None, "", False,
@@ -106,6 +106,9 @@ class ToyCore:
 
     def asleep(self, row: Row) -> Row:
         return row
+
+    def without(self, _parts: frozenset[str]) -> Self:
+        return self
 
     def adopt(self, _row: DefinitionsRow | StopsRow) -> Self:
         return self
