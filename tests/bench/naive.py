@@ -4,8 +4,9 @@
 
 Three agents of one app, a table each. Every event is read, stepped and written by itself: its row
 goes into a Faust table, each output is awaited (`topic.send`). At-least-once: after a crash events
-are applied again. Left out are rounds (records are applied as they arrive), clocks, timers and
-transactions. The settings are those with which stock Faust is fastest (docs/speed.md).
+are applied again. Left out are rounds (records are applied as they arrive), clocks, timers,
+transactions and what an erasure takes away. The settings are those with which stock Faust is
+fastest (docs/speed.md).
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from streams.definitions.switch import in_force
 from streams.identity.step import IdentityCore
 from streams.ids import Ids
 from streams.ingest.read import EventReader
-from streams.intake import Tick
+from streams.ingest.records import Tick
 from streams.profile.step import ProfileCore
 
 _pack = msgspec.msgpack.Encoder().encode

@@ -28,7 +28,8 @@ from schemas.topics import (
 )
 from schemas.values import Instant, Origin, Row, Stage
 from streams.core import NEXT, Output
-from streams.intake import LogRecord, PassIntake, Tick
+from streams.ingest.records import Tick
+from streams.intake import LogRecord, PassIntake
 from tests.bench.toy_job.rules import (
     DAY_MS,
     MembershipChanged,
@@ -91,12 +92,18 @@ class ToyReader:
 
 
 class ToyCore:
-    """What both stations have in common: no timers, no definitions."""
+    """What both stations have in common: no timers, no definitions, no erasures."""
 
     has_timers = False
 
     def encode(self, row: Row) -> bytes:
         return _pack(row)
+
+    def veiled(self, _key: str) -> None:
+        return None
+
+    def is_veiled(self, _row: Row) -> bool:
+        return False
 
     def wake(self, _row: Row, _key: str, _due: Instant, _now: Instant) -> Any:
         raise AssertionError("nothing is due here")
