@@ -37,6 +37,8 @@ INVALID = "invalid-address"
 DEACTIVATED = "carrier-deactivation"
 """The number is nobody's any more, and may be somebody else's tomorrow."""
 
+SHARED = "shared-by-too-many"
+"""More profiles hold the address than can be one person: nothing is sent to any of them."""
 REASONS = frozenset({HARD_BOUNCE, SOFT_BOUNCES, SPAM_COMPLAINT, MANUAL, INVALID, DEACTIVATED})
 EVERY_REASON = "*"
 LIFTED_BY_A_GRANT = frozenset({SPAM_COMPLAINT, MANUAL, DEACTIVATED})

@@ -8,7 +8,15 @@ from schemas.records import AddressState, ConsentChanged
 from schemas.rows import IdentityRow
 from schemas.topics import CONSENT
 from schemas.values import Channel, Identifier, Instant, ProfileId, Timestamp
-from streams.consent.state import NEVER, adds, permits_transactional, state_of
+from streams.consent.state import ADDRESS_KINDS as KIND_OF
+from streams.consent.state import (
+    NEVER,
+    SHARED,
+    adds,
+    permits_transactional,
+    state_of,
+    suppressed,
+)
 from streams.core import NEXT, Output
 from streams.identity.keys import ADDRESS_KINDS, key_of
 from streams.instants import to_timestamp
@@ -33,6 +41,20 @@ def hold(row: IdentityRow, profile_id: ProfileId, cause: str) -> list[Output]:
     return [
         Output(NEXT, profile_id, _changed(row, channel, cause)) for channel in sorted(row.consent)
     ]
+
+
+def quarantine(row: IdentityRow, profile_id: ProfileId, now: Instant) -> list[Output]:
+    """Send nothing to an address that too many profiles hold; tell this one too, which does not."""
+    said = suppressed((now, now), SHARED)
+    channels = [channel for channel, kind in KIND_OF.items() if kind == row.identifier[0]]
+    fresh = [one for one in channels if SHARED not in _reasons(row, one)]
+    outputs = hear(row, [(row.identifier, one, said) for one in fresh], SHARED, now)
+    return [*outputs, *(Output(NEXT, profile_id, _changed(row, one, SHARED)) for one in channels)]
+
+
+def _reasons(row: IdentityRow, channel: Channel) -> set[str]:
+    """Why this address was ever suppressed on a channel."""
+    return {reason for reason, _, _ in row.consent.get(channel, NEVER).suppressions}
 
 
 def hear(row: IdentityRow, said: Iterable[Said], cause: str, now: Instant) -> list[Output]:

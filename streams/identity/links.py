@@ -17,7 +17,7 @@ from schemas.records import Forget, Linked, Merge, Repoint, Retire, Retired, Sha
 from schemas.rows import IdentityRow
 from schemas.values import Identifier, Instant, ProfileId
 from streams.core import NEXT, PEER, Output
-from streams.identity.addresses import HOLDERS_MAX, LINKED, hold
+from streams.identity.addresses import HOLDERS_MAX, LINKED, hold, quarantine
 from streams.identity.held import EXTERNAL_ID
 from streams.identity.keys import ADDRESS_KINDS, key_of
 from streams.identity.rules import StoreRules
@@ -123,7 +123,8 @@ def _link_strong(row: IdentityRow, linked: Linked, now: Instant) -> list[Output]
         return hold(row, profile_id, LINKED)
     is_address = row.identifier[0] in ADDRESS_KINDS
     if is_address and profile_id not in row.holders and len(row.holders) >= HOLDERS_MAX:
-        return _share(row, profile_id, [*row.holders, profile_id], now)
+        reported = _share(row, profile_id, [*row.holders, profile_id], now)
+        return reported + quarantine(row, profile_id, now)
     outputs = hold(row, profile_id, LINKED) if is_address else []
     if row.profile_id != profile_id and not row.shared_at:
         outputs.append(_merge(row, row.profile_id, profile_id, strong=True))

@@ -77,7 +77,7 @@ def note_identifiers(moment: Moment, event: Event, by: EventResolved) -> None:
         since = None if values is None else values.get(value)
         if since is not None and since <= at:
             continue
-        if event.trust == "client" and not _may_claim(moment, identifier, by.resolved_by):
+        if not _may_claim(moment, identifier, event, by.resolved_by):
             _note_claimed(moment, identifier)
             continue
         if by.otherwise is not None and is_strong(moment, kind):
@@ -123,19 +123,23 @@ def _note_addresses(moment: Moment, event: Event, by: EventResolved) -> None:
             row.ordered_with[kind] = max(row.ordered_with.get(kind, said), said)
 
 
-def _may_claim(moment: Moment, identifier: Identifier, resolved_by: Identifier) -> bool:
-    """May a client's event give the profile this identifier? Anybody can type one.
+def _may_claim(
+    moment: Moment, identifier: Identifier, event: Event, resolved_by: Identifier
+) -> bool:
+    """May this event give the profile this identifier? Anybody can type one.
 
-    What names a person, or is written to, counts only where the event was resolved by it; a device
-    not even then, where somebody is named already: a client may have pointed it there.
+    What names a person, or is written to, counts from a client only where the event was resolved by
+    it. A device that is written to is a known person's only where a server names both: a client may
+    have pointed it there.
     """
-    kind = identifier[0]
+    kind, by_server = identifier[0], event.trust == "server"
     if is_strong(moment, kind):
-        return identifier == resolved_by
-    if kind in _CHANNELS_OF:
-        is_known = any(is_strong(moment, held) for held in moment.row.identifiers)
-        return identifier == resolved_by and not is_known
-    return True
+        return by_server or identifier == resolved_by
+    if kind not in _CHANNELS_OF:
+        return True
+    if any(is_strong(moment, held) for held in moment.row.identifiers):
+        return by_server and any(is_strong(moment, named) for named, _ in event.identifiers)
+    return by_server or identifier == resolved_by
 
 
 def _note_claimed(moment: Moment, identifier: Identifier) -> None:

@@ -20,7 +20,7 @@ from streams.core import Output
 from streams.definitions.program import Program
 from streams.flows.united import unite_flows
 from streams.identity.held import EXTERNAL_ID, pointing_to
-from streams.ids import Ids
+from streams.ids import Ids, is_named
 from streams.instants import to_timestamp
 from streams.profile.facts import (
     ADDRESSES_MAX,
@@ -32,9 +32,11 @@ from streams.profile.facts import (
     newer,
 )
 from streams.profile.merge import RETIRED_MAX, repointed
-from streams.segments.features import saturated
+from streams.segments.features import TOTALS, saturated
 from streams.segments.united import unite_features
 from streams.sends.standing import SENT_MAX
+
+_WEAK_ADDRESSES: Final = frozenset({ADDRESS_KINDS["push"]})
 
 ABSORBED_MAX: Final = 500
 RECENT_MAX: Final = 512
@@ -48,6 +50,7 @@ def absorb(
     if loser in row.absorbed or loser == row.id:
         return []
     repeated = row.recent.keys() & lost.recent.keys()
+    _disown_devices(row, loser, lost)
     _unite_identity(row, loser, lost)
     row.traits = unite_traits(row, lost.traits)
     row.consent = _unite_consent(row, lost)
@@ -59,7 +62,10 @@ def absorb(
     if len(row.sent) > SENT_MAX:
         del row.sent[:-SENT_MAX]
         coarsen(row, "sent")
+    revenue = row.figures.revenue + lost.figures.revenue
     row.figures = _unite_figures(row.figures, lost.figures)
+    if saturated(revenue) != revenue:
+        coarsen(row, TOTALS)
     row.events += lost.events - len(repeated)
     _unite_recent(row, lost)
     _unite_times(row, lost)
@@ -77,6 +83,19 @@ def absorb(
     outputs = [Output(IDENTITY_MERGES.name, row.id, record)]
     outputs += [repointed(row.store, one, loser, row.id) for one in pointing_to(lost)]
     return outputs
+
+
+def _disown_devices(row: ProfileRow, loser: ProfileId, lost: ProfileRow) -> None:
+    """A nameless loser's devices point to the person it joins, but nothing of theirs is sent there:
+    a client's word may have joined them. A device is a person's where a server names both.
+    """
+    if is_named(loser) or not is_named(row.id):
+        return
+    for kind in _WEAK_ADDRESSES & lost.identifiers.keys():
+        held = row.identifiers.get(kind, {})
+        values = lost.identifiers.pop(kind)
+        lost.identifiers[kind] = {value: at for value, at in values.items() if value in held}
+        lost.claimed += [(kind, value) for value in values if value not in held]
 
 
 def _unite_identity(row: ProfileRow, loser: ProfileId, lost: ProfileRow) -> None:

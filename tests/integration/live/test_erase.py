@@ -1,0 +1,52 @@
+"""A person is erased from a pipeline that runs: by the command, out of everything it can show."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.live.running import DEADLINE_SECONDS, end_up, environ_of, terminal, until
+from tests.integration.live.test_up import TILLSTREAM, Shop, is_up
+
+pytestmark = [pytest.mark.prove, pytest.mark.integration, pytest.mark.timeout(400)]
+
+ANN = "ann@example.com"
+ORDER = {
+    "id": "o-1",
+    "metric": "Placed Order",
+    "profile": {"external_id": "c-17", "email": ANN, "traits": {"city": "Rome"}},
+    "value": "10.00",
+    "currency": "EUR",
+}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    environ = environ_of(tmp_path, TILLSTREAM_PARTITIONS="2")
+    try:
+        with terminal(f"{TILLSTREAM} up", environ, tmp_path / "up.log") as up:
+            is_up(up)
+            yield Shop(tmp_path, environ, up)
+    finally:
+        end_up(tmp_path)
+
+
+def test_an_erased_person_is_found_no_more_and_comes_again_as_somebody_new(shop: Shop) -> None:
+    shop.says(f"events push - <<<'{json.dumps(ORDER)}'")
+    before = shop.finds("o-1", "accepted")["profile_id"]
+    assert "nobody is known" in shop.says("identity erase nobody@example.com", code=1)
+    assert "write KIND/VALUE" in shop.says("identity erase c-17", code=2)
+    told = json.loads(shop.says(f"identity erase {ANN} --json"))
+    assert (told["outcome"], told["profile_ids"], told["set_aside"]) == ("erased", [before], [])
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while "nobody known" not in shop.says(f"profile show {ANN} || true"):
+        until(deadline, "the timeline still knows the person")
+    assert "nobody is known" in shop.says("identity erase external_id/c-17", code=1)
+    again = {**ORDER, "id": "o-2"}
+    shop.says(f"events push - <<<'{json.dumps(again)}'")
+    after = shop.finds("o-2", "accepted")["profile_id"]
+    assert after != before
+    told = json.loads(shop.says(f"identity erase {after} --json"))
+    assert told["outcome"] == "erased"
