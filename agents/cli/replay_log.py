@@ -69,7 +69,7 @@ def _show_compared(printer: Printer, outcome: Compare) -> None:
 def _told(one: Compared) -> str:
     found = one.difference
     if found is None:
-        return "equal"
+        return f"equal; {one.not_yet:,} not said yet" if one.not_yet else "equal"
     offset = "" if found.offset is None else f"offset {found.offset:,}: "
     both = f"; then {found.then!r}" if found.then is not None else ""
     both += f"; now {found.now!r}" if found.now is not None else ""

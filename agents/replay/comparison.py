@@ -40,13 +40,17 @@ class Difference(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """A partition of a topic. station: of dead letters, which two stations write."""
+    """A partition of a topic. station: of dead letters, which two stations write.
+
+    not_yet: of a log that goes on, records that the path has not said yet.
+    """
 
     topic: str
     partition: int
     station: str
     records: int
     difference: Difference | None
+    not_yet: int = 0
 
 
 class _Lane:
@@ -61,6 +65,7 @@ class _Lane:
         self.now: deque[Content] = deque()
         self.records = 0
         self.difference: Difference | None = None
+        self.not_yet = 0
         self._compacted = compacted
         self._replaced: dict[bytes, Content] = {}
 
@@ -82,11 +87,18 @@ class _Lane:
             then.clear()
             now.clear()
 
-    def end(self) -> None:
-        """Nothing more comes on either side."""
+    def end(self, goes_on_from: Instant | None) -> None:
+        """Nothing more comes on either side. goes_on_from: up to when the log was replayed, where
+        it goes on; then what was said of later was not replayed, and what is missing at the end may
+        not have been said yet.
+        """
         self.pair()
         if self.difference is not None:
             return
+        if goes_on_from is not None:
+            self.not_yet = len(self.now) + len(self._replaced)
+            if not self.then or self.then[0][1][2] >= goes_on_from:
+                return
         missing = next(iter(self._replaced.values()), None) or (self.now[0] if self.now else None)
         if self.then:
             offset, recorded = self.then[0]
@@ -138,12 +150,12 @@ class Comparison:
             if name == topic and number == partition
         )
 
-    def end(self) -> list[Compared]:
-        """The outcome, once nothing more comes."""
+    def end(self, *, goes_on_from: Instant | None = None) -> list[Compared]:
+        """The outcome, once nothing more comes. goes_on_from: see `_Lane.end`."""
         for lane in self._lanes.values():
-            lane.end()
+            lane.end(goes_on_from)
         return [
-            Compared(topic, partition, station, lane.records, lane.difference)
+            Compared(topic, partition, station, lane.records, lane.difference, lane.not_yet)
             for (topic, partition, station), lane in self._lanes.items()
         ]
 

@@ -78,7 +78,7 @@ async def compare(settings: Settings, *, progress: Callable[[int, int], None]) -
         await said.start()
         comparison = Comparison(partitions)
         declared = {topic_name(settings, topic.name): topic.name for topic in PUBLIC}
-        records = 0
+        records, ends = 0, dict[int, Instant]()
         async for number, record in _by_time(log):
             replay.append(
                 number,
@@ -89,6 +89,7 @@ async def compare(settings: Settings, *, progress: Callable[[int, int], None]) -
                 headers=tuple(record.headers),
             )
             records += 1
+            ends[number] = record.timestamp
             if records % PIECE == 0:
                 await _piece(replay, comparison, said, declared)
                 progress(records, log.total)
@@ -98,7 +99,9 @@ async def compare(settings: Settings, *, progress: Callable[[int, int], None]) -
     finally:
         await source.stop()
         await public.stop()
-    return Compare(comparison.end(), records, partitions, time.monotonic() - started)
+    goes_on_from = None if kind.simulated else min(ends.values(), default=0)
+    compared = comparison.end(goes_on_from=goes_on_from)
+    return Compare(compared, records, partitions, time.monotonic() - started)
 
 
 class Places:

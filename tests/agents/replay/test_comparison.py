@@ -66,6 +66,27 @@ def test_what_is_missing_on_either_side_is_told() -> None:
     assert (missing.offset, missing.what) == (4, "is not said now")
 
 
+def live(then: list[Write], now: list[Write], *, until: int) -> Compared:
+    """As `compared`, of a log that goes on after `until`."""
+    comparison = Comparison(1)
+    comparison.hear(now)
+    comparison.read(SEGMENT_CHANGES.name, 0, recorded(then))
+    return next(
+        one for one in comparison.end(goes_on_from=until) if one.topic == SEGMENT_CHANGES.name
+    )
+
+
+def test_of_a_log_that_goes_on_what_is_not_said_yet_is_no_difference() -> None:
+    found = live(SAID[:1], SAID, until=3_000)
+    assert (found.difference, found.records, found.not_yet) == (None, 1, 1)
+    found = live(SAID, SAID[:1], until=2_000)
+    assert (found.difference, found.not_yet) == (None, 0), "said after what was replayed"
+    missing = live(SAID, SAID[:1], until=2_001).difference
+    assert missing is not None
+    assert missing.what == "is not said now"
+    assert live(SAID[::-1], SAID, until=0).difference is not None
+
+
 def test_the_order_counts() -> None:
     assert compared(SAID[::-1], SAID).difference is not None
 
