@@ -13,7 +13,7 @@ from schemas.values import Instant
 from streams.definitions.program import Program
 from streams.segments.ranked import mark_of
 
-LOOK_SECONDS = 15.0
+LOOK_SECONDS = 30.0
 
 Say = Callable[[str], None]
 
