@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "sends": "stop sends, all or some of them; resume them; what is stopped",
     "catalog": "watch what stores say of products for whom it concerns",
     "identity": "erase a person",
-    "profile": "show one person: traits, consent, segments, timeline",
+    "profile": "show one person: traits, consent, segments, timeline; export all that is held",
     "consent": "what an address might receive at any instant, and why; all it ever said",
     "segment": "preview one before it is published; its size by day",
     "explain": "why a send was made, or not; why somebody is in a segment, or not",

@@ -1,4 +1,4 @@
-"""`tillstream profile show ID`: one person, as the row has it and as the timeline tells it."""
+"""`tillstream profile show|export ID`: one person, as the row has it and the timeline tells it."""
 
 import argparse
 import asyncio
@@ -11,12 +11,14 @@ from agents.cli.failures import CommandFailed
 from agents.cli.looking import cluster, database, looked_at, looking_arguments
 from agents.cli.printing import Printer, json_argument
 from agents.cli.telling import leaf_of, line_of
-from agents.replay.profiles import profile_state
+from agents.replay.profiles import consent_of, profile_state
 from agents.replay.profiles import read_row as decode_row
+from agents.reports.export import Held, held
 from agents.reports.people import profiles_meant
 from agents.reports.stories import ProfileStory, profile_story
 from agents.settings import Settings
 from schemas.outputs import ProfileState
+from schemas.rows import ProfileRow
 from schemas.topics import PROFILE_ROWS
 from schemas.values import ProfileId
 from streams.intake import partition_of
@@ -31,6 +33,14 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     story: ProfileStory
 
 
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is held about a person. addresses: channel -> address -> what it may receive now."""
+
+    state: ProfileState
+    addresses: dict[str, dict[str, str]]
+    timeline: Held
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     show = actions.add_parser("show", help="traits, consent, segments, timeline")
@@ -40,6 +50,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--all", action="store_true", help=f"more than the last {LAST_ROWS} rows")
     looking_arguments(show)
     json_argument(show)
+    export = actions.add_parser("export", help="all that is held about a person, as JSON")
+    export.add_argument("who", metavar="ID", help="as for show")
+    looking_arguments(export)
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
@@ -47,8 +60,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
     Raises: CommandFailed.
     """
-    printer = Printer(as_json=options.json)
     looked = looked_at(options, settings)
+    if options.action == "export":
+        return _export(options, looked)
+    printer = Printer(as_json=options.json)
     with database(looked) as client:
         meant = profiles_meant(client, options.store, options.who)
         if not meant:
@@ -66,14 +81,36 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _export(options: argparse.Namespace, looked: Settings) -> int:
+    """Print all that is held, as one JSON document. Returns: 1 where nobody is meant."""
+    printer = Printer(as_json=True)
+    with database(looked) as client:
+        meant = profiles_meant(client, options.store, options.who)
+        if not meant:
+            printer.data(None)
+            return 1
+        timeline = held(client, options.store, meant[0])
+    row = asyncio.run(_row(looked, timeline.profile_id))
+    state = profile_state(row, [one["event_id"] for one in timeline.events])
+    printer.data(Exported(state=state, addresses=consent_of(row), timeline=timeline))
+    return 0
+
+
 async def _state(settings: Settings, profile_id: ProfileId, events: list[str]) -> ProfileState:
-    """The newest row of a profile."""
+    return profile_state(await _row(settings, profile_id), events)
+
+
+async def _row(settings: Settings, profile_id: ProfileId) -> ProfileRow:
+    """The newest row of a profile.
+
+    Raises: CommandFailed.
+    """
     async with cluster(settings) as there:
         partition = partition_of(profile_id, there.partitions)
         blob = await read_row(there, PROFILE_ROWS, partition, profile_id.encode())
     if blob is None:
         raise CommandFailed(f"{profile_id} is in the timeline, but has no row in the changelog")
-    return profile_state(decode_row(blob), events)
+    return decode_row(blob)
 
 
 def _show_state(printer: Printer, state: ProfileState) -> None:

@@ -38,6 +38,14 @@ def profile_state(row: ProfileRow, events: Sequence[EventId]) -> ProfileState:
     )
 
 
+def consent_of(row: ProfileRow) -> dict[str, dict[str, str]]:
+    """Channel -> address -> what it has said in the end, of every address the row knows of."""
+    return {
+        channel: {address: state_of(state) for address, state in states.items()}
+        for channel, states in row.consent.items()
+    }
+
+
 def _consent(row: ProfileRow, channel: Channel) -> dict[str, Any]:
     """What the address in use has said. Where there is none in use: the newest one heard of."""
     states = row.consent[channel]
