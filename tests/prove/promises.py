@@ -35,6 +35,7 @@ FACTS = "streams/profile/test_facts.py"
 HISTORIES = "streams/identity/test_histories.py"
 BACKFILL = "streams/profile/test_backfill.py"
 SINK = "integration/test_timeline_sink.py"
+LIBRARY = "scenarios/test_library_replay.py"
 FAULTS = "prove/test_faults.py::test_faults_at_any_instant"
 
 PROMISES: tuple[Promise, ...] = (
@@ -59,6 +60,16 @@ PROMISES: tuple[Promise, ...] = (
     Promise(
         "The same after the changelogs were compacted",
         ("prove/test_compaction.py::test_what_is_left_after_compaction_is_enough",),
+    ),
+    Promise(
+        "With every flow of the library at work for eight months while workers are killed, frozen "
+        "and joined: one command for each decision to send, nothing handed over twice by the "
+        "reference sender, and live equals the replay byte for byte",
+        (
+            f"{PATH}/test_library.py::test_every_send_is_commanded_and_delivered_once",
+            f"{LIBRARY}::test_forty_rounds_at_a_time_and_hardly_any_room_say_the_same_bytes",
+            f"{LIBRARY}::test_every_decision_to_send_has_one_command_and_no_other_has_any",
+        ),
     ),
     Promise(
         "A step that is done twice says the same twice: equal ids, equal content; a repeated "
