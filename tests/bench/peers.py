@@ -33,6 +33,12 @@ class Contender(NamedTuple):
     arguments: tuple[str, ...] = ()
 
 
+def in_turn(contenders: Sequence[Contender], run: int) -> Sequence[Contender]:
+    """Who goes first changes from run to run: the broker gets faster while its Java compiles."""
+    first = run % len(contenders)
+    return (*contenders[first:], *contenders[:first])
+
+
 def own_namespace(settings: Settings, contender: Contender, run: int) -> Settings:
     """Settings for one run of one contender."""
     name = contender.name.lower().replace(" ", "-").replace(",", "")

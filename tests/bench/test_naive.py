@@ -13,7 +13,7 @@ from schemas.topics import TIMELINE
 from tests.bench.conftest import Results
 from tests.bench.load import Load, load
 from tests.bench.path import Outcome
-from tests.bench.peers import Contender, Done, figures, own_namespace, records_in, watch
+from tests.bench.peers import Contender, Done, figures, in_turn, own_namespace, records_in, watch
 from tests.integration.path.reading import records_of
 from tests.integration.path.running import Deployment
 
@@ -37,7 +37,8 @@ async def test_the_station_loop_beside_stock_faust(
     settings = replace(settings, partitions=PARTITIONS)
     outcomes: dict[Contender, list[Outcome]] = {OURS: [], NAIVE: []}
     for run in range(RUNS):
-        for contender, events in EVENTS.items():
+        for contender in in_turn((OURS, NAIVE), run):
+            events = EVENTS[contender]
             own = own_namespace(settings, contender, run)
             log = load(
                 events,

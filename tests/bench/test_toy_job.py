@@ -15,7 +15,7 @@ from schemas.topics import SEGMENT_CHANGES, SEND_COMMANDS
 from streams.replay import Replay
 from tests.bench.conftest import Results
 from tests.bench.path import Outcome
-from tests.bench.peers import Contender, Done, figures, own_namespace, watch
+from tests.bench.peers import Contender, Done, figures, in_turn, own_namespace, watch
 from tests.bench.toy_job.log import ToyLog, toy_log
 from tests.bench.toy_job.ours import ToyIdentity, ToyProfile, ToyReader
 from tests.bench.toy_job.rules import Change, MembershipChanged, ToyCommand
@@ -66,7 +66,7 @@ async def test_a_small_job_beside_quix_streams(
     job = toy_log(EVENTS, partitions=PARTITIONS)
     outcomes: dict[Contender, list[Outcome]] = {contender: [] for contender in CONTENDERS}
     for run in range(RUNS):
-        for contender in CONTENDERS:
+        for contender in in_turn(CONTENDERS, run):
             own = own_namespace(settings, contender, run)
             outcome = await watch(
                 own,
