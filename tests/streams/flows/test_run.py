@@ -272,3 +272,16 @@ def test_a_wait_for_no_time_at_all_is_missed() -> None:
 def test_a_flow_without_steps_starts_and_ends() -> None:
     assert started(stage_of()) == ["starts story"]
     assert started(stage_of(Join("fans"))) == ["starts story"]
+
+
+def test_a_flow_that_is_started_twice_by_one_run_has_two_runs() -> None:
+    other = flow(sends("b")).replace("story", "other").replace("Started", "Nothing")
+    stage = play(
+        other.partition("---")[0] + "---\n" + flow("{start: other}", "wait: 1d", "{start: other}"),
+        """
+        day 0 10:00  Started  -> starts story; starts other; sends b
+        day 1 10:00           -> starts other; sends b
+        """,
+    )
+    started = [one.record for one in stage.outputs if one.to == "flow-triggers"]
+    assert len({one.id for one in started}) == 3
