@@ -267,3 +267,61 @@ def test_two_stores_share_nothing() -> None:
     one, other = shop.profiles().values()
     assert {one.store, other.store} == {"main", "other"}
     assert (one.events, other.events) == (2, 2)
+
+
+def chain_of_aliases(shop: Shop, length: int, *, rounds: int) -> None:
+    """Each new name says which one it takes the place of, so many rounds after the one before."""
+    for number in range(length):
+        previous = {"external_id": f"c-{number - 1}"} if number else {}
+        said = {"properties": {"previous": previous}}
+        shop.event("Alias", external_id=f"c-{number}", rounds=rounds, **said)
+    shop.wait(MINUTE, 200)
+
+
+@pytest.mark.prove
+def test_a_chain_of_a_thousand_aliases_ends_in_one_person_with_the_newest_name() -> None:
+    shop = Shop()
+    chain_of_aliases(shop, 1000, rounds=8)
+    (one,) = shop.profiles().values()
+    assert (one.events, list(one.identifiers["external_id"])) == (1000, ["c-999"])
+    assert shop.told("identity-conflicts") == []
+    shop.event("Placed Order", external_id="c-3", value=1)
+    assert shop.who("external_id", "c-999").events == 1001, "an old name leads to who has it now"
+
+
+def test_aliases_that_come_faster_than_merges_lose_nothing_and_say_where_people_stay_apart() -> (
+    None
+):
+    """A profile remembers 50 retired names. With more than that on their way at once, some profiles
+    stay apart: as a conflict, never with two names in one.
+    """
+    shop = Shop()
+    chain_of_aliases(shop, 200, rounds=1)
+    people = shop.profiles().values()
+    assert sum(row.events for row in people) == 200
+    for row in people:
+        assert len(row.identifiers["external_id"]) == 1
+        assert not row.to_join
+        assert row.proposal is None
+    reasons = {one["reason"] for one in shop.told("identity-conflicts")}
+    assert (len(people) > 1) == (reasons == {"two-external-ids"})
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x" * 10_000, "\x00\x01\x02", "\u200b\u200b", "a\x07b"],
+    ids=["10 kB", "control", "invisible", "bell"],
+)
+def test_an_identifier_that_is_none_leaves_the_event_to_those_that_are(value: str) -> None:
+    shop = Shop()
+    shop.event("Viewed Product", external_id=value, email="ann@example.com")
+    (ann,) = shop.profiles().values()
+    assert set(ann.identifiers) == {"email"}
+
+
+def test_letters_of_another_script_are_another_name() -> None:
+    """A Cyrillic a is no Latin one: nobody becomes somebody else by looking like them."""
+    shop = Shop(LOOKING)
+    shop.event("Placed Order", external_id="anna", value=1)
+    shop.event("Placed Order", external_id="\u0430nna", value=1)
+    assert len(shop.profiles()) == 2
