@@ -37,6 +37,8 @@ from streams.memory_backfill import ROUNDS_MAX_ON_THE_WAY
 from streams.segments.backfill import Backfill, state_in
 
 GROUP: Final = "backfill"
+PARTITION: Final = 0
+"""Of `definitions`: ingest of this one, which makes all others switch, tells them all."""
 PROFILES_PER_TRANSACTION: Final = 500
 ASK_SECONDS: Final = 0.25
 POLL_MS: Final = 200
@@ -93,10 +95,9 @@ async def published(settings: Settings) -> dict[StoreId, DefinitionsStated]:
     found: dict[StoreId, DefinitionsStated] = {}
     if not await _is_there(settings, DEFINITIONS):  # a namespace of an older version
         return found
-    for partition in range(settings.partitions):
-        rows = await read_rows(settings, DEFINITIONS, partition)
-        found |= {key.decode(): _stated(value) for key, value in rows.items()}
-    return dict(sorted(found.items()))
+    rows = await read_rows(settings, DEFINITIONS, PARTITION)
+    found |= {key.decode(): _stated(value) for key, value in sorted(rows.items())}
+    return found
 
 
 async def standing_of_backfills(settings: Settings) -> list[BackfillStanding]:

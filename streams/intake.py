@@ -290,8 +290,7 @@ class PassIntake:
     def _state(self, store: StoreId, at: Instant) -> Write:
         """Say what is in force, for who asks without reading the log."""
         value = _to_json(stated(self._in_force.definitions[store]))
-        partition = partition_of(store, self._partitions)
-        return Write(DEFINITIONS.name, partition, store.encode(), value, at)
+        return Write(DEFINITIONS.name, self._partition, store.encode(), value, at)
 
     def _pass_on(
         self, key: str, body: Body, origin: tuple[int, ...], partition: int | None

@@ -14,7 +14,7 @@ from agents.clickhouse import open_client
 from agents.settings import Settings
 from schemas.outputs import DefinitionsStated
 
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 4.0
 GOES_LIVE_SECONDS_MAX = 15.0
 BACKOFF_SECONDS = 2.0
 BACKOFF_SECONDS_MAX = 60.0
@@ -64,4 +64,4 @@ async def _gone_live(settings: Settings, stated: DefinitionsStated) -> None:
         now = (await published(settings)).get(stated.store)
         if now is None or now.switch != stated.switch or not now.filling:
             return
-        await asyncio.sleep(LOOK_SECONDS / 4)
+        await asyncio.sleep(LOOK_SECONDS / 8)
