@@ -295,7 +295,7 @@ def _take_join(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bo
     if not membership.joined_at > membership.left_at:
         membership.joined_at = max(moment.now, membership.left_at + 1)
         moment.lists.add(step.list)
-        moment.joined.append((step.list, _cause(plan, run, step)))
+        moment.joined.append((step.list, _cause(plan, run)))
     return _go_on(moment, plan, run, place.after)
 
 
@@ -344,17 +344,17 @@ def _take_start(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> b
     other = moment.plans.flows.get(step.flow)
     if other is not None:
         trigger = msgspec.structs.replace(
-            run.trigger, event_id=_cause(plan, run, step), occurred_at=moment.now
+            run.trigger, event_id=_cause(plan, run), occurred_at=moment.now
         )
         enter(moment, other, trigger, None)
     return _go_on(moment, plan, run, place.after)
 
 
-def _cause(plan: FlowPlan, run: FlowRun, step: Step) -> str:
-    """The id of what starts another flow: the run's; with the place of a second step alike, so that
-    each of them starts a run of its own.
+def _cause(plan: FlowPlan, run: FlowRun) -> str:
+    """The id of what starts another flow: the run's; with the place of the step, but for the first
+    that can start one, so that each of them starts a run of its own.
     """
-    first = next(path for path, place in plan.places.items() if place.step == step)
+    first = next(path for path, at in plan.places.items() if isinstance(at.step, Start | Join))
     return run.id if run.step == first else "/".join(map(str, (run.id, *run.step)))
 
 
