@@ -31,6 +31,9 @@ HELD, NARROW = f"{PATH}/test_held_back.py", f"{PATH}/test_overflow.py"
 STEP = "streams/profile/test_step.py"
 ANY_ORDER = "streams/identity/test_any_order.py"
 BRUTE = "streams/segments/test_differential.py"
+GRAPHS = "streams/flows/test_graphs.py"
+LOCAL = "streams/flows/test_local_time.py"
+ORDERS = "streams/consent/test_interleavings.py"
 FACTS = "streams/profile/test_facts.py"
 HISTORIES = "streams/identity/test_histories.py"
 BACKFILL = "streams/profile/test_backfill.py"
@@ -143,8 +146,23 @@ PROMISES: tuple[Promise, ...] = (
             "scenarios/test_sends.py::test_no_text_overtakes_a_stop_between_hold_and_send",
             "scenarios/test_people.py::test_stop_at_a_shared_phone_reaches_everybody_who_holds_it",
             "agents/test_sender.py::test_a_stop_that_came_after_the_decision_stops_the_send",
+            f"{ORDERS}::test_no_order_of_three_events_sends_after_a_denial",
+            f"{ORDERS}::test_no_order_of_any_events_in_any_partitions_sends_after_a_denial",
+            f"{ORDERS}::test_no_order_of_five_events_sends_after_a_denial",
+            f"{ORDERS}::test_where_a_link_is_just_being_made_the_last_look_objects",
         ),
-        "random histories, not *all* interleavings of STOP, grant, merge, hold and campaign",
+        "a denial that names no address reaches others who hold one within three rounds, and in "
+        "those the last look may miss it; campaigns",
+    ),
+    Promise(
+        "In any graph of steps every run ends or waits, and no step is taken twice; local times "
+        "are what the clocks of real zones show",
+        (
+            f"{GRAPHS}::test_every_run_ends_takes_no_step_twice_and_the_row_is_bounded",
+            f"{GRAPHS}::test_so_does_every_run_of_thousands_of_graphs",
+            f"{LOCAL}::test_hours_are_what_the_clocks_show_minute_by_minute",
+            f"{LOCAL}::test_every_zone_there_is_shows_what_its_clocks_show",
+        ),
     ),
     Promise(
         "Rows stay below their cap, whatever is pushed",
