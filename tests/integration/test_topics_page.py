@@ -58,6 +58,7 @@ def test_every_link_to_a_schema_leads_to_one() -> None:
     assert len(linked) >= 12
 
 
+@pytest.mark.prove
 @pytest.mark.integration
 async def test_the_programs_push_and_read(kafka: EmbeddedKafka, folder: Path) -> None:
     await make_topics(kafka)
