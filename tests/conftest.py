@@ -9,11 +9,15 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from agents.embedded.gateway import ClickHouseGateway
 from agents.embedded.kafka import EmbeddedKafka
 from agents.settings import Settings
+
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")  # a busy machine is no failure
 
 SECRET = "the secret of all tests"
 NUMBERS = itertools.count(1)

@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas import conditions as c
 from schemas.values import Instant, ProfileId, StoreId
+from streams.segments.features import QUANTITY
 
 PLACES: Final = 9
 """Decimal places in which numbers are compared; amounts are millionths."""
@@ -193,8 +194,11 @@ def _of_property(path: str) -> tuple[str, str, str]:
 
 
 def _amount(of: str, currency: str) -> str:
-    """The amount that counts, in millionths; NULL where there is none."""
+    """The amount that counts, in millionths; NULL where there is none that is kept exactly."""
     if of == "value":
-        return f"if(currency IN ('', {_text(currency)}), value_micros, NULL)"
-    number = _of_property(of)[2]
-    return f"toInt128OrNull(toString({number} * 1000000))"
+        micros = "value_micros"
+    else:
+        micros = f"toInt64OrNull(toString({_of_property(of)[2]} * 1000000))"
+    if of == QUANTITY:
+        return micros
+    return f"if(currency IN ('', {_text(currency)}), {micros}, NULL)"

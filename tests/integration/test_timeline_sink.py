@@ -242,6 +242,9 @@ class Away:
         self.failed_twice = asyncio.Event()
         self.loop = asyncio.get_running_loop()
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
     def insert_arrow(self, *arguments: Any, **more: Any) -> None:
         done, error = self.errors.pop(0) if self.errors else (True, None)
         if done:
