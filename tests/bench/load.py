@@ -22,7 +22,7 @@ from tests.scenarios.play import documents_of
 STORE = "main"
 START: Instant = to_instant("2026-03-02T08:00:00Z")
 TICK: Millis = 250
-PEOPLE = 5_000
+PEOPLE = 20_000
 METRICS = (
     *("Viewed Product",) * 40,
     *("Active on Site",) * 25,
