@@ -156,13 +156,14 @@ def addresses_meant(event: Event) -> tuple[Identifier, ...]:
 def opts_in(event: Event, rules: ConsentRules) -> str:
     """What a subscription asks for: `granted` at once, or `pending` until it is confirmed.
 
-    A list asks as it is defined (unknown: double); history that a server imports with its proof is
-    believed.
+    A list asks as it is defined (unknown, or named by what is no text: double); history that a
+    server imports with its proof is believed.
     """
     list_id = event.properties.get("list")
-    if not isinstance(list_id, str) or is_import(event):
+    if list_id is None or is_import(event):
         return "granted"
-    return "pending" if rules.opt_in.get(list_id, "double") == "double" else "granted"
+    asks = rules.opt_in.get(list_id, "double") if isinstance(list_id, str) else "double"
+    return "pending" if asks == "double" else "granted"
 
 
 def is_import(event: Event) -> bool:
@@ -192,24 +193,34 @@ def _source(event: Event) -> str:
     return event.source[:TEXT_MAX]
 
 
-def _channel(event: Event) -> Channel | None:
+def _named_channels(event: Event) -> tuple[Channel, ...] | None:
+    """The channel that is named, case aside; none where there is no such; None: none is named."""
     named = event.properties.get("channel")
-    return next((channel for channel in CHANNELS if channel == named), None)
+    if named is None or named == "":
+        return None
+    return tuple(channel for channel in CHANNELS if channel == str(named).casefold())
 
 
-def _asked_channel(event: Event) -> Channel:
-    """The channel of a subscription: as named, else e-mail, else text for who left only a phone."""
-    named = _channel(event)
+def _asked_channels(event: Event) -> tuple[Channel, ...]:
+    """The channel of a subscription: as named, else e-mail, else text for who left only a phone. A
+    name that is no channel's asks for none: what was not asked for must not be granted.
+    """
+    named = _named_channels(event)
     if named is not None:
         return named
     kinds = {kind for kind, _ in event.identifiers}
-    return "sms" if "phone" in kinds and "email" not in kinds else "email"
+    return ("sms",) if "phone" in kinds and "email" not in kinds else ("email",)
 
 
 def _denied_channels(event: Event) -> tuple[Channel, ...]:
-    """Who denies without naming a channel means all of them."""
-    named = _channel(event)
-    return CHANNELS if named is None else (named,)
+    """Who denies without naming a channel means all of them; so does a name that is none."""
+    return _named_channels(event) or CHANNELS
+
+
+def _lifted_channels(event: Event) -> tuple[Channel, ...]:
+    """Where a suppression is lifted: everywhere, unless a channel is named."""
+    named = _named_channels(event)
+    return CHANNELS if named is None else named
 
 
 def _is_transactional(event: Event) -> bool:
@@ -222,19 +233,19 @@ def _subscribed(event: Event, rules: ConsentRules) -> list[Statement]:
     if _is_transactional(event):
         received_at = event.received_at if event.trust == "server" else BEFORE_EVERY_DENIAL
         said = words.granted_transactional((event.occurred_at, received_at))
-        return [(_asked_channel(event), said)]
-    if opts_in(event, rules) == "granted":
-        return [(_asked_channel(event), _granted(event, method))]
-    at = event.occurred_at, event.received_at
-    return [(_asked_channel(event), words.pending(at, method, _source(event)))]
+    elif opts_in(event, rules) == "granted":
+        said = _granted(event, method)
+    else:
+        said = words.pending((event.occurred_at, event.received_at), method, _source(event))
+    return [(channel, said) for channel in _asked_channels(event)]
 
 
 def _confirmed(event: Event, _rules: ConsentRules) -> list[Statement]:
     """A confirmation by text confirms e-mail too. Imported history has been asked elsewhere."""
     say = words.imported if is_import(event) else words.confirmed
     said = say((event.occurred_at, event.received_at), _text(event, "method"), _source(event))
-    channel = _asked_channel(event)
-    return [(channel, said), ("email", said)] if channel == "sms" else [(channel, said)]
+    asked = _asked_channels(event)
+    return [(channel, said) for channel in (("sms", "email") if asked == ("sms",) else asked)]
 
 
 def _joined(event: Event, rules: ConsentRules) -> list[Statement]:
@@ -243,7 +254,8 @@ def _joined(event: Event, rules: ConsentRules) -> list[Statement]:
     if list_id is None or rules.opt_in.get(list_id) != "none":
         return []
     at = event.occurred_at, BEFORE_EVERY_DENIAL
-    return [(_asked_channel(event), words.granted(at, "opt-out-list", _source(event)))]
+    said = words.granted(at, "opt-out-list", _source(event))
+    return [(channel, said) for channel in _asked_channels(event)]
 
 
 def _unsubscribed(event: Event, rules: ConsentRules) -> list[Statement]:
@@ -276,13 +288,16 @@ def _unsuppressed(event: Event, _rules: ConsentRules) -> list[Statement]:
     elif reason not in REASONS:
         reason = MANUAL
     said = words.lifted((event.occurred_at, event.received_at), reason)
-    return [(channel, said) for channel in _denied_channels(event)]
+    return [(channel, said) for channel in _lifted_channels(event)]
 
 
-def _marked_as_spam(event: Event, _rules: ConsentRules) -> list[Statement]:
-    at = event.occurred_at, event.received_at
-    denied = words.denied(at, SPAM_COMPLAINT, _source(event))
-    return [("email", words.join(denied, words.suppressed(at, SPAM_COMPLAINT)))]
+def _marked_as_spam(channel: Channel) -> Callable[[Event, ConsentRules], list[Statement]]:
+    def marked_as_spam(event: Event, _rules: ConsentRules) -> list[Statement]:
+        at = event.occurred_at, event.received_at
+        denied = words.denied(at, SPAM_COMPLAINT, _source(event))
+        return [(channel, words.join(denied, words.suppressed(at, SPAM_COMPLAINT)))]
+
+    return marked_as_spam
 
 
 def _replied(event: Event, rules: ConsentRules) -> list[Statement]:
@@ -351,7 +366,7 @@ _SAYERS: dict[str, Callable[[Event, ConsentRules], list[Statement]]] = {
     "Unsubscribed": _unsubscribed,
     "Suppressed": _suppressed,
     "Unsuppressed": _unsuppressed,
-    "Marked Email as Spam": _marked_as_spam,
+    **{f"Marked {TITLES[channel]} as Spam": _marked_as_spam(channel) for channel in CHANNELS},
     SMS_REPLY: _replied,
     **{f"Bounced {TITLES[channel]}": _bounced(channel) for channel in CHANNELS},
     **{f"Received {TITLES[channel]}": _received(channel) for channel in CHANNELS},

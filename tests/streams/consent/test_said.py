@@ -45,9 +45,15 @@ def said(metric: str, *who: tuple[str, str], trust: str = "server", **said: Any)
     [
         ({}, {"email": "granted"}),
         ({"channel": "sms"}, {"sms": "granted"}),
-        ({"channel": "fax"}, {"email": "granted"}),
+        ({"channel": "SMS"}, {"sms": "granted"}),
+        ({"channel": ""}, {"email": "granted"}),
+        ({"channel": "fax"}, {}),
+        ({"channel": "fax", "list": "double"}, {}),
+        ({"channel": "fax", "purpose": "transactional"}, {}),
         ({"list": "double"}, {"email": "pending"}),
         ({"list": "unheard-of"}, {"email": "pending"}),
+        ({"list": ["single"]}, {"email": "pending"}),
+        ({"list": 5}, {"email": "pending"}),
         ({"list": "double", "historical_import": True}, {"email": "granted"}),
         ({"list": "single"}, {"email": "granted"}),
         ({"list": "staff"}, {"email": "granted"}),
@@ -66,6 +72,14 @@ def test_a_confirmation_by_text_opts_in_e_mail_too_and_a_browser_confirms_nothin
     assert said("Confirmed Subscription", channel="sms") == {"sms": "granted", "email": "granted"}
     assert said("Confirmed Subscription") == {"email": "granted"}
     assert said("Confirmed Subscription", trust="client") == {}
+
+
+def test_a_channel_that_there_is_not_grants_and_lifts_nothing_and_denies_everywhere() -> None:
+    assert said("Confirmed Subscription", channel="fax") == {}
+    assert said("Joined List", channel="fax", list="staff") == {}
+    assert said("Unsuppressed", channel="fax") == {}
+    assert said("Unsubscribed", EMAIL, channel="fax") == {"email": "denied"}
+    assert said("Suppressed", EMAIL, channel="fax") == {"email": "manual"}
 
 
 def test_a_denial_without_a_channel_is_for_all_of_them() -> None:
@@ -107,8 +121,11 @@ def test_a_suppression_is_lifted_by_its_reason_or_altogether(
 
 
 def test_a_complaint_denies_and_suppresses() -> None:
-    ((_, _, state),) = said_by(event_of("Marked Email as Spam", "e", 9, (EMAIL,), {}), RULES)
-    assert (state_of(state), state.suppressed) == ("denied", ("spam-complaint",))
+    for metric, meant in (("Marked Email as Spam", EMAIL), ("Marked SMS as Spam", PHONE)):
+        event = event_of(metric, "e", 9, (EMAIL, PHONE), {})
+        ((address, _, state),) = said_by(event, RULES)
+        assert (address, state_of(state)) == (meant, "denied")
+        assert state.suppressed == ("spam-complaint",)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +169,7 @@ def test_a_stores_own_keywords_and_who_may_say_start() -> None:
         ("Bounced SMS", {"bounce": "hard"}),
         ("Received Email", {}),
         ("Marked Email as Spam", {}),
+        ("Marked SMS as Spam", {}),
         ("Received SMS Reply", {"body": "STOP"}),
         ("Received SMS Reply", {"body": "START"}),
         ("Confirmed Subscription", {}),
