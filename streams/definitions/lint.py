@@ -1,7 +1,7 @@
 """Advice: definitions that are right, and most likely not what is wanted.
 
 Segments that nobody can be in, that are equal, that lie within another (`logic` says what is found:
-nothing wrong, not everything); segments that cost much (`cost`).
+nothing wrong, not everything); segments that cost much (`cost`); e-mails that would never go out.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,6 +34,8 @@ def advise(
         Problem(("where",), message, "warning", segments[name])
         for name, message in [*_compared(conditions), *_costly(conditions, program, traffic)]
     ]
+    if not program.settings.address:
+        problems += _without_postal_address(definitions)
     if len(segments) > COMPARED_MAX:
         message = f"more than {COMPARED_MAX} segments: they were not compared with each other"
         problems.append(Problem((), message, "warning", min(segments.values())))
@@ -82,6 +84,17 @@ def _compared(conditions: Mapping[SegmentId, c.Condition]) -> Iterator[tuple[Seg
 def _names(condition: c.Condition, segment: SegmentId) -> bool:
     """Whoever writes `in_segment` knows that it is within."""
     return any(isinstance(p, c.InSegment) and p.segment == segment for p, _ in walk(condition))
+
+
+def _without_postal_address(definitions: Mapping[int, d.Definition]) -> Iterator[Problem]:
+    for number, flow in definitions.items():
+        if not isinstance(flow, d.Flow):
+            continue
+        for step, path in walk(flow.steps, ("steps",)):
+            if isinstance(step, d.Send) and step.channel == "email" and not step.transactional:
+                message = "every marketing e-mail is dropped: the store has no `address`"
+                yield Problem(path, message, "warning", number)
+                break
 
 
 def _costly(

@@ -10,6 +10,7 @@ from streams.definitions.flows import HOURS
 from streams.definitions.problems import Path
 from streams.definitions.readers import Choice, Duration, Reading, Text, Whole, Zone
 from streams.definitions.shapes import Field, ListOf, MapOf, Nullable, Shape
+from streams.ingest.identifiers import KINDS
 
 SMART_SENDING = Shape(
     "windows of smart sending",
@@ -41,6 +42,16 @@ SMS_KEYWORDS = Shape(
     },
     dict,
 )
+TAKEN = frozenset({*KINDS, "profile", "traits", "traits_once"})
+"""No names for a store's own kinds: built-in ones, and what else a profile has in an event."""
+
+
+def check_identifiers(values: dict[str, Any], at: Path, reading: Reading) -> None:
+    for kind in values.get("kinds", {}):
+        if kind in TAKEN:
+            reading.refuse((*at, "kinds", kind), f"'{kind}' has a meaning already; name another")
+
+
 IDENTIFIERS = Shape(
     "rules of identifiers",
     {
@@ -51,6 +62,7 @@ IDENTIFIERS = Shape(
         "named_per_weak_max": Field(Whole(1, 100)),
     },
     d.IdentifierRules,
+    checks=check_identifiers,
 )
 MODELS = ("last", "first", "linear", "position", "time-decay", "data-driven")
 ATTRIBUTION = Shape(

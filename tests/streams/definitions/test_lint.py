@@ -14,11 +14,33 @@ from streams.definitions.cost import Traffic
 from streams.definitions.lint import COMPARED_MAX, advise, total_cost
 from streams.definitions.logic import Logic
 from streams.definitions.parse import parse
+from streams.definitions.problems import show_path
 from streams.definitions.program import Program
 from tests.streams.segments import brute
 from tests.streams.segments.invented import BASE, HOUR, IN_SEGMENTS, PEOPLE, histories
 
 ORDER = "Placed Order"
+
+
+@pytest.mark.parametrize(
+    ("address", "step", "warned"),
+    [
+        ("", {"channel": "email"}, ["steps[1]"]),
+        ("", {"channel": "email", "transactional": True}, []),
+        ("", {"channel": "sms"}, []),
+        ("Beispielgasse 1, Berlin", {"channel": "email"}, []),
+    ],
+)
+def test_marketing_e_mail_without_a_postal_address_is_warned_of_once_a_flow(
+    address: str, step: dict[str, Any], warned: list[str]
+) -> None:
+    sends = [{"send": name, "template": "t", **step} for name in ("m", "n")]
+    flow = {"flow": "f", "trigger": {"did": "X"}, "steps": [{"wait": "1h"}, *sends]}
+    settings = {"store": "main", **({"address": address} if address else {})}
+    parsed = parse([flow, settings])
+    program = Program("", parsed.settings, parsed.definitions.values())
+    problems = advise(parsed.definitions, program, Traffic())
+    assert [show_path(problem.path) for problem in problems] == warned
 
 
 def logic_of(segments: Mapping[str, Any]) -> tuple[Logic, dict[str, Any]]:

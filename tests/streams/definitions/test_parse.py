@@ -159,6 +159,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"store": "main", "consent": {"sms": "not_denied"}},
         "consent.sms: 'not_denied' is for email only; say explicit",
     ),
+    (
+        {"store": "main", "identifiers": {"kinds": {"card": "strong", "email": "weak"}}},
+        "identifiers.kinds.email: 'email' has a meaning already; name another",
+    ),
+    (
+        {"store": "main", "identifiers": {"kinds": {"traits": "strong"}}},
+        "identifiers.kinds.traits: 'traits' has a meaning already; name another",
+    ),
 ]
 
 
