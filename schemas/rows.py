@@ -144,13 +144,15 @@ class IdentityRow(Row):
 class Trait(msgspec.Struct, array_like=True, frozen=True):
     """A trait's value, when it was said, and since when it has had this value.
 
-    once: said by `traits_once`: the earliest counts, and only until the trait is set.
+    once:     said by `traits_once`: the earliest counts, and only until the trait is set.
+    other_at: when another value was last said before that, as far as the row knows; 0: never.
     """
 
     value: object
     occurred_at: Instant
     since: Instant
     once: bool = False
+    other_at: Instant = 0
 
 
 class Entry(msgspec.Struct, array_like=True, frozen=True):

@@ -15,6 +15,7 @@ core         what all stations have in common: a step, its outputs, the shape of
 versions     what is newer than this code
 ids          ids derived from causes
 money, instants   exact amounts and RFC 3339 text
+traits       which of two words about a trait counts, since when a value is held
 rounds       the order in which a partition applies what it reads
 replay       the whole path in memory over a recorded log
 """

@@ -20,6 +20,7 @@ from streams.flows.zones import zone_of
 from streams.ids import key_number
 from streams.instants import DAY, to_timestamp
 from streams.segments.person import TO_COME, Person
+from streams.traits import said_at
 
 BACKFILL = "backfill"
 TOO_OLD = "too-old"
@@ -151,7 +152,7 @@ def _is_told(on_date: OnDate, trait: Trait, event: Event | None, now: Instant) -
     if event is None:
         return trait.since == now
     told = on_date.trait in event.traits or on_date.trait in event.traits_once
-    return told and trait.since == event.occurred_at
+    return told and trait.since == said_at(trait) == event.occurred_at
 
 
 def _on_date(plan: FlowPlan) -> OnDate:

@@ -43,6 +43,7 @@ from streams.flows.waits import until_date, until_time_of_day
 from streams.flows.zones import zone_named, zone_of
 from streams.instants import to_timestamp
 from streams.segments.person import TO_COME, Person
+from streams.traits import said_at
 
 GOAL_REACHED = "goal-reached"
 NO_DATE = "no-date"
@@ -263,9 +264,12 @@ def _take_set(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> boo
     assert isinstance(step, SetTraits)
     for name, value in _set_values(moment, step).items():
         before = moment.row.traits.get(name)
-        same = before is not None and before.value == value
-        since = before.since if before is not None and same else moment.now
-        moment.row.traits[name] = Trait(value, moment.now, since)
+        trait = Trait(value, moment.now, moment.now)
+        if before is not None and before.value == value:
+            trait = Trait(value, moment.now, before.since, other_at=before.other_at)
+        elif before is not None:
+            trait = Trait(value, moment.now, moment.now, other_at=min(said_at(before), moment.now))
+        moment.row.traits[name] = trait
         moment.traits.add(name)
     hear_dates(moment, None)
     return _go_on(moment, plan, run, place.after)

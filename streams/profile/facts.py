@@ -8,7 +8,7 @@ import msgspec
 from schemas.events import Event
 from schemas.records import AddressState, ConsentClaimed, EventResolved
 from schemas.rows import ListMembership, ProfileRow, Trait
-from schemas.values import Channel, Identifier, Millis
+from schemas.values import Channel, Identifier
 from streams.consent.receiving import address_of
 from streams.consent.said import (
     CHANNELS,
@@ -31,6 +31,7 @@ from streams.segments.features import TOTALS, saturated
 from streams.segments.person import TO_COME
 from streams.sends.gates import PROFILE_ERASED as PROFILE_IS_ERASED
 from streams.sends.outcome import OUTCOMES, send_of
+from streams.traits import BY_CLIENT, is_same_value, newer
 
 IDENTIFIERS_MAX = 50
 ADDRESSES_MAX = 60
@@ -46,9 +47,6 @@ TRAIT_SHORT = 256
 TRAITS_BYTES_MAX = 64_000
 """Traits of a row; up to the second number a value within the third is taken as it is, every other
 only while all traits together are within the fourth."""
-
-BY_CLIENT: Millis = 100_000_000_000_000
-"""So much earlier does a trait count that a client says: earlier than all that servers say."""
 
 ORDERS_RECENT_MAX = 64
 """Orders of which a row knows what they added to its figures."""
@@ -171,36 +169,12 @@ def note_traits(moment: Moment, event: Event) -> None:
             continue
         if before is not None:
             trait = newer(before, trait)
-            if is_same_value(before.value, trait.value):
-                trait = msgspec.structs.replace(trait, since=before.since)
             if trait == before:
                 continue
         row.traits[name] = trait
-        if before is None or not is_same_value(before.value, trait.value):
+        changed = before is None or not is_same_value(before.value, trait.value)
+        if changed or (before is not None and before.since != trait.since):
             moment.traits.add(name)
-
-
-def newer(one: Trait, other: Trait) -> Trait:
-    """Which of two counts: a server's word before a client's, what is set before what is only said
-    once; then the newest `occurred_at`, of what is said once the earliest, of two the larger value.
-
-    Where a trait was removed, what is said once and later stands; but a client's word not for a
-    server's.
-    """
-    ranks = [(trait.occurred_at >= 0, not trait.once) for trait in (one, other)]
-    if ranks[0] != ranks[1]:
-        first, second = (one, other) if ranks[0] > ranks[1] else (other, one)
-        later = second.once and second.occurred_at > first.occurred_at
-        stands = first.value is None and later and ranks[0][0] is ranks[1][0]
-        return second if stands else first
-    if is_same_value(one.value, other.value):
-        pick = min if one.once else max
-        at = pick(one.occurred_at, other.occurred_at)
-        return Trait(one.value, at, min(one.since, other.since), one.once)
-    if one.occurred_at == other.occurred_at:
-        return one if is_larger(one.value, other.value) else other
-    is_newer = one.occurred_at > other.occurred_at
-    return one if is_newer is not one.once else other
 
 
 def _fits(row: ProfileRow, name: str, value: object) -> bool:
@@ -219,15 +193,6 @@ def _fits(row: ProfileRow, name: str, value: object) -> bool:
 
 
 _encode = msgspec.msgpack.Encoder().encode
-
-
-def is_larger(value: object, other: object) -> bool:
-    """A fixed order over all values, so that both orders of arrival come to the same."""
-    return msgspec.json.encode(value) > msgspec.json.encode(other)
-
-
-def is_same_value(value: object, other: object) -> bool:
-    return value == other and type(value) is type(other)
 
 
 def note_consent(moment: Moment, event: Event, rules: ConsentRules) -> None:

@@ -29,12 +29,12 @@ from streams.profile.facts import (
     ORDERS_RECENT_MAX,
     TRAITS_MAX,
     coarsen,
-    newer,
 )
 from streams.profile.merge import RETIRED_MAX, repointed
 from streams.segments.features import TOTALS, saturated
 from streams.segments.united import unite_features
 from streams.sends.standing import SENT_MAX
+from streams.traits import newer
 
 _WEAK_ADDRESSES: Final = frozenset({ADDRESS_KINDS["push"]})
 

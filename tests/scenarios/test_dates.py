@@ -91,6 +91,16 @@ def test_a_birthday_told_within_the_hour_is_not_too_late() -> None:
     )
 
 
+def test_a_birthday_of_which_an_older_word_comes_late_is_not_told_again() -> None:
+    play(
+        BIRTHDAY.replace("every: year}", "every: year}\nre_entry: always"),
+        """
+        2026-06-09 10:40  Identify trait.birthday=1990-06-12 -> starts birthday; sends present
+        2026-06-09 10:50  Identify trait.birthday=1990-06-12 late=30m
+        """,
+    )
+
+
 def test_a_birthday_of_yesterday_waits_for_next_year_and_says_nothing() -> None:
     play(
         BIRTHDAY,

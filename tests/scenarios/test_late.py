@@ -66,3 +66,16 @@ def test_what_takes_a_minute_to_come_is_not_late() -> None:
     in_time, late = (play(RECENT, script.format(span)) for span in ("60s", "61s"))
     assert reasons(in_time)[0][2].leaf.startswith("did Placed Order")
     assert reasons(late)[0][2].leaf == "late"
+
+
+def test_a_late_word_about_a_trait_moves_since_when_it_is_held() -> None:
+    play(
+        "segment: gold\nwhere: {trait: plan, held: gold, for: 10d}",
+        """
+        day  5  Identify trait.plan=gold
+        day  8  Identify trait.plan=gold late=7d
+        day 11                                    -> entered gold
+        day 12  Identify trait.plan=tin late=9d   -> exited gold
+        day 15                                    -> entered gold
+        """,
+    )

@@ -1,5 +1,6 @@
 """What an event leaves in a profile: the newest wins, clients add nothing strong, caps hold."""
 
+from itertools import permutations, product
 from typing import Any
 
 import msgspec
@@ -61,13 +62,33 @@ def test_a_removed_trait_does_not_come_back_with_an_older_event() -> None:
 
 
 def test_a_value_said_again_is_held_since_it_was_first_said() -> None:
-    row = told(identify(10, plan="gold"), identify(20, plan="gold"), identify(25, late=9, plan="x"))
+    row = told(
+        identify(10, plan="gold"), identify(20, plan="gold"), identify(25, late=19, plan="x")
+    )
     trait = row.traits["plan"]
     assert (trait.value, trait.since, trait.occurred_at) == ("gold", START + 10, START + 20)
     row = told(identify(30, late=15, plan="gold"), row=row)
+    assert row.traits["plan"].since == START + 10
     assert row.traits["plan"].occurred_at == START + 20
     row = told(identify(40, plan=True), identify(50, plan=1), row=row)
     assert (row.traits["plan"].value, row.traits["plan"].since) == (1, START + 50)
+
+
+def test_since_when_a_value_is_held_depends_on_no_order_of_arrival() -> None:
+    for said in product(("gold", "tin", None), repeat=4):
+        if max(map(said.count, said)) > 2:
+            continue
+        words = [identify(100 + i, late=90, plan=value) for i, value in enumerate(said)]
+        first = next(i for i in range(4) if len(set(said[i:])) == 1)
+        for order in permutations(words):
+            trait = told(*order).traits["plan"]
+            assert (trait.value, trait.since) == (said[3], START + 10 + first), (said, order)
+
+
+def test_of_a_value_said_often_the_last_time_counts_where_another_came_in_between() -> None:
+    words = [identify(10 + i, plan="gold") for i in range(4)]
+    trait = told(*words, identify(20, late=9, plan="tin")).traits["plan"]
+    assert (trait.value, trait.since) == ("gold", START + 13)
 
 
 def by_client(event: Event) -> Event:

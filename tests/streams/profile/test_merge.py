@@ -16,9 +16,9 @@ from schemas.records import (
 from schemas.rows import ProfileRow, Trait
 from streams.core import Output
 from streams.ids import REPLAY_SECRET, Ids
-from streams.profile.facts import newer
 from streams.profile.merge import WISHES_MAX
 from streams.profile.step import ProfileCore
+from streams.traits import newer
 
 CORE = ProfileCore(Ids(REPLAY_SECRET))
 WINNER, LOSER, THIRD, NAMELESS = "i0a", "i1b", "i2c", "n0d"
@@ -218,7 +218,7 @@ def test_which_of_two_traits_counts() -> None:
     once, later = Trait("c", 4, 4, once=True), Trait("d", 6, 6, once=True)
     gone, by_client = Trait(None, 5, 5), Trait("e", -5, 7)
     for one, other, want in (
-        (said, older, said),
+        (said, older, Trait("a", 9, 9, other_at=5)),
         (said, later, said),
         (once, later, once),
         (gone, later, later),
@@ -226,5 +226,7 @@ def test_which_of_two_traits_counts() -> None:
         (once, by_client, once),
         (Trait("a", 9, 9), Trait("b", 9, 9), Trait("b", 9, 9)),
         (Trait("a", 9, 9), Trait("a", 5, 2), Trait("a", 9, 2)),
+        (Trait("a", 9, 2), Trait("b", 5, 5), Trait("a", 9, 9, other_at=5)),
+        (Trait("a", 9, 9, other_at=5), Trait("a", 6, 2), Trait("a", 9, 6, other_at=5)),
     ):
         assert newer(one, other) == newer(other, one) == want
