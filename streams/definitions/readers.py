@@ -307,9 +307,13 @@ class Raw:
 
 class Weekdays:
     def read(self, found: Any, at: Path, reading: Reading) -> Any:
-        if isinstance(found, list) and found and all(day in WEEK for day in found):
-            return tuple(day for day in WEEK if day in found)
-        return reading.refuse(at, f"{show(found)} is not a list of weekdays: {', '.join(WEEK)}")
+        wrong = [day for day in found if day not in WEEK] if isinstance(found, list) else []
+        if wrong:
+            return reading.refuse(at, f"{show(wrong[0])} is not one of {', '.join(WEEK)}")
+        if not isinstance(found, list) or not found:
+            what = "an empty list" if found == [] else show(found)
+            return reading.refuse(at, f"{what} is not a list of weekdays: {', '.join(WEEK)}")
+        return tuple(day for day in WEEK if day in found)
 
     def schema(self) -> dict[str, Any]:
         return {"type": "array", "minItems": 1, "items": {"enum": list(WEEK)}}

@@ -276,7 +276,7 @@ def _take_set(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> boo
 
 
 def _set_values(moment: Moment, step: SetTraits) -> Properties:
-    """What the step makes of the traits it names."""
+    """What the step makes of the traits it names. What is no list has nothing to be removed."""
     values = {
         name: to_timestamp(moment.now) if value == "now" else value
         for name, value in step.set.items()
@@ -285,6 +285,8 @@ def _set_values(moment: Moment, step: SetTraits) -> Properties:
         for name, elements in changes.items():
             before = moment.row.traits.get(name)
             present = before.value if before is not None else None
+            if not adds and not isinstance(present, list):
+                continue
             kept = list(present) if isinstance(present, list) else []
             named = elements if isinstance(elements, list) else [elements]
             kept = [element for element in kept if element not in named]

@@ -152,6 +152,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "where.by: all profiles are ranked by the same: a trigger has no part in it",
     ),
     (segment("vip"), "where: 'vip' is not a condition: a map was expected"),
+    (
+        flow({"wait": {"until": "15:00", "weekdays": []}}),
+        "steps[0].wait.weekdays: an empty list is not a list of weekdays: mon, tue",
+    ),
     ({"segmnt": "s"}, ": 'segmnt' is no kind of definition: store, list, segment, flow, campaign"),
     ({"list": "l", "opt_in": "tripple"}, "opt_in: 'tripple' is not one of double, single, none"),
     ({"store": "main", "currency": "euro"}, "currency: 'euro' is not a currency such as EUR"),
@@ -388,7 +392,7 @@ MORE_WRONG: list[tuple[dict[str, Any], str]] = [
     (flow({"wait": {"until": "24:01"}}), "steps[0].wait.until: '24:01' is not a time of day"),
     (
         flow({"wait": {"until": "9:00", "weekdays": ["monday"]}}),
-        "steps[0].wait.weekdays: a list is not a list of weekdays: mon, tue",
+        "steps[0].wait.weekdays: 'monday' is not one of mon, tue",
     ),
     (
         flow({**SEND, "window": {"from": "09:00", "until": "09:00"}}),

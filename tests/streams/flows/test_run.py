@@ -91,6 +91,16 @@ def test_list_traits_grow_and_shrink() -> None:
     assert stage.row.traits["plan"].value == "gold"
 
 
+def test_removing_from_what_is_no_list_leaves_it_as_it_is() -> None:
+    stage = play(
+        flow("{set: {name: Ann}}", "{remove: {name: Ann, tags: a}}"),
+        "day 0 10:00  Started  -> starts story",
+    )
+    assert stage.row is not None
+    assert stage.row.traits["name"].value == "Ann"
+    assert "tags" not in stage.row.traits
+
+
 def test_leaving_a_list_one_is_not_on_and_joining_one_twice() -> None:
     stage = play(
         "list: fans\n---\n" + flow("{leave: fans}", "{join: fans}", "{join: fans}"),
