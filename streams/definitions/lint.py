@@ -10,7 +10,7 @@ from schemas import conditions as c
 from schemas import definitions as d
 from schemas.values import SegmentId
 from streams.definitions.cost import Cost, Traffic, cost_of
-from streams.definitions.logic import Logic
+from streams.definitions.logic import Logic, told_apart
 from streams.definitions.problems import Problem
 from streams.definitions.program import Program
 from streams.definitions.references import walk
@@ -49,6 +49,7 @@ def total_cost(program: Program, traffic: Traffic) -> Cost:
 
 
 def _compared(conditions: Mapping[SegmentId, c.Condition]) -> Iterator[tuple[SegmentId, str]]:
+    conditions = {name: told_apart(where) for name, where in conditions.items()}
     logic = Logic(conditions)
     empty = {name for name, where in conditions.items() if logic.is_empty(where)}
     for name in empty:

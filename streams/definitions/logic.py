@@ -8,16 +8,35 @@ if the one without the other is impossible.
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
+
+import msgspec
 
 from schemas import conditions as c
 from schemas.values import SegmentId
 from streams.definitions.exclusion import Said, Way, is_impossible
 from streams.segments.rfm import GROUPS
+from streams.segments.values import canonical
 
 WAYS_MAX = 400
 """Of a condition with more ways to hold nothing is said."""
 
 AT_LEAST_ONCE = c.Compare(">=", Decimal(1))
+
+
+def told_apart(part: Any) -> Any:
+    """A condition with the same meaning in which `true` and 1, which Python calls equal, differ."""
+    match part:
+        case c.IsOneOf(values) | c.IsNoneOf(values):
+            return type(part)(tuple(map(canonical, values)))
+        case c.TraitHeld(value=value) | c.Contains(value=value):
+            return msgspec.structs.replace(part, value=canonical(value))
+        case msgspec.Struct():
+            inner = {name: told_apart(getattr(part, name)) for name in part.__struct_fields__}
+            return msgspec.structs.replace(part, **inner)
+        case tuple():
+            return tuple(map(told_apart, part))
+    return part
 
 
 class TooMany(Exception):

@@ -130,6 +130,7 @@ class Feature:
 class Registry:
     """Collects what the leaves ask for, then builds each feature once.
 
+    A feature goes by its key: to Python, contents with `true` and with 1 are equal.
     cuts: that are in force, by ranking. rankings: that have to be measured (ranked.Ranking).
     """
 
@@ -137,19 +138,20 @@ class Registry:
         self.currency = currency
         self.cuts = cuts
         self.rankings: dict[str, Any] = {}
-        self._asked: dict[Content, tuple[int, Millis | None]] = {}
+        self._asked: dict[FeatureKey, tuple[Content, int, Millis | None]] = {}
 
     def ask(self, content: Content, *, keep: int = 0, horizon: Millis | None = 0) -> FeatureKey:
         """keep: entries needed; horizon: age up to which entries are needed (None: any age)."""
-        had_keep, had_horizon = self._asked.get(content, (0, 0))
+        key = content.key()
+        _, had_keep, had_horizon = self._asked.get(key, (content, 0, 0))
         longest = None if horizon is None or had_horizon is None else max(horizon, had_horizon)
-        self._asked[content] = (max(keep, had_keep), longest)
-        return content.key()
+        self._asked[key] = (content, max(keep, had_keep), longest)
+        return key
 
     def build(self) -> dict[FeatureKey, Feature]:
         return {
-            content.key(): Feature(content, keep, horizon, self.currency)
-            for content, (keep, horizon) in self._asked.items()
+            key: Feature(content, keep, horizon, self.currency)
+            for key, (content, keep, horizon) in self._asked.items()
         }
 
 

@@ -20,6 +20,7 @@ from tests.streams.segments import brute
 from tests.streams.segments.invented import BASE, HOUR, IN_SEGMENTS, PEOPLE, histories
 
 ORDER = "Placed Order"
+NOBODY = "nobody can be in this segment: its conditions exclude each other"
 
 
 @pytest.mark.parametrize(
@@ -245,8 +246,34 @@ def test_equal_empty_and_contained_segments_are_told_once_each() -> None:
         "a": ["everybody in it is also in the segment 'c'"],
         "b": ["this is the same as the segment 'a'"],
         "c": ["everybody in it is also in the segment 'd'"],
-        "e": ["nobody can be in this segment: its conditions exclude each other"],
+        "e": [NOBODY],
     }
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        {"trait": "t", "is": ...},
+        {"trait": "t", "contains": ...},
+        {"trait": "t", "held": ..., "for": "1d"},
+        {"did": ORDER, "where": {"gift": ...}},
+        {"sequence": [{"did": "X"}, {"did": ORDER, "where": {"gift": {"is_not": ...}}}]},
+    ],
+)
+def test_true_is_not_1(leaf: dict[str, Any]) -> None:
+    true, one = (filled(leaf, value) for value in (True, 1))
+    said = advice({"true": true, "one": one, "both": {"all": [true, {"none": [one]}]}})
+    assert "this is the same as the segment 'one'" not in said.get("true", [])
+    assert NOBODY not in said.get("both", [])
+
+
+def filled(leaf: Any, value: Any) -> Any:
+    """The leaf with the value in its place."""
+    if isinstance(leaf, dict):
+        return {key: filled(part, value) for key, part in leaf.items()}
+    if isinstance(leaf, list):
+        return [filled(part, value) for part in leaf]
+    return value if leaf is ... else leaf
 
 
 def test_what_costs_much_is_told_by_what_happens_how_often() -> None:

@@ -41,6 +41,17 @@ def test_equal_features_are_one_and_keep_what_the_largest_asks_for() -> None:
     assert (state.count, len(state.entries)) == (20, 5)
 
 
+def test_true_and_1_are_two_features() -> None:
+    loaded = program(
+        {"did": "Placed Order", "where": {"gift": True}},
+        {"did": "Placed Order", "where": {"gift": 1}},
+    )
+    said = [(True, {"s0"}), (1, {"s1"}), ("1", {"s1"})]
+    for gift, wanted in said:
+        touched = note(loaded, ProfileRow(id="i1"), event("e", START, properties={"gift": gift}))
+        assert loaded.segments_for(features=touched) == wanted
+
+
 def test_a_features_key_survives_new_versions() -> None:
     one = program({"did": "Placed Order", "where": {"size": "S"}, "in_last": "7d"})
     two = program({"did": "A"}, {"did": "Placed Order", "where": {"size": "S"}, "in_last": "9d"})
