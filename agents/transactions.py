@@ -20,7 +20,10 @@ from agents.logs import log
 from streams.intake import Work, Write
 
 EXIT_FENCED = 70
-TRANSACTION_TIMEOUT_MS = 10_000
+TRANSACTION_TIMEOUT_MS = 60_000
+"""A worker that takes over a quarter of a million rows decodes them for seconds; a transaction that
+is open meanwhile must not be ended under it. Whoever takes a partition over ends it at once.
+"""
 BATCH_BYTES_MAX = 512 << 10
 REQUEST_BYTES_MAX = 8 << 20
 STOP_SECONDS_MAX = 5.0
