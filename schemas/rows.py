@@ -253,6 +253,7 @@ class SentMemory(msgspec.Struct, array_like=True, frozen=True):
 
     quiet_until: the end of the smart sending window that was in force at this send; across_until:
                  that of the window over all channels. cart: of a text, the cart it was about.
+    reported: a provider told what became of it, so it cannot expire any more.
     """
 
     send_id: SendId
@@ -267,6 +268,7 @@ class SentMemory(msgspec.Struct, array_like=True, frozen=True):
     across_until: Instant = 0
     attempt: int = 0
     cart: str = ""
+    reported: bool = False
 
 
 class Figures(Row):

@@ -8,11 +8,11 @@ from streams.flows.moment import Moment
 from streams.flows.plan import Place
 from streams.flows.sending import say
 from streams.sends.gates import EXPIRED
-from streams.sends.outcome import ATTEMPTS_MAX, withdraw
+from streams.sends.outcome import ANEW_WITHIN, ATTEMPTS_MAX, withdraw
 
 
 def note_expired(moment: Moment, sent: SentMemory) -> None:
-    """Take the attempt back and plan the send anew, at most three times.
+    """Take the attempt back and plan the send anew, at most three times, and within a day.
 
     The run itself goes on where it is; what is planned anew is a run of this one send.
     """
@@ -21,7 +21,8 @@ def note_expired(moment: Moment, sent: SentMemory) -> None:
     run = _run_of(moment, sent)
     plan = moment.plans.flows.get(sent.flow or "")
     path = None if plan is None else plan.sends.get(sent.message or "")
-    if run is None or plan is None or path is None or sent.attempt >= ATTEMPTS_MAX:
+    is_over = sent.attempt >= ATTEMPTS_MAX or moment.now - sent.at > ANEW_WITHIN
+    if run is None or plan is None or path is None or is_over:
         _give_up(moment, sent, run, None if plan is None or path is None else plan.places[path])
         return
     anew: FlowRun = msgspec.structs.replace(
@@ -48,7 +49,7 @@ def _run_of(moment: Moment, sent: SentMemory) -> FlowRun | None:
 
 
 def _give_up(moment: Moment, sent: SentMemory, run: FlowRun | None, place: Place | None) -> None:
-    """Say that the send is over: too many attempts, or its run or its step is gone."""
+    """Say that the send is over: too many attempts, too late, or its run or its step is gone."""
     if run is None:
         trigger = Trigger("expired", "")
         run = FlowRun(sent.run_id or "", sent.flow or "", "", trigger, sent.at, sent.at)

@@ -248,12 +248,14 @@ def hear_consent(moment: Moment, channel: Channel, address: str, said: AddressSt
 
 
 def _is_global_unsubscribe(row: ProfileRow, event: Event) -> bool:
-    """Leaving a list one is not on means: nothing more at all."""
+    """Leaving a list one is not on means: nothing more at all. So does taking back a request that
+    was not confirmed: a confirmation that comes later grants nothing.
+    """
     name = event.properties.get("list")
     if event.metric != "Unsubscribed" or not isinstance(name, str):
         return False
     listed = row.lists.get(name)
-    return listed is None or not (listed.joined_at or listed.pending_at)
+    return listed is None or not listed.joined_at
 
 
 def _meant(row: ProfileRow, event: Event, channel: Channel, said: AddressState) -> list[str]:

@@ -93,7 +93,7 @@ from streams.segments.membership import (
 )
 from streams.segments.person import TO_COME
 from streams.segments.united import take_over_past, unite_memberships
-from streams.sends.outcome import OUTCOMES, SEND_EXPIRED, completed, send_of
+from streams.sends.outcome import OUTCOMES, SEND_EXPIRED, completed, note_reported, send_of
 from streams.versions import NewerSchema
 
 AT_ONCE: Instant = 0
@@ -316,6 +316,8 @@ def _event(moment: Moment, store: Store, resolved: EventResolved, origin: Origin
     sent = send_of(row, event) if metric in OUTCOMES else None
     if sent is not None:
         event = completed(event, sent)
+        if metric != SEND_EXPIRED:
+            note_reported(row, sent)
     elif metric == SMS_REPLY:
         event = with_keyword(event, store.rules)
     moment.outputs.append(timeline_entry(row.id, event, origin))
@@ -331,7 +333,7 @@ def _event(moment: Moment, store: Store, resolved: EventResolved, origin: Origin
     moment.features.update(note(moment.program, row, event))
     if row.runs:
         hear(moment, event)
-    if metric == SEND_EXPIRED and sent is not None:
+    if metric == SEND_EXPIRED and sent is not None and not sent.reported:
         note_expired(moment, sent)
     _look(moment, event)
     enter_by_event(moment, event)

@@ -4,12 +4,15 @@ import msgspec
 
 from schemas.events import Event
 from schemas.rows import ProfileRow, SentMemory
-from schemas.values import Properties
+from schemas.values import Millis, Properties
 from streams.consent.said import TITLES, is_heard
+from streams.instants import DAY
 
 SEND_EXPIRED = "Send Expired"
 ATTEMPTS_MAX = 3
 """How often a send that expired is planned anew."""
+ANEW_WITHIN: Millis = DAY
+"""How long after its decision: a sender that starts late must not bring back what is long over."""
 
 _VERBS = ("Received", "Opened", "Clicked", "Bounced", "Dropped")
 OUTCOMES = frozenset(
@@ -24,7 +27,8 @@ OUTCOMES = frozenset(
 
 def send_of(row: ProfileRow, event: Event) -> SentMemory | None:
     """The send this outcome is about: by its id, else the newest of the flow and message named; a
-    client's word is about none.
+    client's word is about none. What expired is known by its id alone: an attempt later than the
+    one meant would be taken back.
     """
     if not is_heard(event):
         return None
@@ -33,7 +37,7 @@ def send_of(row: ProfileRow, event: Event) -> SentMemory | None:
     if send_id is not None:
         return next((sent for sent in row.sent if sent.send_id == send_id), None)
     flow, message = properties.get("flow"), properties.get("message")
-    if flow is None or message is None:
+    if flow is None or message is None or event.metric == SEND_EXPIRED:
         return None
     return next(
         (sent for sent in reversed(row.sent) if sent.flow == flow and sent.message == message),
@@ -54,6 +58,12 @@ def completed(event: Event, sent: SentMemory) -> Event:
         "channel": sent.channel,
     }
     return msgspec.structs.replace(event, properties={**known, **event.properties})
+
+
+def note_reported(row: ProfileRow, sent: SentMemory) -> None:
+    """Remember that something became of a send."""
+    if not sent.reported:
+        row.sent[row.sent.index(sent)] = msgspec.structs.replace(sent, reported=True)
 
 
 def withdraw(row: ProfileRow, sent: SentMemory) -> None:

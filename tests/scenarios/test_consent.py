@@ -293,3 +293,28 @@ def test_of_two_flows_that_one_event_starts_the_higher_priority_is_sent() -> Non
         """,
     )
     go_on(stage, "day 1 10:00")
+
+
+def test_a_request_that_was_taken_back_is_not_granted_by_a_late_confirmation() -> None:
+    play(
+        MAIL + STORE + "---\nlist: nl\nopt_in: double\n",
+        """
+        day 0 08:00  Subscribed list=nl
+        day 0 08:10  Unsubscribed list=nl
+        day 0 08:20  Confirmed Subscription list=nl
+        day 0 11:00  Viewed Product  -> starts product; drops news: no-consent
+        """,
+    )
+
+
+def test_leaving_a_list_twice_is_not_leaving_everything() -> None:
+    play(
+        MAIL + STORE + "---\nlist: nl\nopt_in: single\n",
+        """
+        day 0 08:00  Subscribed list=nl
+        day 0 08:10  Unsubscribed list=nl
+        day 0 08:11  Unsubscribed list=nl
+        day 0 11:00  Viewed Product  -> starts product; sends news
+        """,
+        granted=("email",),
+    )

@@ -283,6 +283,35 @@ def test_a_command_that_came_too_late_is_planned_anew_three_times() -> None:
     assert len({one.flow_run_id for one in commands}) == 1
 
 
+@pytest.mark.parametrize("outcome", ["Received Email", "Opened Email", "Bounced Email"])
+def test_a_send_of_which_something_became_does_not_expire(outcome: str) -> None:
+    stage = play(MAIL + STORE, "day 0 10:00  Viewed Product  -> starts news; sends news")
+    assert stage.row is not None
+    sent = stage.row.sent[0].send_id
+    go_on(
+        stage,
+        f"""
+        day 0 10:10  {outcome} send_id={sent}
+        day 0 10:20  Send Expired send_id={sent}
+        """,
+    )
+
+
+def test_what_expired_more_than_a_day_ago_is_not_planned_anew() -> None:
+    for day, comes in ((1, "sends news"), (2, "drops news: expired")):
+        stage = play(MAIL + STORE, "day 0 10:00  Viewed Product  -> starts news; sends news")
+        assert stage.row is not None
+        sent = stage.row.sent[0].send_id
+        go_on(stage, f"day {day} 10:00  Send Expired send_id={sent}  -> {comes}")
+
+
+def test_an_expiry_that_names_no_send_takes_none_back() -> None:
+    stage = play(MAIL + STORE, "day 0 10:00  Viewed Product  -> starts news; sends news")
+    go_on(stage, "day 0 10:20  Send Expired flow=news message=news")
+    assert stage.row is not None
+    assert len(stage.row.sent) == 1
+
+
 def test_an_expired_send_is_not_planned_anew_for_who_has_denied() -> None:
     stage = play(MAIL + STORE, "day 0 10:00  Viewed Product  -> starts news; sends news")
     assert stage.row is not None
