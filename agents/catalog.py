@@ -110,11 +110,7 @@ class CatalogWatcher:
         """
         name = topic_name(self._settings, TIMELINE.name)
         consumer = AIOKafkaConsumer(
-            **self._settings.kafka_clients(),
-            group_id=topic_name(self._settings, GROUP),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
+            **self._settings.kafka_readers(), group_id=topic_name(self._settings, GROUP)
         )
         consumer.assign([TopicPartition(name, p) for p in range(self._settings.partitions)])
         await consumer.start()

@@ -69,12 +69,7 @@ async def changelog_as_it_is(settings: Settings, name: str) -> Changelog:
 
 @asynccontextmanager
 async def _reader(settings: Settings, *places: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
-    reader = AIOKafkaConsumer(
-        **settings.kafka_clients(),
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-    )
+    reader = AIOKafkaConsumer(**settings.kafka_readers())
     await reader.start()
     try:
         reader.assign(list(places))

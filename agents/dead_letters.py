@@ -50,12 +50,7 @@ async def set_aside(settings: Settings, only: str | None = None) -> AsyncIterato
 
     only: the id of one record.
     """
-    reader = AIOKafkaConsumer(
-        **settings.kafka_clients(),
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-    )
+    reader = AIOKafkaConsumer(**settings.kafka_readers())
     await reader.start()
     try:
         for topic in TOPICS:

@@ -380,6 +380,17 @@ class Settings:
             arguments["sasl_plain_password"] = self.kafka_password
         return arguments
 
+    def kafka_readers(self) -> dict[str, Any]:
+        """Return the keyword arguments of a reader of topics: what was committed, from the
+        beginning, acknowledging nothing by itself.
+        """
+        return {
+            **self.kafka_clients(),
+            "isolation_level": "read_committed",
+            "auto_offset_reset": "earliest",
+            "enable_auto_commit": False,
+        }
+
 
 def declarations() -> dict[str, Declared]:
     """Return every setting by its field's name, in the order of the table."""

@@ -138,11 +138,8 @@ class TimelineSink:
         """
         self._consumer = AIOKafkaConsumer(
             group_id=self._group,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
             fetch_max_wait_ms=FETCH_MS_MAX,
-            isolation_level="read_committed",
-            **self._settings.kafka_clients(),
+            **self._settings.kafka_readers(),
         )
         self._consumer.assign(list(self._shapes))
         try:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -32,6 +32,7 @@ from streams.instants import to_instant
 
 STOP_SECONDS_MAX = 20
 POLL_MS = 200
+FETCH_MS_MAX = 50
 _PUBLIC = [topic.name for topic in TOPICS if topic.public and "ticker" not in topic.writers]
 
 _read_command = msgspec.json.Decoder(SendCommand | ClockStruck).decode
@@ -65,7 +66,9 @@ class Live:
             self.feeder = Feeder(self.settings)
             await self.feeder.start()
             self._stack.push_async_callback(self.feeder.stop)
-            self._clocks = AIOKafkaConsumer(**_reading(self.settings))
+            self._clocks = AIOKafkaConsumer(
+                **self.settings.kafka_readers(), fetch_max_wait_ms=FETCH_MS_MAX
+            )
             await self._clocks.start()
             self._stack.push_async_callback(self._clocks.stop)
             self._assign(self._clocks, [SEND_COMMANDS.name])
@@ -128,7 +131,7 @@ class Live:
 
     async def sunk(self) -> None:
         """Wait until all that was said is in the database."""
-        reader = AIOKafkaConsumer(**_reading(self.settings))
+        reader = AIOKafkaConsumer(**self.settings.kafka_readers(), fetch_max_wait_ms=FETCH_MS_MAX)
         await reader.start()
         try:
             ends = await reader.end_offsets(list(self._sink.stored))
@@ -144,7 +147,7 @@ class Live:
     async def said(self) -> Digests:
         """Read all public topics from their beginning to their end."""
         digests = Digests()
-        reader = AIOKafkaConsumer(**_reading(self.settings))
+        reader = AIOKafkaConsumer(**self.settings.kafka_readers(), fetch_max_wait_ms=FETCH_MS_MAX)
         await reader.start()
         try:
             places = self._assign(reader, _PUBLIC)
@@ -167,14 +170,3 @@ class Live:
     def folder(self) -> Path:
         """Where all of it is kept."""
         return self.settings.data
-
-
-def _reading(settings: Settings) -> dict[str, Any]:
-    """How a plain reader reads: what was committed, from the beginning, in no group."""
-    return {
-        **settings.kafka_clients(),
-        "isolation_level": "read_committed",
-        "auto_offset_reset": "earliest",
-        "enable_auto_commit": False,
-        "fetch_max_wait_ms": 50,
-    }

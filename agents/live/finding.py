@@ -157,11 +157,7 @@ class Topics:
         self._read_event = EventReader(Ids(settings.secret_bytes), region)
         self._since: Instant = time.time_ns() // 1_000_000 - within
         self._reader = AIOKafkaConsumer(
-            **settings.kafka_clients(),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=8 << 20,
+            **settings.kafka_readers(), max_partition_fetch_bytes=8 << 20
         )
 
     async def find(self, what: Asked) -> list[Found]:

@@ -43,11 +43,7 @@ class Tail:
         name = topic_name(settings, topic.name)
         self._places = [TopicPartition(name, number) for number in range(settings.partitions)]
         self._reader = AIOKafkaConsumer(
-            **settings.kafka_clients(),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=FETCH_WAIT_MS_MAX,
+            **settings.kafka_readers(), fetch_max_wait_ms=FETCH_WAIT_MS_MAX
         )
 
     async def records(self, stopping: asyncio.Event) -> AsyncIterator[Tailed]:

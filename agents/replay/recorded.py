@@ -251,12 +251,9 @@ async def _boundaries(settings: Settings) -> set[Instant]:
 
 
 def _reading(settings: Settings) -> dict[str, Any]:
-    """How a plain reader reads: what was committed, from the beginning, in no group."""
+    """How a recorded log is read: in large pieces."""
     return {
-        **settings.kafka_clients(),
-        "isolation_level": "read_committed",
-        "auto_offset_reset": "earliest",
-        "enable_auto_commit": False,
+        **settings.kafka_readers(),
         "fetch_max_wait_ms": IDLE_MS,
         "fetch_max_bytes": 16 << 20,
         "max_partition_fetch_bytes": 8 << 20,

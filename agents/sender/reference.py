@@ -101,20 +101,14 @@ class ReferenceSender:
             promise=promise,
             handed_over=handed_over,
         )
-        client = settings.kafka_clients()
-        reads = {
-            "isolation_level": "read_committed",
-            "auto_offset_reset": "earliest",
-            "fetch_max_wait_ms": FETCH_WAIT_MS_MAX,
-            "enable_auto_commit": False,
-        }
+        reads = {**settings.kafka_readers(), "fetch_max_wait_ms": FETCH_WAIT_MS_MAX}
         self._topic = topic_name(settings, SEND_COMMANDS.name)
         in_group = {"group_id": topic_name(settings, group)}
-        self._commands = AIOKafkaConsumer(self._topic, **in_group, **reads, **client)
-        self._consent = AIOKafkaConsumer(**reads, **client)
-        self._switches = AIOKafkaConsumer(**reads, **client)
-        self._tail = AIOKafkaConsumer(**reads, **client)
-        self._producer = AIOKafkaProducer(enable_idempotence=True, **client)
+        self._commands = AIOKafkaConsumer(self._topic, **in_group, **reads)
+        self._consent = AIOKafkaConsumer(**reads)
+        self._switches = AIOKafkaConsumer(**reads)
+        self._tail = AIOKafkaConsumer(**reads)
+        self._producer = AIOKafkaProducer(enable_idempotence=True, **settings.kafka_clients())
         self._stopping = asyncio.Event()
         self._moved = asyncio.Condition()
         self._done: dict[int, int] = {}
