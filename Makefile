@@ -32,7 +32,7 @@ test: $(PROJECT) $(BROKER) ## every test but the long proofs and the benchmarks
 
 prove: $(PROJECT) $(BROKER) ## the long proofs (ONLY=faults: by a word of their names; SEED=n)
 	@$(BIN)/python -m pytest -m prove --timeout=3600 $(if $(ONLY),-k '$(ONLY)') -v -rA --show-capture=stdout \
-	    --results docs/proof/results.json || status=$$?; \
+	    --results=docs/proof/results.json tests || status=$$?; \
 	    $(BIN)/python -m tests.prove.promises; exit $${status:-0}
 
 soak: $(PROJECT) $(BROKER) ## the live pipeline at half its rate (MINUTES=20, RATE=), into docs/proof
