@@ -145,6 +145,16 @@ class ErasedLine(Line, frozen=True, kw_only=True, gc=False, tag="profile-erased"
     decided_at: str
 
 
+class ConflictLine(Line, frozen=True, kw_only=True, gc=False, tag="identity-conflict"):
+    id: str
+    store: str
+    profiles: tuple[str, ...]
+    external_ids: tuple[str, ...]
+    reason: str
+    decided_at: str
+    because: Raw = Raw(b"null")
+
+
 LINES: tuple[type[Line], ...] = (
     EventLine,
     SegmentLine,
@@ -154,6 +164,7 @@ LINES: tuple[type[Line], ...] = (
     MergeLine,
     ConsentLine,
     ErasedLine,
+    ConflictLine,
 )
 Values: TypeAlias = list[Any]
 Builder: TypeAlias = Callable[[Values], pa.Array]

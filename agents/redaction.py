@@ -11,12 +11,25 @@ from typing import NamedTuple, TypeAlias
 
 from clickhouse_connect.driver.client import Client
 
-from schemas.clickhouse.tables import EVENTS, FLOW_TRIGGERED, SEGMENT_CHANGED, SEND_DECIDED, SENDS
+from schemas.clickhouse.tables import (
+    CONFLICTS,
+    EVENTS,
+    FLOW_TRIGGERED,
+    SEGMENT_CHANGED,
+    SEND_DECIDED,
+    SENDS,
+)
 from schemas.values import ProfileId, StoreId
 from streams.identity.keys import identifier_of
 
 OF_A_PROFILE = (EVENTS, SEGMENT_CHANGED, FLOW_TRIGGERED, SENDS, SEND_DECIDED)
 """Tables whose rows belong to a profile."""
+
+THEIRS = (
+    *((table, "profile_id IN {profiles:Array(String)}") for table in OF_A_PROFILE),
+    (CONFLICTS, "hasAny(profiles, {profiles:Array(String)})"),
+)
+"""Table -> which of its rows are these people's; a conflict names others too, and goes whole."""
 
 AT_ONCE = {"mutations_sync": 1}
 """A rewrite is over when it returns."""
@@ -51,10 +64,9 @@ def erase_rows(client: Client, people: Iterable[Person]) -> None:
             parameters=asked,
         ).result_rows
         asked["profiles"] = sorted({*profile_ids, *(profile_id for (profile_id,) in merged)})
-        for table in OF_A_PROFILE:
+        for table, is_theirs in THEIRS:
             client.command(
-                f"ALTER TABLE {table.name} DELETE WHERE store = {{store:String}} "
-                "AND profile_id IN {profiles:Array(String)}",
+                f"ALTER TABLE {table.name} DELETE WHERE store = {{store:String}} AND {is_theirs}",
                 parameters=asked,
                 settings=AT_ONCE,
             )

@@ -1,6 +1,6 @@
 """The timeline sink: what the public topics say becomes rows in ClickHouse, each exactly once.
 
-In: seven public topics, read_committed. Out: rows of the tables in `schemas/clickhouse/tables.py`.
+In: nine public topics, read_committed. Out: rows of the tables in `schemas/clickhouse/tables.py`.
 State: the committed offsets of the group `timeline`, and beside them the range being inserted.
 
 One sink owns all partitions (assigned, not subscribed to: no rebalance ever cuts a range in two).

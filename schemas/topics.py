@@ -108,7 +108,7 @@ IDENTITY_CONFLICTS = Topic(
     key="profile id",
     value="identity-conflict (JSON)",
     writers=("profile",),
-    readers=("operations",),
+    readers=("timeline", "operations"),
     public=True,
 )
 IDENTITY_ERASURES = Topic(

@@ -1,10 +1,11 @@
-"""`tillstream identity erase IDENTIFIER`: what support does to people."""
+"""`tillstream identity explain|erase`: how a person came to be one; what support does to people."""
 
 import argparse
 import asyncio
 
 import msgspec
 
+from agents.cli import explain_identity
 from agents.cli.failures import CommandFailed
 from agents.cli.printing import Printer, json_argument, printer_for
 from agents.identity_log import (
@@ -40,6 +41,10 @@ class Erased(msgspec.Struct, frozen=True, kw_only=True):
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    explaining = actions.add_parser(
+        "explain", help="which event joined what, when, by which rule (docs/identity.md)"
+    )
+    explain_identity.arguments(explaining)
     erasing = actions.add_parser(
         "erase", help="erase a person: rows, timeline and reports (docs/identity.md)"
     )
@@ -53,6 +58,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
     Raises: CommandFailed.
     """
+    if options.action == "explain":
+        return explain_identity.run(options, settings)
     printer = printer_for(options)
     try:
         erasure = asyncio.run(_erase(settings, options.store, options.who))

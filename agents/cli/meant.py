@@ -81,6 +81,15 @@ def published_meant(options: argparse.Namespace, settings: Settings) -> Definiti
     return DefinitionsPublished(options.store, version_of(documents), "", documents)
 
 
+def published_if_any(options: argparse.Namespace, settings: Settings) -> DefinitionsPublished:
+    """The same; without documents where the store has published none.
+
+    Raises: CommandFailed.
+    """
+    documents = tuple(_documents(options, settings) or ())
+    return DefinitionsPublished(options.store, version_of(documents), "", documents)
+
+
 def _documents(options: argparse.Namespace, settings: Settings) -> list[dict[str, Any]] | None:
     folder, looked = options.definitions, None
     if folder is None:

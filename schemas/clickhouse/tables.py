@@ -8,6 +8,7 @@ import msgspec
 from schemas.topics import (
     CONSENT,
     FLOW_TRIGGERS,
+    IDENTITY_CONFLICTS,
     IDENTITY_ERASURES,
     IDENTITY_MERGES,
     SEGMENT_CHANGES,
@@ -185,6 +186,22 @@ ERASURES = Table(
     },
 )
 
+CONFLICTS = Table(
+    "identity_conflicts",
+    IDENTITY_CONFLICTS.name,
+    "identity-conflict",
+    {
+        "id": TEXT,
+        "store": NAME,
+        "profiles": "Array(String)",
+        "external_ids": "Array(String)",
+        "reason": NAME,
+        "decided_at": INSTANT,
+        "because": TEXT,
+        **KAFKA,
+    },
+)
+
 TABLES: tuple[Table, ...] = (
     EVENTS,
     SEGMENT_CHANGED,
@@ -194,5 +211,6 @@ TABLES: tuple[Table, ...] = (
     MERGES,
     CONSENT_WORDS,
     ERASURES,
+    CONFLICTS,
 )
 """In the order of the path."""

@@ -11,4 +11,5 @@ addresses  the consent an address has, and the profiles that hold it
 links      what identifiers say to each other: link, hand over, forget, repoint, retire
 step       what a record does to one identifier
 held       the identifiers a profile holds
+joins      which event joined what, told once more from the timeline
 """

@@ -133,7 +133,7 @@ def _checked(
         identifiers, refused = _identifiers(sent, profile, settings.of(store))
     previous: tuple[Identifier, ...] = ()
     if metric == ALIAS and event.trust != "client":
-        previous, not_usable = _previous(properties, identifiers, settings.of(store))
+        previous, not_usable = previous_of(properties, identifiers, settings.of(store))
         refused += not_usable
     if sent.own or sent.unknown:
         properties = _with_unknown(properties, sent, identifiers, refused)
@@ -225,7 +225,7 @@ def _product(properties: Properties) -> tuple[Identifier, ...]:
     return ((PRODUCT_KIND, fields.text_of(product, f"$.properties.{PRODUCT}")),)
 
 
-def _previous(
+def previous_of(
     properties: Properties, identifiers: tuple[Identifier, ...], settings: IngestSettings
 ) -> tuple[tuple[Identifier, ...], tuple[RefusedIdentifier, ...]]:
     """What an `Alias` says the profile was called before, strongest first; and what is none.

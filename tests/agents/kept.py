@@ -8,6 +8,7 @@ from clickhouse_connect.driver.client import Client
 from schemas.outputs import (
     ConsentStated,
     FlowTriggered,
+    IdentityConflict,
     IdentityMerged,
     SegmentChanged,
     SendCommand,
@@ -17,6 +18,7 @@ from schemas.outputs import (
 from schemas.topics import (
     CONSENT,
     FLOW_TRIGGERS,
+    IDENTITY_CONFLICTS,
     IDENTITY_MERGES,
     SEGMENT_CHANGES,
     SEND_COMMANDS,
@@ -34,6 +36,7 @@ KINDS: dict[str, Any] = {
     SEND_DECISIONS.name: SendDecided,
     IDENTITY_MERGES.name: IdentityMerged,
     CONSENT.name: ConsentStated,
+    IDENTITY_CONFLICTS.name: IdentityConflict,
 }
 
 
@@ -47,6 +50,7 @@ def keep(client: Client, shop: Shop) -> None:
         "send_decisions",
         "identity_merges",
         "consent_words",
+        "identity_conflicts",
     ):
         client.command(f"TRUNCATE TABLE {table}")
     for topic, kind in KINDS.items():

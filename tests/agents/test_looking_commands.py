@@ -38,6 +38,7 @@ answers = []
 for asked in json.loads(sys.argv[3]):
     words = [send["send_id"] if word == "SEND" else word for word in asked.split()]
     with contextlib.redirect_stdout(io.StringIO()) as said:
+        words = [word.replace("FOLDER", str(folder)) for word in words]
         code = main([*words, "--definitions", str(definitions)])
     answers.append((asked, code, said.getvalue()))
 print(json.dumps(answers))
@@ -58,15 +59,22 @@ ASKED = (
     "consent at ann@example.com",
     "consent at ann@example.com --time 2020-01-01T00:00:00Z --json",
     "consent at nobody@example.com",
+    "identity explain ann@example.com",
+    "identity explain external_id/17 --json --svg FOLDER/ann.svg",
+    "identity explain nobody@example.com",
 )
 
 Answers = dict[str, tuple[int, str]]
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def answers(folder: Path) -> Answers:
     """What each command ended with and said."""
-    folder = tmp_path_factory.mktemp("data")
     definitions = folder / "definitions"
     definitions.mkdir()
     (definitions / "main.yaml").write_text('store: main\naddress: "Street 1, Berlin"\n')
@@ -125,3 +133,15 @@ def test_consent_is_told_with_its_event(answers: Answers) -> None:
     assert (email["word"], email["marketing"]) == ("never", "no-consent")
     code, text = answers["consent at nobody@example.com"]
     assert (code, text) == (1, "nothing is known of nobody@example.com in the store main\n")
+
+
+def test_how_a_person_came_to_be_one_is_told_and_drawn(answers: Answers, folder: Path) -> None:
+    text = said(answers, "identity explain ann@example.com")
+    assert (
+        "link-taken   email ann@example.com was seen with external_id 17 in Subscribed e1" in text
+    )
+    found = as_json(answers, "identity explain external_id/17 --json --svg FOLDER/ann.svg")
+    assert [one["value"] for one in found["identifiers"]] == ["ann@example.com", "17"]
+    assert (folder / "ann.svg").read_text().startswith("<svg ")
+    code, text = answers["identity explain nobody@example.com"]
+    assert (code, text) == (1, "nobody known as nobody@example.com in the store main\n")

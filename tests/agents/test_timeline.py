@@ -30,6 +30,7 @@ CONTRACTS: tuple[type[Record], ...] = (
     outputs.IdentityMerged,
     outputs.ConsentStated,
     outputs.ProfileErased,
+    outputs.IdentityConflict,
 )
 NOT_KEPT = {"unsubscribe_token", "postal_address"}
 """Fields of contracts that no table has: a key to a door, and what is the same for every send."""
