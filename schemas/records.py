@@ -21,7 +21,7 @@ from schemas.values import (
     StoreId,
 )
 
-INNER_SCHEMA = 3
+INNER_SCHEMA = 4
 """The schema number of every inner record; raised when an old worker could misread a new record."""
 
 
@@ -107,22 +107,55 @@ class EventResolved(Inner, frozen=True, tag="event-resolved"):
     otherwise: ProfileId | None = None
 
 
+class Word(msgspec.Struct, array_like=True, frozen=True):
+    """What an event said for or against an address.
+
+    received_at: when it was received first; a repeat of it changes nothing.
+    event:    hash of the event. 0: of none, or of several told as one (`streams/consent/words.py`).
+    again_at: when it was received last; 0: once.
+    list:     that a confirmation names.
+    """
+
+    occurred_at: Instant
+    received_at: Instant
+    event: int = 0
+    again_at: Instant = 0
+    method: str | None = None
+    source: str | None = None
+    list: str | None = None
+
+
+class Reasoned(msgspec.Struct, array_like=True, frozen=True):
+    """A suppression for a reason, or its lifting; the times as of a `Word`."""
+
+    reason: str
+    occurred_at: Instant
+    received_at: Instant
+    event: int = 0
+    again_at: Instant = 0
+
+
 class AddressState(Inner, frozen=True):
     """What one address may receive on one channel: a join, so order and repeats do not matter.
 
     A denial always counts; a grant counts only if both its `occurred_at` and its `received_at` are
-    later than every denial's. Zero: never. Written by `streams/consent/state.py` alone.
+    later than every denial's. A confirmation grants where it answers a request; both must then be
+    later than every denial. Zero: never. Written by `streams/consent/state.py` alone.
 
-    granted:     the newest grant that counts; more_grants: others that neither is later than.
-    method, source: of the newest word (grant, denial or request) about this address.
-    suppressed:  reasons in force, sorted; what follows from `suppressions`, `lifts` and bounces.
-    suppressions, lifts: (reason, occurred_at, received_at); reason `*` lifts all.
+    grants, denials, requests, confirmations, suppressions, lifts, transactional_grants,
+    transactional_denials: the newest words of each kind; all else but `delivered_at` and
+    `soft_bounced` follows from them. Reason `*` lifts all.
+
+    granted:     the newest grant that counts; one that no denial outdoes before others.
+    denied:      the latest times of denials, which need not be of one of them.
+    pending_at:  the newest request that counts.
+    method, source, said_at: of the word that the state now is: a grant, a denial or a request.
+    suppressed:  reasons in force, sorted.
     soft_bounces: soft bounces in a row; soft_bounced: the newest 8, (occurred_at, hash of event).
     delivered_at: the newest delivery; older soft bounces no longer count.
-    said_at:     when the word was said that `method` and `source` belong to.
-    confirmed_at: the newest confirmation of a request (double opt-in).
-    transactional_denied, transactional_grants: the newest denial of messages about a purchase, and
-                 the grants that are later; marketing is another matter.
+    confirmed_at: the newest confirmation that counts (double opt-in).
+    transactional_denied: the latest times of denials of messages about a purchase; marketing is
+                 another matter.
     """
 
     granted_occurred_at: Instant = 0
@@ -134,15 +167,19 @@ class AddressState(Inner, frozen=True):
     source: str | None = None
     suppressed: tuple[str, ...] = ()
     soft_bounces: int = 0
-    more_grants: tuple[tuple[Instant, Instant], ...] = ()
-    suppressions: tuple[tuple[str, Instant, Instant], ...] = ()
-    lifts: tuple[tuple[str, Instant, Instant], ...] = ()
+    grants: tuple[Word, ...] = ()
+    suppressions: tuple[Reasoned, ...] = ()
+    lifts: tuple[Reasoned, ...] = ()
     soft_bounced: tuple[tuple[Instant, int], ...] = ()
     delivered_at: Instant = 0
     said_at: Instant = 0
     confirmed_at: Instant = 0
     transactional_denied: tuple[Instant, Instant] = (0, 0)
-    transactional_grants: tuple[tuple[Instant, Instant], ...] = ()
+    transactional_grants: tuple[Word, ...] = ()
+    denials: tuple[Word, ...] = ()
+    requests: tuple[Word, ...] = ()
+    confirmations: tuple[Word, ...] = ()
+    transactional_denials: tuple[Word, ...] = ()
 
 
 class ConsentChanged(Inner, frozen=True, tag="consent-changed"):

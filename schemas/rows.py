@@ -28,8 +28,8 @@ from schemas.values import (
 )
 
 POSITION_SCHEMA = 1
-IDENTITY_ROW_SCHEMA = 3
-PROFILE_ROW_SCHEMA = 4
+IDENTITY_ROW_SCHEMA = 4
+PROFILE_ROW_SCHEMA = 5
 STOPS_ROW_SCHEMA = 1
 DEFINITIONS_ROW_SCHEMA = 2
 
@@ -189,9 +189,12 @@ class Membership(Row, gc=False):
 
 
 class ListMembership(Row):
+    """pending_at, pending_received_at: of the newest request that has to be confirmed."""
+
     joined_at: Instant = 0
     left_at: Instant = 0
     pending_at: Instant = 0
+    pending_received_at: Instant = 0
 
 
 class Trigger(msgspec.Struct, array_like=True, frozen=True):

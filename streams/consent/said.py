@@ -13,11 +13,12 @@ import msgspec
 from schemas.definitions import ProfileList, StoreSettings
 from schemas.events import Event
 from schemas.records import AddressState
-from schemas.values import Channel, Identifier, Instant, ListId
+from schemas.values import Channel, Identifier, ListId
 from streams.consent import state as words
 from streams.consent.phones import region_of
 from streams.consent.state import (
     ADDRESS_KINDS,
+    BEFORE_EVERY_DENIAL,
     DEACTIVATED,
     EVERY_REASON,
     HARD_BOUNCE,
@@ -67,9 +68,6 @@ event is a fact in the timeline like any other and does nothing."""
 
 TEXT_MAX = 128
 """Characters kept of how and where from something was said."""
-
-BEFORE_EVERY_DENIAL: Instant = 1
-"""When a grant was received that no denial is older than: it counts only where there is none."""
 
 
 class ConsentRules(NamedTuple):
@@ -175,7 +173,16 @@ def _granted(event: Event, method: str | None) -> AddressState:
     """A grant; a client's counts only where nothing was ever denied, and lifts nothing."""
     by_server = event.trust == "server"
     received_at = event.received_at if by_server else BEFORE_EVERY_DENIAL
-    return words.granted((event.occurred_at, received_at), method, _source(event))
+    at = event.occurred_at, received_at, _mark(event)
+    return words.granted(at, method, _source(event))
+
+
+def _at(event: Event) -> words.At:
+    return event.occurred_at, event.received_at, _mark(event)
+
+
+def _mark(event: Event) -> int:
+    return key_number(f"{event.metric}/{event.id}")
 
 
 def is_cut(event: Event) -> bool:
@@ -232,18 +239,21 @@ def _subscribed(event: Event, rules: ConsentRules) -> list[Statement]:
     method = _text(event, "method")
     if _is_transactional(event):
         received_at = event.received_at if event.trust == "server" else BEFORE_EVERY_DENIAL
-        said = words.granted_transactional((event.occurred_at, received_at))
+        said = words.granted_transactional((event.occurred_at, received_at, _mark(event)))
     elif opts_in(event, rules) == "granted":
         said = _granted(event, method)
     else:
-        said = words.pending((event.occurred_at, event.received_at), method, _source(event))
+        said = words.pending(_at(event), method, _source(event))
     return [(channel, said) for channel in _asked_channels(event)]
 
 
 def _confirmed(event: Event, _rules: ConsentRules) -> list[Statement]:
     """A confirmation by text confirms e-mail too. Imported history has been asked elsewhere."""
-    say = words.imported if is_import(event) else words.confirmed
-    said = say((event.occurred_at, event.received_at), _text(event, "method"), _source(event))
+    at, method = _at(event), _text(event, "method")
+    if is_import(event):
+        said = words.imported(at, method, _source(event))
+    else:
+        said = words.confirmed(at, method, _source(event), _text(event, "list"))
     asked = _asked_channels(event)
     return [(channel, said) for channel in (("sms", "email") if asked == ("sms",) else asked)]
 
@@ -253,7 +263,7 @@ def _joined(event: Event, rules: ConsentRules) -> list[Statement]:
     list_id = _text(event, "list")
     if list_id is None or rules.opt_in.get(list_id) != "none":
         return []
-    at = event.occurred_at, BEFORE_EVERY_DENIAL
+    at = event.occurred_at, BEFORE_EVERY_DENIAL, _mark(event)
     said = words.granted(at, "opt-out-list", _source(event))
     return [(channel, said) for channel in _asked_channels(event)]
 
@@ -261,7 +271,7 @@ def _joined(event: Event, rules: ConsentRules) -> list[Statement]:
 def _unsubscribed(event: Event, rules: ConsentRules) -> list[Statement]:
     """Leaving one list denies nothing else, unless that list alone had given consent."""
     list_id = _text(event, "list")
-    at = event.occurred_at, event.received_at
+    at = _at(event)
     if _is_transactional(event):
         return [(channel, words.denied_transactional(at)) for channel in _denied_channels(event)]
     if list_id is not None and rules.opt_in.get(list_id) != "none":
@@ -273,7 +283,7 @@ def _unsubscribed(event: Event, rules: ConsentRules) -> list[Statement]:
 def _suppressed(event: Event, _rules: ConsentRules) -> list[Statement]:
     """The consent of a number that was deactivated goes too: whoever has it next gave none."""
     reason = _text(event, "reason")
-    at = event.occurred_at, event.received_at
+    at = _at(event)
     said = words.suppressed(at, reason if reason in REASONS else MANUAL)
     if reason == DEACTIVATED:
         said = words.join(said, words.denied(at, DEACTIVATED, _source(event)))
@@ -287,13 +297,13 @@ def _unsuppressed(event: Event, _rules: ConsentRules) -> list[Statement]:
         reason = EVERY_REASON
     elif reason not in REASONS:
         reason = MANUAL
-    said = words.lifted((event.occurred_at, event.received_at), reason)
+    said = words.lifted(_at(event), reason)
     return [(channel, said) for channel in _lifted_channels(event)]
 
 
 def _marked_as_spam(channel: Channel) -> Callable[[Event, ConsentRules], list[Statement]]:
     def marked_as_spam(event: Event, _rules: ConsentRules) -> list[Statement]:
-        at = event.occurred_at, event.received_at
+        at = _at(event)
         denied = words.denied(at, SPAM_COMPLAINT, _source(event))
         return [(channel, words.join(denied, words.suppressed(at, SPAM_COMPLAINT)))]
 
@@ -301,7 +311,7 @@ def _marked_as_spam(channel: Channel) -> Callable[[Event, ConsentRules], list[St
 
 
 def _replied(event: Event, rules: ConsentRules) -> list[Statement]:
-    at = event.occurred_at, event.received_at
+    at = _at(event)
     match keyword_of(event, rules):
         case "stop":
             return [("sms", words.denied(at, SMS_KEYWORD, _source(event)))]
@@ -344,17 +354,17 @@ def _says(body: str, keywords: frozenset[str], anywhere: bool) -> bool:
 
 def _bounced(channel: Channel) -> Callable[[Event, ConsentRules], list[Statement]]:
     def bounced(event: Event, _rules: ConsentRules) -> list[Statement]:
-        at = event.occurred_at, event.received_at
+        at = _at(event)
         if event.properties.get("bounce") == "hard":
             return [(channel, words.suppressed(at, HARD_BOUNCE))]
-        return [(channel, words.soft_bounced(at, key_number(event.id)))]
+        return [(channel, words.soft_bounced(at))]
 
     return bounced
 
 
 def _received(channel: Channel) -> Callable[[Event, ConsentRules], list[Statement]]:
     def received(event: Event, _rules: ConsentRules) -> list[Statement]:
-        return [(channel, words.delivered((event.occurred_at, event.received_at)))]
+        return [(channel, words.delivered(_at(event)))]
 
     return received
 

@@ -4,18 +4,16 @@ In: the words of events (`said_by`). State: `AddressState`, owned by the address
 profile has a copy. Nothing here knows a profile row, so identity uses it too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal, TypeAlias
 
 import msgspec
 
-from schemas.records import AddressState
-from schemas.values import Channel, Instant
+from schemas.records import AddressState, Reasoned, Word
+from schemas.values import Channel, Instant, ListId
+from streams.consent.words import OF_SEVERAL, Times, all_of, is_later, latest, newest, without_event
 
 ConsentWord: TypeAlias = Literal["granted", "denied", "pending", "never"]
-Times: TypeAlias = tuple[Instant, Instant]
-"""(occurred_at, received_at)."""
-Said: TypeAlias = tuple[str, Instant, Instant]
 
 ADDRESS_KINDS: dict[Channel, str] = {
     "email": "email",
@@ -46,62 +44,144 @@ LIFTED_BY_A_GRANT = frozenset({SPAM_COMPLAINT, MANUAL, DEACTIVATED})
 
 NEVER = AddressState()
 
-CONFIRMS: Instant = -1
-"""`pending_at` of a word that confirms: it asks for nothing itself."""
+BEFORE_EVERY_DENIAL: Instant = 1
+"""When a grant was received that no denial is older than: it counts only where there is none."""
+
+At: TypeAlias = tuple[Instant, Instant, int]
+"""(occurred_at, received_at, hash of the event) of a word."""
 
 
 def join(a: AddressState, b: AddressState) -> AddressState:
     """All that `a` and all that `b` says. Commutative, associative, idempotent."""
     if a == b:
         return a
-    denied = _latest(
-        (a.denied_occurred_at, a.denied_received_at), (b.denied_occurred_at, b.denied_received_at)
+    a, b = _in_words(a), _in_words(b)
+    return _state(
+        grants=(*a.grants, *b.grants),
+        denials=(*a.denials, *b.denials),
+        requests=(*a.requests, *b.requests),
+        confirmations=(*a.confirmations, *b.confirmations),
+        suppressions=(*a.suppressions, *b.suppressions),
+        lifts=(*a.lifts, *b.lifts),
+        soft_bounced=(*a.soft_bounced, *b.soft_bounced),
+        delivered_at=max(a.delivered_at, b.delivered_at),
+        transactional_grants=(*a.transactional_grants, *b.transactional_grants),
+        transactional_denials=(*a.transactional_denials, *b.transactional_denials),
     )
-    denied_too = _latest(a.transactional_denied, b.transactional_denied)
-    granted_too = (*a.transactional_grants, *b.transactional_grants)
-    grants = _newest([grant for grant in (*_grants(a), *_grants(b)) if _later(grant, denied)])
-    suppressions = _suppressions(a.suppressions, b.suppressions)
-    lifts = _lifts(a.lifts, b.lifts)
-    delivered_at = max(a.delivered_at, b.delivered_at)
-    soft = sorted({*a.soft_bounced, *b.soft_bounced}, reverse=True)[: SOFT_BOUNCES_MAX + 1]
-    soft = [bounce for bounce in soft if bounce[0] > delivered_at]
-    granted = grants[0] if grants else (0, 0)
-    pending_at = max(a.pending_at, b.pending_at)
-    method, source, said_at = _word(a, b, granted, denied, pending_at)
+
+
+def _state(
+    *,
+    grants: tuple[Word, ...] = (),
+    denials: tuple[Word, ...] = (),
+    requests: tuple[Word, ...] = (),
+    confirmations: tuple[Word, ...] = (),
+    suppressions: tuple[Reasoned, ...] = (),
+    lifts: tuple[Reasoned, ...] = (),
+    soft_bounced: tuple[tuple[Instant, int], ...] = (),
+    delivered_at: Instant = 0,
+    transactional_grants: tuple[Word, ...] = (),
+    transactional_denials: tuple[Word, ...] = (),
+) -> AddressState:
+    """What follows from all these words."""
+    denials, transactional_denials = all_of(denials), all_of(transactional_denials)
+    denied, denied_too = latest(denials), latest(transactional_denials)
+    grants, granted_too = newest(grants), newest(transactional_grants)
+    requests, confirmations = newest(requests), newest(confirmations)
+    asked = [word for word in requests if is_later(word, denied)]
+    counting = [word for word in grants if is_later(word, denied)]
+    answers = [
+        word
+        for word in confirmations
+        if is_later(word, denied) and any(_is_answered(one, word) for one in (*asked, *counting))
+    ]
+    counting += answers
+    suppressions, lifts = _by_reason(suppressions, all_of), _by_reason(lifts, newest)
+    soft = sorted({one for one in soft_bounced if one[0] > delivered_at}, reverse=True)
+    soft = soft[: SOFT_BOUNCES_MAX + 1]
+    granted = max(counting, key=_weight, default=_NOTHING)
+    newest_denial = max(denials, key=_age, default=_NOTHING)
+    word = granted if counting else asked[0] if asked else newest_denial
     return AddressState(
-        granted_occurred_at=granted[0],
-        granted_received_at=granted[1],
+        granted_occurred_at=granted.occurred_at,
+        granted_received_at=granted.received_at,
         denied_occurred_at=denied[0],
         denied_received_at=denied[1],
-        pending_at=pending_at,
-        method=method,
-        source=source,
-        suppressed=_in_force(suppressions, lifts, grants, len(soft)),
+        pending_at=asked[0].occurred_at if asked else 0,
+        method=word.method,
+        source=word.source,
+        suppressed=_in_force(suppressions, lifts, counting, len(soft)),
         soft_bounces=len(soft),
-        more_grants=tuple(grants[1:]),
+        grants=grants,
         suppressions=suppressions,
         lifts=lifts,
         soft_bounced=tuple(soft),
         delivered_at=delivered_at,
-        said_at=said_at,
-        confirmed_at=max(a.confirmed_at, b.confirmed_at),
+        said_at=word.occurred_at,
+        confirmed_at=answers[0].occurred_at if answers else 0,
         transactional_denied=denied_too,
-        transactional_grants=tuple(_newest(one for one in granted_too if _later(one, denied_too))),
+        transactional_grants=granted_too,
+        denials=denials,
+        requests=requests,
+        confirmations=confirmations,
+        transactional_denials=transactional_denials,
     )
+
+
+_NOTHING = Word(0, 0)
+
+
+def _weight(grant: Word) -> tuple[bool, tuple[Instant, Instant, str, str]]:
+    """Of grants that count the newest is shown; those that any denial outdoes come after others."""
+    return grant.received_at != BEFORE_EVERY_DENIAL, _age(grant)
+
+
+def _age(word: Word) -> tuple[Instant, Instant, str, str]:
+    return word.occurred_at, word.received_at, word.method or "", word.source or ""
+
+
+def _is_answered(request: Word, by: Word) -> bool:
+    """A confirmation that both happened and was received before a request answers another one."""
+    return by.occurred_at >= request.occurred_at or by.received_at >= request.received_at
 
 
 def adds(state: AddressState, said: AddressState) -> AddressState | None:
     """The state after `said`, or None where that says nothing worth keeping.
 
     A delivery to an address without soft bounces is not kept: it would be written for every e-mail.
-    A confirmation counts only where something was asked, and not denied since.
+    Nor is it when a word was received once more.
     """
-    if said.pending_at == CONFIRMS and state.pending_at <= state.denied_occurred_at:
-        return None
     if said.delivered_at and not state.soft_bounces and _is_delivery_alone(said):
+        return None
+    if _is_repeat(state, said):
         return None
     joined = join(state, said)
     return None if joined == state else joined
+
+
+_KINDS = (
+    "grants",
+    "denials",
+    "requests",
+    "confirmations",
+    "suppressions",
+    "lifts",
+    "transactional_grants",
+    "transactional_denials",
+)
+"""The fields that hold words."""
+
+
+def _is_repeat(state: AddressState, said: AddressState) -> bool:
+    """Has `state` heard the events of all that `said` says?"""
+    lifted_at = max((lift.occurred_at for lift in said.lifts), default=0)
+    if said.soft_bounced or said.delivered_at > lifted_at:
+        return False
+    for kind in _KINDS:
+        known = {word.event for word in getattr(state, kind)} - {OF_SEVERAL}
+        if not all(word.event in known for word in getattr(said, kind)):
+            return False
+    return True
 
 
 def state_of(state: AddressState | None) -> ConsentWord:
@@ -130,7 +210,10 @@ def word_permits(word: ConsentWord, mode: str | None) -> bool:
 
 def permits_transactional(state: AddressState | None) -> bool:
     """May messages about a purchase be sent? They need no consent, but may be denied."""
-    return state is None or state.transactional_denied == (0, 0) or bool(state.transactional_grants)
+    if state is None or state.transactional_denied == (0, 0):
+        return True
+    denied = state.transactional_denied
+    return any(is_later(word, denied) for word in state.transactional_grants)
 
 
 def is_confirmed(state: AddressState | None) -> bool:
@@ -139,152 +222,147 @@ def is_confirmed(state: AddressState | None) -> bool:
     return granted and state is not None and state.confirmed_at > state.denied_occurred_at
 
 
-def granted(at: Times, method: str | None, source: str | None) -> AddressState:
-    return AddressState(
-        granted_occurred_at=at[0],
-        granted_received_at=at[1],
-        method=method,
-        source=source,
-        said_at=at[0],
-    )
+def granted(at: At, method: str | None, source: str | None) -> AddressState:
+    return _state(grants=(_word(at, method, source),))
 
 
-def denied(at: Times, method: str | None, source: str | None) -> AddressState:
-    return AddressState(
-        denied_occurred_at=at[0],
-        denied_received_at=at[1],
-        method=method,
-        source=source,
-        said_at=at[0],
-    )
+def denied(at: At, method: str | None, source: str | None) -> AddressState:
+    return _state(denials=(_word(at, method, source),))
 
 
-def pending(at: Times, method: str | None, source: str | None) -> AddressState:
-    return AddressState(pending_at=at[0], method=method, source=source, said_at=at[0])
+def pending(at: At, method: str | None, source: str | None) -> AddressState:
+    return _state(requests=(_word(at, method, source),))
 
 
-def confirmed(at: Times, method: str | None, source: str | None) -> AddressState:
-    """A grant that answers a request; `adds` asks whether there was one."""
-    return msgspec.structs.replace(imported(at, method, source), pending_at=CONFIRMS)
+def confirmed(
+    at: At, method: str | None, source: str | None, of_list: ListId | None = None
+) -> AddressState:
+    """An answer to a request, whichever of them comes first; alone it grants nothing."""
+    word = msgspec.structs.replace(_word(at, method, source), list=of_list)
+    return _state(confirmations=(word,))
 
 
-def imported(at: Times, method: str | None, source: str | None) -> AddressState:
+def imported(at: At, method: str | None, source: str | None) -> AddressState:
     """A grant that was confirmed elsewhere."""
-    return msgspec.structs.replace(granted(at, method, source), confirmed_at=at[0])
+    word = _word(at, method, source)
+    return _state(requests=(word,), confirmations=(word,))
 
 
-def denied_transactional(at: Times) -> AddressState:
-    return AddressState(transactional_denied=at)
+def denied_transactional(at: At) -> AddressState:
+    return _state(transactional_denials=(Word(*at),))
 
 
-def granted_transactional(at: Times) -> AddressState:
-    return AddressState(transactional_grants=(at,))
+def granted_transactional(at: At) -> AddressState:
+    return _state(transactional_grants=(Word(*at),))
 
 
-def suppressed(at: Times, reason: str) -> AddressState:
-    return AddressState(suppressed=(reason,), suppressions=((reason, *at),))
+def suppressed(at: At, reason: str) -> AddressState:
+    return _state(suppressions=(Reasoned(reason, *at),))
 
 
-def lifted(at: Times, reason: str) -> AddressState:
+def lifted(at: At, reason: str) -> AddressState:
     """A suppression lifted; soft bounces are counted from here."""
     forgets = reason in (EVERY_REASON, SOFT_BOUNCES)
-    return AddressState(lifts=((reason, *at),), delivered_at=at[0] if forgets else 0)
+    return _state(lifts=(Reasoned(reason, *at),), delivered_at=at[0] if forgets else 0)
 
 
-def soft_bounced(at: Times, event_hash: int) -> AddressState:
-    return AddressState(soft_bounces=1, soft_bounced=((at[0], event_hash),))
+def soft_bounced(at: At) -> AddressState:
+    return _state(soft_bounced=((at[0], at[2]),))
 
 
-def delivered(at: Times) -> AddressState:
-    return AddressState(delivered_at=at[0])
+def delivered(at: At) -> AddressState:
+    return _state(delivered_at=at[0])
 
 
-def _latest(a: Times, b: Times) -> Times:
-    return max(a[0], b[0]), max(a[1], b[1])
+def _word(at: At, method: str | None, source: str | None) -> Word:
+    return Word(*at, method=method, source=source)
 
 
-def _later(times: Times, than: Times) -> bool:
-    return times[0] > than[0] and times[1] > than[1]
+def answered_at(state: AddressState, request: Times, of_list: ListId) -> Instant | None:
+    """When a request to join a list was confirmed; None: it was not, or was denied since."""
+    asked = Word(*request)
+    denied = state.denied_occurred_at, state.denied_received_at
+    if not is_later(asked, denied):
+        return None
+    answers = (
+        word.occurred_at
+        for word in state.confirmations
+        if word.list in (None, of_list) and is_later(word, denied) and _is_answered(asked, word)
+    )
+    return max(answers, default=None)
 
 
-def _grants(state: AddressState) -> tuple[Times, ...]:
-    if not state.granted_occurred_at:
-        return ()
-    return ((state.granted_occurred_at, state.granted_received_at), *state.more_grants)
+def only_against(state: AddressState) -> AddressState:
+    """What speaks against an address, without which events said so, how, and where from."""
+    state = _in_words(state)
+    return _state(
+        denials=tuple(map(without_event, state.denials)),
+        suppressions=tuple(map(without_event, state.suppressions)),
+        lifts=tuple(map(without_event, state.lifts)),
+        soft_bounced=state.soft_bounced,
+        delivered_at=state.delivered_at,
+        transactional_denials=tuple(map(without_event, state.transactional_denials)),
+    )
 
 
-def _newest(times: Iterable[Times]) -> list[Times]:
-    """Those that no other is at least as late as in both times, the latest `occurred_at` first."""
-    newest: list[Times] = []
-    for one in sorted(set(times), reverse=True):
-        if not newest or one[1] > newest[-1][1]:
-            newest.append(one)
-    return newest
+def _in_words(state: AddressState) -> AddressState:
+    """The state as words, also where an earlier version wrote down only what follows from them."""
+    found: dict[str, tuple[Word, ...]] = {}
+    granted = state.granted_occurred_at, state.granted_received_at
+    if granted[0] and granted not in map(_times, (*state.grants, *state.confirmations)):
+        found["grants"] = (_shown(state, granted), *state.grants)
+        if state.confirmed_at:
+            confirmed = (_shown(state, (state.confirmed_at, granted[1])),)
+            found["requests"] = found["confirmations"] = confirmed
+    elif state.pending_at and not state.requests:
+        asked = state.pending_at, max(state.pending_at, state.denied_received_at + 1)
+        found["requests"] = (_shown(state, asked),)
+    if state.denied_received_at and not state.denials:
+        denied = state.denied_occurred_at, state.denied_received_at
+        found["denials"] = (_shown(state, denied),)
+    if state.transactional_denied != (0, 0) and not state.transactional_denials:
+        found["transactional_denials"] = (Word(*state.transactional_denied),)
+    return msgspec.structs.replace(state, **found) if found else state
 
 
-def _suppressions(a: tuple[Said, ...], b: tuple[Said, ...]) -> tuple[Said, ...]:
-    if not a or a == b:
-        return b
-    newest: dict[str, Times] = {}
-    for reason, occurred_at, received_at in (*a, *b):
-        newest[reason] = _latest(newest.get(reason, (0, 0)), (occurred_at, received_at))
-    return tuple(sorted((reason, *times) for reason, times in newest.items()))
+def _times(word: Word) -> Times:
+    return word.occurred_at, word.received_at
 
 
-def _lifts(a: tuple[Said, ...], b: tuple[Said, ...]) -> tuple[Said, ...]:
-    if not a or a == b:
-        return b
-    reasons = sorted({lift[0] for lift in (*a, *b)})
+def _shown(state: AddressState, times: Times) -> Word:
+    """A word of a state that has its texts, if they are its."""
+    if times[0] != state.said_at:
+        return Word(*times)
+    return Word(*times, method=state.method, source=state.source)
+
+
+def _by_reason(
+    words: tuple[Reasoned, ...], kept: Callable[[Iterable[Reasoned]], tuple[Reasoned, ...]]
+) -> tuple[Reasoned, ...]:
+    if len(words) < 2:
+        return words
+    reasons = sorted({word.reason for word in words})
     return tuple(
-        (reason, *times)
-        for reason in reasons
-        for times in _newest(lift[1:] for lift in (*a, *b) if lift[0] == reason)
+        word for reason in reasons for word in kept(one for one in words if one.reason == reason)
     )
 
 
 def _in_force(
-    suppressions: tuple[Said, ...], lifts: tuple[Said, ...], grants: list[Times], soft: int
+    suppressions: tuple[Reasoned, ...], lifts: tuple[Reasoned, ...], grants: list[Word], soft: int
 ) -> tuple[str, ...]:
     reasons = []
-    for reason, occurred_at, received_at in suppressions:
-        clears = [lift[1:] for lift in lifts if lift[0] in (reason, EVERY_REASON)]
+    for reason in {word.reason for word in suppressions}:
+        since = latest(word for word in suppressions if word.reason == reason)
+        clears: list[Word | Reasoned] = [
+            one for one in lifts if one.reason in (reason, EVERY_REASON)
+        ]
         if reason in LIFTED_BY_A_GRANT:
             clears += grants
-        if not any(_later(clear, (occurred_at, received_at)) for clear in clears):
+        if not any(is_later(clear, since) for clear in clears):
             reasons.append(reason)
     if soft > SOFT_BOUNCES_MAX and SOFT_BOUNCES not in reasons:
         reasons.append(SOFT_BOUNCES)
     return tuple(sorted(reasons))
-
-
-def _word(
-    a: AddressState, b: AddressState, granted: Times, denied: Times, pending_at: Instant
-) -> tuple[str | None, str | None, Instant]:
-    """Method, source and time of the word that the joined state is.
-
-    A state keeps one method. Where the word that now decides had been outdone before, that of
-    another one of its kind is shown, or none: never that of a word which says something else.
-    """
-    joined = AddressState(*granted, *denied, pending_at)
-    word = state_of(joined)
-    same = [one for one in (a, b) if state_of(one) == word]
-    exact = [one for one in same if _times_of(one, word) == _times_of(joined, word)]
-    texts = [(one.method or "", one.source or "") for one in exact or same]
-    method, source = max(texts, default=("", ""))
-    return method or None, source or None, _times_of(joined, word)[0]
-
-
-def _times_of(state: AddressState, word: ConsentWord) -> Times:
-    """When the word was said that the state is."""
-    match word:
-        case "granted":
-            return state.granted_occurred_at, state.granted_received_at
-        case "denied":
-            return state.denied_occurred_at, state.denied_received_at
-        case "pending":
-            return state.pending_at, 0
-        case "never":
-            return 0, 0
 
 
 def _is_delivery_alone(said: AddressState) -> bool:

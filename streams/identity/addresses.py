@@ -17,6 +17,7 @@ from streams.consent.state import (
     state_of,
     suppressed,
 )
+from streams.consent.words import OF_SEVERAL
 from streams.core import NEXT, Output
 from streams.identity.keys import ADDRESS_KINDS, key_of
 from streams.instants import to_timestamp
@@ -45,7 +46,7 @@ def hold(row: IdentityRow, profile_id: ProfileId, cause: str) -> list[Output]:
 
 def quarantine(row: IdentityRow, profile_id: ProfileId, now: Instant) -> list[Output]:
     """Send nothing to an address that too many profiles hold; tell this one too, which does not."""
-    said = suppressed((now, now), SHARED)
+    said = suppressed((now, now, OF_SEVERAL), SHARED)
     channels = [channel for channel, kind in KIND_OF.items() if kind == row.identifier[0]]
     fresh = [one for one in channels if SHARED not in _reasons(row, one)]
     outputs = hear(row, [(row.identifier, one, said) for one in fresh], SHARED, now)
@@ -54,7 +55,7 @@ def quarantine(row: IdentityRow, profile_id: ProfileId, now: Instant) -> list[Ou
 
 def _reasons(row: IdentityRow, channel: Channel) -> set[str]:
     """Why this address was ever suppressed on a channel."""
-    return {reason for reason, _, _ in row.consent.get(channel, NEVER).suppressions}
+    return {one.reason for one in row.consent.get(channel, NEVER).suppressions}
 
 
 def hear(row: IdentityRow, said: Iterable[Said], cause: str, now: Instant) -> list[Output]:

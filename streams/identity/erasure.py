@@ -6,13 +6,11 @@ gives another profile id when it comes again, and what speaks against writing to
 
 from typing import Final
 
-import msgspec
-
-from schemas.records import AddressState, Erased
+from schemas.records import Erased
 from schemas.rows import IDENTITY_ROW_SCHEMA, IdentityRow
 from schemas.topics import CONSENT
 from schemas.values import Identifier, StoreId
-from streams.consent.state import NEVER, join
+from streams.consent.state import NEVER, only_against
 from streams.core import Output
 from streams.identity.keys import ADDRESS_KINDS, identifier_of, key_of
 from streams.ids import Ids
@@ -61,29 +59,12 @@ def _veil(row: IdentityRow, ids: Ids) -> list[Output]:
     had_consent = bool(row.consent)
     row.schema = IDENTITY_ROW_SCHEMA
     row.identifier = veiled(store, identifier, ids)
-    against = {channel: _against(state) for channel, state in row.consent.items()}
+    against = {channel: only_against(state) for channel, state in row.consent.items()}
     row.consent = {channel: state for channel, state in against.items() if state != NEVER}
     outputs = []
     if had_consent:
         outputs.append(Output(CONSENT.name, key_of(store, identifier), None))
     return outputs
-
-
-def _against(state: AddressState) -> AddressState:
-    """What speaks against an address, without how and where from it was said."""
-    kept = msgspec.structs.replace(
-        state,
-        granted_occurred_at=0,
-        granted_received_at=0,
-        more_grants=(),
-        pending_at=0,
-        confirmed_at=0,
-        transactional_grants=(),
-        method=None,
-        source=None,
-        said_at=0,
-    )
-    return NEVER if kept == NEVER else join(kept, NEVER)
 
 
 def unveil(row: IdentityRow, key: str) -> list[Output]:

@@ -63,6 +63,7 @@ class IdentityCore:
             raise NewerSchema(
                 f"an identity row of schema {row.schema}; known is {IDENTITY_ROW_SCHEMA}"
             )
+        row.schema = IDENTITY_ROW_SCHEMA
         return row
 
     def encode(self, row: IdentityRow) -> bytes:

@@ -8,8 +8,8 @@ import msgspec
 from schemas.events import Event
 from schemas.records import AddressState, ConsentClaimed, EventResolved
 from schemas.rows import ListMembership, ProfileRow, Trait
-from schemas.values import Channel, Identifier
-from streams.consent.receiving import address_of
+from schemas.values import Channel, Identifier, Instant
+from streams.consent.receiving import address_of, address_state
 from streams.consent.said import (
     CHANNELS,
     ConsentRules,
@@ -20,7 +20,7 @@ from streams.consent.said import (
     says_something,
     statements,
 )
-from streams.consent.state import ADDRESS_KINDS, NEVER, adds
+from streams.consent.state import ADDRESS_KINDS, NEVER, adds, answered_at
 from streams.core import BACK, Output
 from streams.flows.moment import Moment
 from streams.flows.sending import say
@@ -214,9 +214,9 @@ def note_consent(moment: Moment, event: Event, rules: ConsentRules) -> None:
     untold: dict[Identifier, None] = {}
     for channel, word in said:
         kind = ADDRESS_KINDS[channel]
-        named = [value for its_kind, value in event.identifiers if its_kind == kind]
+        named = _named(event, kind)
         held = row.identifiers.get(kind, ())
-        for address in named or _meant(row, event, channel, word):
+        for address in _addressed(row, event, channel, word):
             if named and event.trust == "client" and address not in held:
                 continue
             news = hear_consent(moment, channel, address, word)
@@ -258,6 +258,15 @@ def _is_global_unsubscribe(row: ProfileRow, event: Event) -> bool:
     return listed is None or not listed.joined_at
 
 
+def _addressed(row: ProfileRow, event: Event, channel: Channel, said: AddressState) -> list[str]:
+    """The addresses that a word is about."""
+    return _named(event, ADDRESS_KINDS[channel]) or _meant(row, event, channel, said)
+
+
+def _named(event: Event, kind: str) -> list[str]:
+    return [value for its_kind, value in event.identifiers if its_kind == kind]
+
+
 def _meant(row: ProfileRow, event: Event, channel: Channel, said: AddressState) -> list[str]:
     """The addresses meant by an event that names none."""
     if event.metric in OUTCOMES:
@@ -272,7 +281,9 @@ def _meant(row: ProfileRow, event: Event, channel: Channel, said: AddressState) 
 
 
 def note_lists(moment: Moment, event: Event, rules: ConsentRules) -> None:
-    """Lists joined, asked for and left. Whoever is asked to confirm joins with the confirmation."""
+    """Lists joined, asked for and left. Whoever is asked to confirm joins when there are both, the
+    request and its confirmation, whichever comes first, and nothing was denied since.
+    """
     if event.metric not in _LIST_METRICS or not is_heard(event):
         return
     row, at = moment.row, event.occurred_at
@@ -280,8 +291,7 @@ def note_lists(moment: Moment, event: Event, rules: ConsentRules) -> None:
     if not isinstance(name, str):
         if event.metric == "Confirmed Subscription":
             for asked, listed in row.lists.items():
-                if listed.pending_at > max(listed.joined_at, listed.left_at):
-                    _join(moment, asked, listed, event)
+                _join_if_confirmed(moment, asked, listed, event, rules)
         return
     listed = row.lists.get(name, ListMembership())
     if len(name) > NAME_MAX or (name not in row.lists and len(row.lists) >= LISTS_MAX):
@@ -289,13 +299,17 @@ def note_lists(moment: Moment, event: Event, rules: ConsentRules) -> None:
         return
     match event.metric:
         case "Joined List":
-            _join(moment, name, listed, event)
+            _join(moment, name, listed, event, at)
         case "Subscribed" if opts_in(event, rules) == "granted":
-            _join(moment, name, listed, event)
-        case "Confirmed Subscription" if listed.pending_at > listed.left_at or is_import(event):
-            _join(moment, name, listed, event)
+            _join(moment, name, listed, event, at)
+        case "Confirmed Subscription" if is_import(event):
+            _join(moment, name, listed, event, at)
+        case "Confirmed Subscription" if name in row.lists:
+            _join_if_confirmed(moment, name, listed, event, rules)
         case "Subscribed":
-            listed.pending_at = max(listed.pending_at, at)
+            asked_at = (listed.pending_at, listed.pending_received_at), (at, event.received_at)
+            listed.pending_at, listed.pending_received_at = max(asked_at)
+            _join_if_confirmed(moment, name, listed, event, rules)
         case "Unsubscribed" | "Left List":
             listed.left_at = max(listed.left_at, at)
         case _:
@@ -304,12 +318,28 @@ def note_lists(moment: Moment, event: Event, rules: ConsentRules) -> None:
     moment.lists.add(name)
 
 
-def _join(moment: Moment, name: str, listed: ListMembership, event: Event) -> None:
-    """Be on the list from `occurred_at`; flows start with the first joining, not with repeats or
-    with imported history.
+def _join_if_confirmed(
+    moment: Moment, name: str, listed: ListMembership, event: Event, rules: ConsentRules
+) -> None:
+    """event: the request or its confirmation, by which the addresses are known."""
+    if listed.pending_at <= max(listed.joined_at, listed.left_at):
+        return
+    request = listed.pending_at, listed.pending_received_at or listed.pending_at
+    for channel, word in statements(event, rules):
+        for address in _addressed(moment.row, event, channel, word):
+            state = address_state(moment.row, channel, address)
+            answered = None if state is None else answered_at(state, request, name)
+            if answered is not None:
+                _join(moment, name, listed, event, max(answered, listed.pending_at))
+                return
+
+
+def _join(moment: Moment, name: str, listed: ListMembership, event: Event, at: Instant) -> None:
+    """Be on the list from `at`; flows start with the first joining, not with repeats or with
+    imported history.
     """
     was_on = listed.joined_at > listed.left_at
-    listed.joined_at = max(listed.joined_at, event.occurred_at)
+    listed.joined_at = max(listed.joined_at, at)
     moment.lists.add(name)
     if not was_on and listed.joined_at > listed.left_at and not is_import(event):
         moment.joined.append((name, event.id))

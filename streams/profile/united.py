@@ -171,10 +171,9 @@ def _unite_lists(row: ProfileRow, lost: ProfileRow) -> dict[str, ListMembership]
     united = dict(row.lists)
     for name, other in lost.lists.items():
         listed = united.get(name, ListMembership())
+        asked = [(one.pending_at, one.pending_received_at) for one in (listed, other)]
         united[name] = ListMembership(
-            max(listed.joined_at, other.joined_at),
-            max(listed.left_at, other.left_at),
-            max(listed.pending_at, other.pending_at),
+            max(listed.joined_at, other.joined_at), max(listed.left_at, other.left_at), *max(asked)
         )
     if len(united) > LISTS_MAX:
         kept = sorted(united, key=lambda name: (united[name].joined_at, name))[-LISTS_MAX:]

@@ -69,8 +69,11 @@ def test_who_leaves_only_a_phone_subscribes_to_texts() -> None:
 
 
 def test_a_confirmation_by_text_opts_in_e_mail_too_and_a_browser_confirms_nothing() -> None:
-    assert said("Confirmed Subscription", channel="sms") == {"sms": "granted", "email": "granted"}
-    assert said("Confirmed Subscription") == {"email": "granted"}
+    both = {"sms": "granted", "email": "granted"}
+    imported = {"historical_import": True}
+    assert said("Confirmed Subscription", channel="sms", **imported) == both
+    assert said("Confirmed Subscription", **imported) == {"email": "granted"}
+    assert said("Confirmed Subscription", channel="sms").keys() == both.keys()
     assert said("Confirmed Subscription", trust="client") == {}
 
 
@@ -96,7 +99,7 @@ def test_who_is_put_on_an_opt_out_list_has_consent_until_they_deny() -> None:
     assert said("Joined List", list="double") == {}
     event = event_of("Joined List", "e", 9000, (EMAIL,), {"list": "staff"})
     ((_, _, grant),) = said_by(event, RULES)
-    assert state_of(join(grant, denied((5, 5), None, None))) == "denied"
+    assert state_of(join(grant, denied((5, 5, 9), None, None))) == "denied"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +119,7 @@ def test_a_suppression_is_lifted_by_its_reason_or_altogether(
 ) -> None:
     event = event_of("Unsuppressed", "e", 1000, (EMAIL,), {"channel": "email", "reason": reason})
     ((_, _, lift),) = said_by(event, RULES)
-    assert join(suppressed((5, 5), HARD_BOUNCE), lift).suppressed == left
+    assert join(suppressed((5, 5, 9), HARD_BOUNCE), lift).suppressed == left
     assert said("Unsuppressed", trust="client") == {}
 
 
@@ -191,15 +194,15 @@ def test_a_client_grants_only_where_nothing_was_ever_denied() -> None:
     for at in ((5, 5), (8999, 8999), (9001, 9001)):
         no = denied(at, None, None)
         assert state_of(join(no, grant)) == state_of(join(grant, no)) == "denied"
-    assert state_of(join(grant, granted((5, 5), None, None))) == "granted"
-    complaint = join(suppressed((5, 5), SPAM_COMPLAINT), grant)
+    assert state_of(join(grant, granted((5, 5, 9), None, None))) == "granted"
+    complaint = join(suppressed((5, 5, 9), SPAM_COMPLAINT), grant)
     assert complaint.suppressed == (SPAM_COMPLAINT,)
 
 
 def test_a_client_asks_after_a_denial_too_and_imports_no_history() -> None:
     event = event_of("Subscribed", "e", 9000, (EMAIL,), {"list": "double"}, trust="client")
     ((_, _, asks),) = said_by(event, RULES)
-    assert state_of(join(denied((5, 5), None, None), asks)) == "pending"
+    assert state_of(join(denied((5, 5, 9), None, None), asks)) == "pending"
     assert said("Subscribed", trust="client", list="double", historical_import=True) == {
         "email": "pending"
     }
@@ -232,11 +235,11 @@ def profile(**states: AddressState) -> ProfileRow:
 
 
 def test_the_address_in_use_is_the_newest_that_consented_else_the_newest() -> None:
-    yes = granted((5, 5), None, None)
+    yes = granted((5, 5, 9), None, None)
     assert address_of(profile(), "email") == "new@x.de"
     assert address_of(profile(old=yes), "email") == "old@x.de"
     assert address_of(profile(old=yes, new=yes), "email") == "new@x.de"
-    dead = join(yes, suppressed((6, 6), HARD_BOUNCE))
+    dead = join(yes, suppressed((6, 6, 9), HARD_BOUNCE))
     assert address_of(profile(old=yes, new=dead), "email") == "old@x.de"
     assert address_of(profile(), "push") is None
     assert address_of(profile(), "in_app") == "i-1"
@@ -245,7 +248,7 @@ def test_the_address_in_use_is_the_newest_that_consented_else_the_newest() -> No
 def test_who_may_receive() -> None:
     settings = StoreSettings(consent={"email": "not_denied", "sms": "not_denied"})
     explicit = StoreSettings()
-    yes = granted((5, 5), None, None)
+    yes = granted((5, 5, 9), None, None)
     assert may_receive(profile(new=yes), "email", explicit)
     assert not may_receive(profile(new=NEVER), "email", explicit)
     assert may_receive(profile(new=NEVER), "email", settings)
@@ -253,5 +256,5 @@ def test_who_may_receive() -> None:
     assert not may_receive(profile(), "push", settings)
     assert may_receive(profile(), "in_app", explicit)
     assert not may_receive(
-        profile(new=join(yes, suppressed((6, 6), HARD_BOUNCE))), "email", explicit
+        profile(new=join(yes, suppressed((6, 6, 9), HARD_BOUNCE))), "email", explicit
     )

@@ -4,6 +4,7 @@ from itertools import permutations, product
 from typing import Any
 
 import msgspec
+import pytest
 
 from schemas.events import Event
 from schemas.records import ConsentChanged, DefinitionsPublished, EventResolved
@@ -11,6 +12,7 @@ from schemas.rows import ProfileRow
 from streams.consent.state import granted, state_of
 from streams.definitions.switch import in_force
 from streams.ids import REPLAY_SECRET, Ids
+from streams.instants import DAY
 from streams.money import MICROS_MAX
 from streams.profile.step import ProfileCore
 from tests.scenarios.play import documents_of, event_of
@@ -144,19 +146,75 @@ def test_a_client_erases_nobody_and_joins_no_list() -> None:
     assert told(event_of("Profile Erased", "e", START, ANN, {}), row=row).erased_at == START
 
 
+LISTED = {"list": "newsletter"}
+
+
+def word_of(row: ProfileRow) -> str:
+    return state_of(row.consent["email"]["a@example.com"])
+
+
 def test_a_confirmation_of_what_was_not_asked_grants_nothing_and_joins_nothing() -> None:
-    listed = {"list": "newsletter"}
-    confirms = event_of("Confirmed Subscription", "c", START + 9, ANN, listed)
+    confirms = event_of("Confirmed Subscription", "c", START + 9, ANN, LISTED)
     row = told(confirms)
-    assert not any(row.consent.values())
+    assert word_of(row) == "never"
     assert row.lists == {}
-    row = told(event_of("Subscribed", "s", START, ANN, listed), confirms)
-    assert state_of(row.consent["email"]["a@example.com"]) == "granted"
+    row = told(event_of("Subscribed", "s", START, ANN, LISTED), confirms)
+    assert word_of(row) == "granted"
     assert row.lists["newsletter"].joined_at == START + 9
-    proof = {**listed, "historical_import": True}
+    proof = {**LISTED, "historical_import": True}
     row = told(event_of("Confirmed Subscription", "c", START + 9, ANN, proof))
-    assert state_of(row.consent["email"]["a@example.com"]) == "granted"
+    assert word_of(row) == "granted"
     assert row.lists["newsletter"].joined_at == START + 9
+
+
+@pytest.mark.parametrize("named", [{}, LISTED])
+def test_a_list_is_joined_by_a_request_and_its_confirmation_in_either_order(
+    named: dict[str, str],
+) -> None:
+    confirms = event_of("Confirmed Subscription", "c", START + 9, ANN, named)
+    asks = event_of("Subscribed", "s", START + 5, ANN, LISTED)
+    late = msgspec.structs.replace(asks, received_at=START + 20)
+    for events in ((asks, confirms), (confirms, late)):
+        row = told(*events)
+        assert word_of(row) == "granted"
+        assert row.lists["newsletter"].joined_at == START + 9
+
+
+def test_a_confirmation_of_one_list_joins_no_other() -> None:
+    confirms = event_of("Confirmed Subscription", "c", START + 9, ANN, {"list": "other"})
+    asks = event_of("Subscribed", "s", START, ANN, LISTED)
+    late = msgspec.structs.replace(asks, received_at=START + 20)
+    for events in ((asks, confirms), (confirms, late)):
+        assert not told(*events).lists["newsletter"].joined_at
+
+
+@pytest.mark.parametrize("denies", [{}, {"channel": "email"}])
+def test_a_list_is_not_joined_by_a_confirmation_after_a_denial(denies: dict[str, str]) -> None:
+    asks = event_of("Subscribed", "s", START, ANN, LISTED)
+    denial = event_of("Unsubscribed", "u", START + 5, ANN, denies)
+    for named in ({}, LISTED):
+        confirms = event_of("Confirmed Subscription", "c", START + 9, ANN, named)
+        row = told(asks, denial, confirms)
+        assert word_of(row) == "denied"
+        assert not row.lists["newsletter"].joined_at
+        again = event_of("Subscribed", "s2", START + 20, ANN, LISTED)
+        assert not told(again, row=row).lists["newsletter"].joined_at
+        confirms = event_of("Confirmed Subscription", "c2", START + 25, ANN, named)
+        assert told(confirms, row=row).lists["newsletter"].joined_at == START + 25
+
+
+def test_a_denial_said_again_takes_no_newer_grant_back() -> None:
+    denial = event_of("Unsubscribed", "u", START, ANN, {"channel": "email"})
+    grant = event_of("Subscribed", "s", START + 5, ANN, {"method": "form"})
+    later = START + 30 * DAY
+    repeats = (
+        msgspec.structs.replace(denial, received_at=later),
+        msgspec.structs.replace(denial, received_at=later, occurred_at=later),
+    )
+    for repeat in repeats:
+        row = told(denial, grant, repeat)
+        assert row.events == 3, "the profile itself has forgotten by then"
+        assert word_of(row) == "granted"
 
 
 def test_orders_are_counted_in_the_stores_currency() -> None:
@@ -286,7 +344,7 @@ def test_a_thousand_hostile_events_leave_a_row_that_can_be_kept() -> None:
 def test_words_about_addresses_the_row_no_longer_holds_are_forgotten_first() -> None:
     row = told(event_of("Subscribed", "s", START, ANN, {"channel": "email"}))
     for number in range(80):
-        word = granted((START, START), None, None)
+        word = granted((START, START, 9), None, None)
         changed = ConsentChanged("main", ("email", f"m{number}@x.de"), "email", word, "e")
         row, _ = CORE.step(row, "i-1", changed, START, (1,))
     assert list(row.identifiers["email"]) == ["a@example.com"]

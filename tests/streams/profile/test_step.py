@@ -202,7 +202,7 @@ def test_consent_from_another_event_reaches_the_copy_and_its_segments() -> None:
     ]
     row, _ = played(history, after=20 * HOUR)
     assert row.segments["quiet"].since is not None
-    state = denied((START + 2, START + 2), "link", "shop")
+    state = denied((START + 2, START + 2, 9), "link", "shop")
     body = ConsentChanged("main", WHO[1], "email", state, "e9")
     now = START + 30 * HOUR
     row, said = CORE.step(row, "i-1", body, now, (1,))
