@@ -189,12 +189,17 @@ class Membership(Row, gc=False):
 
 
 class ListMembership(Row):
-    """pending_at, pending_received_at: of the newest request that has to be confirmed."""
+    """When a profile last said that it is on a list, that it is not, and that it asks to be.
+
+    pending_at, pending_received_at: of the newest request that has to be confirmed.
+    since: the first joining after the last leaving, as far as the row knows.
+    """
 
     joined_at: Instant = 0
     left_at: Instant = 0
     pending_at: Instant = 0
     pending_received_at: Instant = 0
+    since: Instant = 0
 
 
 class Trigger(msgspec.Struct, array_like=True, frozen=True):

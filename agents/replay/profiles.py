@@ -12,6 +12,7 @@ from streams.consent.receiving import address_of
 from streams.consent.state import state_of
 from streams.identity.held import in_order
 from streams.instants import to_timestamp
+from streams.lists import is_member
 from streams.money import to_money
 
 read_row = msgspec.msgpack.Decoder(ProfileRow).decode
@@ -31,7 +32,7 @@ def profile_state(row: ProfileRow, events: Sequence[EventId]) -> ProfileState:
         },
         traits={name: t.value for name, t in row.traits.items() if t.value is not None},
         consent={channel: _consent(row, channel) for channel in row.consent},
-        lists=tuple(sorted(name for name, one in row.lists.items() if one.joined_at > one.left_at)),
+        lists=tuple(sorted(name for name, one in row.lists.items() if is_member(one))),
         segments=tuple(sorted(name for name, one in row.segments.items() if one.since is not None)),
         events=tuple(events),
         figures=_figures(row),

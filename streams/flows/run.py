@@ -42,6 +42,7 @@ from streams.flows.told import tell_branch, tell_rest, tell_step
 from streams.flows.waits import until_date, until_time_of_day
 from streams.flows.zones import zone_named, zone_of
 from streams.instants import to_timestamp
+from streams.lists import is_member, join, leave
 from streams.segments.person import TO_COME, Person
 from streams.traits import said_at
 
@@ -298,8 +299,8 @@ def _take_join(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bo
     step = place.step
     assert isinstance(step, Join)
     membership = _membership(moment, step.list)
-    if not membership.joined_at > membership.left_at:
-        membership.joined_at = max(moment.now, membership.left_at + 1)
+    if not is_member(membership):
+        join(membership, max(moment.now, membership.left_at + 1))
         moment.lists.add(step.list)
         moment.joined.append((step.list, _cause(plan, run)))
     return _go_on(moment, plan, run, place.after)
@@ -309,8 +310,8 @@ def _take_leave(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> b
     step = place.step
     assert isinstance(step, Leave)
     membership = _membership(moment, step.list)
-    if membership.joined_at > membership.left_at:
-        membership.left_at = max(moment.now, membership.joined_at)
+    if is_member(membership):
+        leave(membership, max(moment.now, membership.joined_at))
         moment.lists.add(step.list)
     return _go_on(moment, plan, run, place.after)
 

@@ -18,6 +18,7 @@ from streams.flows.moment import Moment
 from streams.flows.plan import FlowPlan, Place
 from streams.flows.zones import zone_of
 from streams.instants import to_timestamp
+from streams.lists import is_member
 from streams.segments.person import TO_COME, Compiled, Person
 from streams.sends.command import choose_variant, command_of
 from streams.sends.gates import Deliver, Drop, Hold, PlannedSend, Standing, decide
@@ -81,8 +82,7 @@ def left_reason(moment: Moment, plan: FlowPlan, run: FlowRun) -> str | None:
             membership = row.segments.get(segment)
             return None if membership is not None and membership.since is not None else LEFT_SEGMENT
         case OnList(name):
-            listed = row.lists.get(name)
-            return None if listed is not None and listed.joined_at > listed.left_at else LEFT_LIST
+            return None if is_member(row.lists.get(name)) else LEFT_LIST
         case OnDate(trait) if run.trigger.kind == DATE:
             zone = zone_of(row, moment.program.settings.zone)
             said, held = run.trigger.properties.get(trait), row.traits.get(trait)

@@ -27,6 +27,7 @@ from streams.flows.sending import say
 from streams.identity.held import EXTERNAL_ID
 from streams.identity.keys import key_of
 from streams.ids import STRONG_KINDS, key_number
+from streams.lists import is_member, join, leave
 from streams.segments.features import TOTALS, saturated
 from streams.segments.person import TO_COME
 from streams.sends.gates import PROFILE_ERASED as PROFILE_IS_ERASED
@@ -311,7 +312,7 @@ def note_lists(moment: Moment, event: Event, rules: ConsentRules) -> None:
             listed.pending_at, listed.pending_received_at = max(asked_at)
             _join_if_confirmed(moment, name, listed, event, rules)
         case "Unsubscribed" | "Left List":
-            listed.left_at = max(listed.left_at, at)
+            leave(listed, at)
         case _:
             return
     row.lists[name] = listed
@@ -338,10 +339,10 @@ def _join(moment: Moment, name: str, listed: ListMembership, event: Event, at: I
     """Be on the list from `at`; flows start with the first joining, not with repeats or with
     imported history.
     """
-    was_on = listed.joined_at > listed.left_at
-    listed.joined_at = max(listed.joined_at, at)
+    was_on = is_member(listed)
+    join(listed, at)
     moment.lists.add(name)
-    if not was_on and listed.joined_at > listed.left_at and not is_import(event):
+    if not was_on and is_member(listed) and not is_import(event):
         moment.joined.append((name, event.id))
 
 

@@ -15,6 +15,7 @@ from schemas.records import AddressState
 from schemas.rows import Figures, ListMembership, ProfileRow, Reservation, Trait
 from schemas.topics import IDENTITY_MERGES
 from schemas.values import Channel, Instant, ProfileId
+from streams import lists
 from streams.consent.state import ADDRESS_KINDS, NEVER, join
 from streams.core import Output
 from streams.definitions.program import Program
@@ -170,11 +171,7 @@ def _unite_consent(row: ProfileRow, lost: ProfileRow) -> dict[Channel, dict[str,
 def _unite_lists(row: ProfileRow, lost: ProfileRow) -> dict[str, ListMembership]:
     united = dict(row.lists)
     for name, other in lost.lists.items():
-        listed = united.get(name, ListMembership())
-        asked = [(one.pending_at, one.pending_received_at) for one in (listed, other)]
-        united[name] = ListMembership(
-            max(listed.joined_at, other.joined_at), max(listed.left_at, other.left_at), *max(asked)
-        )
+        united[name] = lists.unite(united.get(name, ListMembership()), other)
     if len(united) > LISTS_MAX:
         kept = sorted(united, key=lambda name: (united[name].joined_at, name))[-LISTS_MAX:]
         united = {name: united[name] for name in kept}

@@ -8,11 +8,12 @@ from hashlib import blake2b
 from typing import Any, TypeAlias
 
 from schemas import conditions as c
-from schemas.rows import ListMembership, ProfileRow
+from schemas.rows import ProfileRow
 from schemas.values import Instant
 from streams.consent.receiving import address_of, address_state, may_receive
 from streams.consent.state import state_of
 from streams.identity.held import newest
+from streams.lists import is_member, on_it_since
 from streams.segments.person import FAILS, HOLDS, TO_COME, Answer, Ask, Person
 from streams.segments.values import canonical, compile_event_test, compile_tests, text_of
 
@@ -134,11 +135,6 @@ def consent_is(condition: c.ConsentIs) -> Leaf:
     return ask, lambda person: _word(person.row, channel)
 
 
-def is_member(membership: ListMembership | None) -> bool:
-    """Joined after having left; at the same instant, leaving counts."""
-    return membership is not None and membership.joined_at > membership.left_at
-
-
 def in_list(condition: c.InList) -> Leaf:
     name, span = condition.list, condition.joined_in_last
 
@@ -146,7 +142,7 @@ def in_list(condition: c.InList) -> Leaf:
         membership = person.row.lists.get(name)
         if membership is None or not is_member(membership):
             return FAILS
-        return HOLDS if span is None else _until(membership.joined_at + span, now)
+        return HOLDS if span is None else _until(on_it_since(membership) + span, now)
 
     return ask, lambda person: "on it" if is_member(person.row.lists.get(name)) else None
 

@@ -13,6 +13,7 @@ from streams.consent.state import granted, state_of
 from streams.definitions.switch import in_force
 from streams.ids import REPLAY_SECRET, Ids
 from streams.instants import DAY
+from streams.lists import is_member, on_it_since
 from streams.money import MICROS_MAX
 from streams.profile.step import ProfileCore
 from tests.scenarios.play import documents_of, event_of
@@ -215,6 +216,39 @@ def test_a_denial_said_again_takes_no_newer_grant_back() -> None:
         row = told(denial, grant, repeat)
         assert row.events == 3, "the profile itself has forgotten by then"
         assert word_of(row) == "granted"
+
+
+def on_list(word: str, number: int, at: int) -> Event:
+    metric = {"+": "Joined List", "-": "Left List"}[word]
+    return event_of(metric, f"l{number}", START + at, ANN, {"list": "fans"})
+
+
+def test_a_list_is_counted_from_the_first_joining_after_the_last_leaving() -> None:
+    for words, since in (
+        ("+1 +5", 1),
+        ("+1 -3 +5", 5),
+        ("-3 +5 +7", 5),
+        ("+1 -1 +4", 4),
+        ("+1 -3", None),
+        ("-3", None),
+    ):
+        said = [on_list(one[0], i, int(one[1:])) for i, one in enumerate(words.split())]
+        for order in permutations(said):
+            listed = told(*order).lists["fans"]
+            assert (on_it_since(listed) - START if is_member(listed) else None) == since, words
+
+
+def test_of_joinings_between_the_first_and_the_last_none_is_remembered() -> None:
+    said = [on_list("+", i, at) for i, at in enumerate((1, 5, 9))]
+    listed = told(*said, on_list("-", 3, 3)).lists["fans"]
+    assert on_it_since(listed) == START + 9
+
+
+def test_a_flow_or_an_import_that_joins_again_does_not_begin_anew() -> None:
+    proof = {"list": "fans", "historical_import": True}
+    again = event_of("Subscribed", "s", START + 9, ANN, proof)
+    listed = told(on_list("+", 1, 1), again).lists["fans"]
+    assert (on_it_since(listed), listed.joined_at) == (START + 1, START + 9)
 
 
 def test_orders_are_counted_in_the_stores_currency() -> None:

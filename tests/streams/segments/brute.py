@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from itertools import product
+from json import dumps, loads
 from math import asin, cos, dist, radians, sin
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -379,6 +380,24 @@ def in_dates(asked: dict[str, Any], at: int, now: int, zone: str) -> bool:
 DATE_KEYS = ("in_next", "in_last", "before", "after", "between", "anniversary")
 
 
+def said(name: str, events: list[Event], row: ProfileRow) -> tuple[Any, int]:
+    """The value of a trait, and since when it is held: of two words of one instant the larger
+    counts; the last unbroken row of the same word counts. What no event says is in the row.
+    """
+    words = sorted(
+        (event.occurred_at, dumps(event.traits[name])) for event in events if name in event.traits
+    )
+    if not words:
+        there = row.traits.get(name)
+        return (None, 0) if there is None else (there.value, there.since)
+    value, since = words[-1][1], words[-1][0]
+    for at, word in reversed(list(dict(words).items())):
+        if word != value:
+            break
+        since = at
+    return loads(value), since
+
+
 def holds(
     condition: dict[str, Any],
     events: list[Event],
@@ -407,15 +426,11 @@ def holds(
     if "affinity" in condition:
         return affinity(condition, events, now)
     if "trait" in condition:
-        trait = row.traits.get(condition["trait"])
+        value, since = said(condition["trait"], events, row)
         if "held" in condition:
-            return (
-                trait is not None
-                and equal(trait.value, condition["held"])
-                and now - trait.since >= millis(condition["for"])
-            )
+            held = equal(value, condition["held"])
+            return held and now - since >= millis(condition["for"])
         tests = {key: value for key, value in condition.items() if key != "trait"}
-        value = None if trait is None else trait.value
         if any(key in condition for key in DATE_KEYS):
             return trait_date(condition, value, now, zone)
         return all(one_test([value], operator, wanted) for operator, wanted in tests.items())

@@ -20,7 +20,7 @@ from schemas.events import Event
 from schemas.rows import ProfileRow, Trigger
 from streams.definitions.program import compile_program
 from streams.instants import HOUR
-from streams.segments.features import note
+from streams.profile.united import unite_traits
 from streams.segments.person import Person
 from streams.segments.united import unite_features
 from tests.streams.segments import brute
@@ -28,6 +28,7 @@ from tests.streams.segments.invented import (
     BASE,
     CONDITIONS,
     DID,
+    HELD,
     MEASURED,
     NEWEST,
     PEOPLE,
@@ -35,13 +36,13 @@ from tests.streams.segments.invented import (
     TRIGGERS,
     histories,
 )
-from tests.streams.segments.test_differential import differ
+from tests.streams.segments.test_differential import differ, hear
 
 ROUND = 100
 """Examples of one seed."""
 
-ANY = st.one_of(DID, MEASURED, SEQUENCES, NEWEST, CONDITIONS)
-OF_EVENTS = st.one_of(DID, MEASURED, SEQUENCES)
+ANY = st.one_of(DID, MEASURED, SEQUENCES, NEWEST, HELD, CONDITIONS)
+OF_EVENTS = st.one_of(DID, MEASURED, SEQUENCES, HELD)
 SIDES = st.lists(st.booleans(), min_size=9, max_size=9)
 
 
@@ -71,8 +72,9 @@ def differ_merged(
     united_at = BASE + united_hour * HOUR
     before = [event for event in history if event.received_at <= united_at]
     for event, to_loser in zip(before, sides, strict=False):
-        note(program, loser if to_loser else winner, event)
+        hear(program, loser if to_loser else winner, event)
     unite_features(winner, loser, program, united_at)
+    winner.traits = unite_traits(winner, loser.traits)
     came = list(before)
     person = Person(winner, program, trigger)
     checks = 0
@@ -81,7 +83,7 @@ def differ_merged(
         for event in later:
             if event.received_at == start:
                 came.append(event)
-                note(program, winner, event)
+                hear(program, winner, event)
         for moment in (start, start + HOUR - 1, start + HOUR, start + 7 * HOUR):
             if any(start < event.received_at <= moment for event in later):
                 break

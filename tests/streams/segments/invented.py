@@ -5,7 +5,9 @@ the time.
 """
 
 from datetime import date
+from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 
 from schemas.events import Event
@@ -159,6 +161,11 @@ DATE_LEAVES = st.one_of(
         )
     ),
 )
+HELD = st.builds(
+    lambda plan, span: {"trait": "plan", "held": plan, "for": span},
+    st.sampled_from(["gold", "tin"]),
+    HOURS,
+)
 OTHERS = st.sampled_from(
     [
         {"trait": "plan", "is": "gold"},
@@ -168,6 +175,7 @@ OTHERS = st.sampled_from(
         {"trait": "tags", "contains": "vip"},
         {"trait": "tags", "length": "> 1"},
         {"trait": "plan", "held": "gold", "for": "3h"},
+        {"trait": "plan", "held": "tin", "for": "1h"},
         {"country": ["de", "FR"]},
         {"region": "eu"},
         {"near": {"lat": 52.5, "lon": 13.4}, "within": "300km"},
@@ -205,12 +213,21 @@ PROPERTIES = st.fixed_dictionaries(
 )
 
 
+PLANS = st.sampled_from(["gold", "gold", "tin", None]).map(lambda plan: {"plan": plan})
+SOME_PLANS = st.one_of(st.just({}), PLANS)
+
+
 @st.composite
-def histories(draw: st.DrawFn, least: int = 0) -> list[Event]:
+def histories(
+    draw: st.DrawFn,
+    least: int = 0,
+    plans: st.SearchStrategy[dict[str, Any]] = SOME_PLANS,
+    hours: int = 20,
+) -> list[Event]:
     """In order of arrival; some happened long before they came."""
     count = draw(st.integers(least, 9))
-    received = sorted(draw(st.lists(st.integers(0, 20), min_size=count, max_size=count)))
-    return [
+    received = sorted(draw(st.lists(st.integers(0, hours), min_size=count, max_size=count)))
+    history = [
         Event(
             schema=1,
             id=f"e{draw(st.integers(0, 2))}-{i}",
@@ -220,7 +237,7 @@ def histories(draw: st.DrawFn, least: int = 0) -> list[Event]:
             store="main",
             trust="server",
             identifiers=(),
-            traits={},
+            traits=draw(plans),
             traits_once={},
             properties=draw(PROPERTIES),
             value=draw(st.sampled_from([None, 0, 1_000_000, 2_500_000, -1_500_000, 333_333])),
@@ -230,6 +247,18 @@ def histories(draw: st.DrawFn, least: int = 0) -> list[Event]:
         )
         for i, hour in enumerate(received)
     ]
+    return [exactly_held(history, i) for i in range(count)]
+
+
+def exactly_held(history: list[Event], number: int) -> Event:
+    """The event; without its plan where that is said the third time and some word came late: only
+    the first and the last are kept.
+    """
+    event = history[number]
+    words = [one for one in history if "plan" in one.traits]
+    late = any(one.occurred_at != one.received_at for one in words)
+    said = [one for one in history[:number] if one.traits == event.traits]
+    return msgspec.structs.replace(event, traits={}) if late and len(said) > 1 else event
 
 
 PEOPLE = st.builds(
@@ -239,9 +268,6 @@ PEOPLE = st.builds(
     st.fixed_dictionaries(
         {},
         optional={
-            "plan": st.sampled_from(["gold", "tin"]).map(
-                lambda plan: Trait(plan, BASE, BASE + 2 * HOUR)
-            ),
             "born": st.sampled_from([*BORN, 5]).map(lambda born: Trait(born, BASE, BASE)),
             "age": st.sampled_from([17, "18", 30.0, "x"]).map(lambda age: Trait(age, BASE, BASE)),
             "country": st.sampled_from(["DE", "fr", "US", ""]).map(

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from schemas.events import Event
 from schemas.rows import ProfileRow, Trait, Trigger
-from streams.definitions.program import compile_program
+from streams.definitions.program import Program, compile_program
+from streams.flows.moment import Moment
 from streams.ids import REPLAY_SECRET, Ids
 from streams.instants import DAY, HOUR
+from streams.profile.facts import note_traits
+from streams.profile.store import NOTHING
 from streams.segments.features import note
 from streams.segments.membership import evaluate, next_flip
 from streams.segments.person import Person
@@ -25,11 +28,13 @@ from tests.streams.segments.invented import (
     DATED,
     DID,
     DID_NOT,
+    HELD,
     IN_SEGMENTS,
     LIKED,
     MEASURED,
     NEWEST,
     PEOPLE,
+    PLANS,
     SEQUENCES,
     TRIGGERS,
     WRITTEN,
@@ -39,6 +44,14 @@ from tests.streams.segments.invented import (
 )
 
 IDS = Ids(REPLAY_SECRET)
+
+
+def hear(program: Program, row: ProfileRow, event: Event) -> Moment:
+    """What of an event conditions look at: its traits, and what the features note of it."""
+    moment = Moment(row, program, NOTHING.plans, IDS, event.received_at, ())
+    note_traits(moment, event)
+    moment.features.update(note(program, row, event))
+    return moment
 
 
 def differ(
@@ -66,7 +79,7 @@ def differ(
     for i, start in enumerate(instants):
         for event in [e for e in history if e.received_at == start]:
             came.append(event)
-            note(program, row, event)
+            hear(program, row, event)
         end = instants[i + 1] if i + 1 < len(instants) else start + 10 * HOUR
         edges = range(start, end, HOUR)
         moments = sorted(
@@ -129,6 +142,14 @@ def test_every_count_of_the_newest_equals_brute_force(
 
 
 @SETTINGS
+@given(HELD, histories(3, PLANS, hours=8))
+def test_every_held_value_and_its_flip_equal_brute_force(
+    condition: dict[str, Any], history: list[Event]
+) -> None:
+    differ(condition, history, ProfileRow(), None)
+
+
+@SETTINGS
 @given(CONDITIONS, histories(), PEOPLE, TRIGGERS)
 def test_every_tree_and_its_flip_equal_brute_force(
     condition: dict[str, Any], history: list[Event], row: ProfileRow, trigger: Trigger | None
@@ -171,8 +192,8 @@ def test_memberships_equal_brute_force_at_every_instant(
                 assert change.at == due
         while history and history[0].received_at <= now:
             came.append(history.pop(0))
-            touched = note(program, row, came[-1])
-            asked = program.segments_for(features=touched)
+            touched = hear(program, row, came[-1])
+            asked = program.segments_for(features=touched.features, traits=touched.traits)
             evaluate(row, program, asked, now, due=None, ids=IDS)
         for i, where in enumerate(conditions):
             membership = row.segments.get(f"s{i}")
