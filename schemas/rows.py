@@ -145,7 +145,7 @@ class Trait(msgspec.Struct, array_like=True, frozen=True):
     """A trait's value, when it was said, and since when it has had this value.
 
     once:     said by `traits_once`: the earliest counts, and only until the trait is set.
-    other_at: when another value was last said before that, as far as the row knows; 0: never.
+    other_at: from when on no other value was said before that, as far as the row knows; 0: ever.
     """
 
     value: object

@@ -54,11 +54,12 @@ def _held_since(one: Trait, other: Trait) -> Instant:
 
 
 def _interrupted(trait: Trait, other: Trait) -> Trait:
-    """The trait, where another value was said before it; if in between, it is held since the last
-    time it was said. Of two at one instant the one that counts is not interrupted.
+    """The trait, where another value was said before it, or at the same instant; if in between, it
+    is held since the last time it was said. Of one instant the larger value counts.
     """
     last = said_at(trait)
-    before = [time for time in (other.since, said_at(other)) if time < last]
+    free = 0 if is_larger(trait.value, other.value) else 1
+    before = [time + free for time in (other.since, said_at(other)) if time + free <= last]
     other_at = max((trait.other_at, *before))
     since = trait.since if trait.since >= other_at else last
     return msgspec.structs.replace(trait, since=since, other_at=other_at)

@@ -11,7 +11,6 @@ from schemas.records import Cut
 from schemas.rows import DefinitionsRow
 from schemas.values import Instant
 from streams.definitions.program import Program
-from streams.segments.ranked import mark_of
 
 LOOK_SECONDS = 30.0
 
@@ -33,22 +32,24 @@ async def keep_ranking(settings: Settings, say: Say) -> None:
 async def rank_what_is_due(
     settings: Settings, now: Instant, measured_at: dict[str, Instant], say: Say
 ) -> int:
-    """Measure the stores whose time has come; publish where a cut has moved.
+    """Measure the stores whose time has come, and publish what was found.
 
     measured_at: version of definitions -> when it was measured last; kept up to date.
-    Returns: how many stores have new cuts.
+    Returns: how many stores were measured.
     """
-    moved = 0
+    measured_now = 0
     for store, (row, program) in (await ranking_stores(settings)).items():
         if not is_due(row, program, now, measured_at.get(program.version)):
             continue
-        cuts = await asyncio.to_thread(_measure, settings, program, now)
+        at = instant_of(row, program, now)
+        cuts = await asyncio.to_thread(_measure, settings, program, at)
         measured_at[program.version] = now
-        if mark_of(cuts) != program.population:
-            number = await publish_cuts(settings, program, cuts, now)
-            say(f"the profiles of store {store} are ranked anew (number {number})")
-            moved += 1
-    return moved
+        if not cuts and not row.cuts:
+            continue
+        number = await publish_cuts(settings, program, cuts, at)
+        say(f"the profiles of store {store} are ranked anew (number {number})")
+        measured_now += 1
+    return measured_now
 
 
 def is_due(row: DefinitionsRow, program: Program, now: Instant, before: Instant | None) -> bool:
@@ -57,6 +58,12 @@ def is_due(row: DefinitionsRow, program: Program, now: Instant, before: Instant 
     every = program.settings.rank_every
     known = {cut.ranking for cut in program.cuts}
     return now // every > last // every or (before is None and not known >= set(program.rankings))
+
+
+def instant_of(row: DefinitionsRow, program: Program, now: Instant) -> Instant:
+    """As of when to measure: the last multiple of the rhythm; now, where that was done before."""
+    multiple = now // program.settings.rank_every * program.settings.rank_every
+    return multiple if row.cuts and multiple > max(cut.at for cut in row.cuts) else now
 
 
 def _measure(settings: Settings, program: Program, now: Instant) -> tuple[Cut, ...]:

@@ -9,7 +9,7 @@ from functools import partial
 from operator import attrgetter
 
 from agents.replay.published import Edition
-from schemas.records import PopulationMeasured
+from schemas.records import Cut, PopulationMeasured
 from schemas.values import Instant
 from streams.definitions.program import Program, compile_program
 from streams.grid import Answer, Arrival
@@ -17,7 +17,7 @@ from streams.ids import REPLAY_SECRET, Ids
 from streams.ingest.control import population
 from streams.profile.step import ProfileCore
 from streams.replay import Replay
-from streams.segments.ranked import mark_of, measure
+from streams.segments.ranked import measure
 
 
 def measurements(
@@ -36,7 +36,7 @@ def _of_store(
     replay: Replay, found: Sequence[Edition], first: Instant, until: Instant
 ) -> Iterator[Arrival]:
     """By the definitions that are in force; these are in the order of their instants."""
-    said: list[str] = [""]
+    said: list[Cut] = []
     ends = [*(edition.since for edition in found[1:]), until + 1]
     for edition, end in zip(found, ends, strict=True):
         assert end is not None, "only the first is in force from the beginning"
@@ -49,12 +49,12 @@ def _of_store(
             at += every
 
 
-def _measured(replay: Replay, program: Program, at: Instant, said: list[str]) -> Answer | None:
-    """The record, unless all cuts are where they were: what is said of them last is in `said`."""
+def _measured(replay: Replay, program: Program, at: Instant, said: list[Cut]) -> Answer | None:
+    """The record, unless nobody is ranked and nobody was: what was said last is in `said`."""
     core, store = ProfileCore(Ids(REPLAY_SECRET)), program.settings.store
     rows = (core.decode(blob) for _, _, blob in replay.rows("profile"))
     cuts = measure(program, (row for row in rows if row.to is None and row.store == store), at)
-    if (mark := mark_of(cuts)) == said[0]:
+    if not cuts and not said:
         return None
-    said[0] = mark
+    said[:] = cuts
     return population(PopulationMeasured(store, 0, cuts), REPLAY_SECRET)

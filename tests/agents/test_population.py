@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from agents.live.ranking import is_due
+from agents.live.ranking import instant_of, is_due
 from agents.migrations import migrate
 from agents.population import measured
 from agents.reports.membership import explain_segment
@@ -196,3 +196,12 @@ def test_what_was_measured_is_due_when_a_multiple_of_the_rhythm_has_passed() -> 
     assert is_due(row, program, AT + 6 * HOUR, None)
     other, program = in_force(Cut("another", 1, 1, 4, AT + HOUR))
     assert is_due(other, program, AT + 2 * HOUR, None), "a ranking is new"
+
+
+def test_it_is_measured_as_of_the_last_multiple_of_the_rhythm_the_first_time_as_of_now() -> None:
+    (name,) = in_force()[1].rankings
+    row, program = in_force(Cut(name, 1, 1, 4, AT + HOUR))
+    assert instant_of(row, program, AT + 7 * HOUR) == AT + 6 * HOUR
+    assert instant_of(row, program, AT + 2 * HOUR) == AT + 2 * HOUR
+    row, program = in_force()
+    assert instant_of(row, program, AT + 7 * HOUR) == AT + 7 * HOUR

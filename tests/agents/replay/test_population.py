@@ -71,6 +71,16 @@ def test_who_comes_over_the_cut_enters_at_once_and_the_next_cut_is_higher(door: 
     assert note == "the cut is 100.00, of 10 profiles at 2026-03-02T00:00:00.000Z"
 
 
+def test_the_evidence_names_the_newest_measurement_also_where_the_cut_has_not_moved(
+    door: Door,
+) -> None:
+    definitions_in(door.definitions, BEST)
+    files = door.replay([*TEN, order(3, 70, "2026-03-03T09:00:00Z")])
+    assert [one[:2] for one in changes(files)] == [("c-10", "entered"), ("c-3", "entered")]
+    note = files["segment-changes"][1]["evidence"][0]["note"]
+    assert note == "the cut is 100.00, of 10 profiles at 2026-03-03T00:00:00.000Z"
+
+
 def test_a_new_customer_is_compared_with_the_cut_that_is_in_force(door: Door) -> None:
     definitions_in(door.definitions, BEST)
     files = door.replay([*TEN, order(11, 500, "2026-03-02T09:00:00Z")])

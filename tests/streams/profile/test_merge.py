@@ -218,15 +218,17 @@ def test_which_of_two_traits_counts() -> None:
     once, later = Trait("c", 4, 4, once=True), Trait("d", 6, 6, once=True)
     gone, by_client = Trait(None, 5, 5), Trait("e", -5, 7)
     for one, other, want in (
-        (said, older, Trait("a", 9, 9, other_at=5)),
+        (said, older, Trait("a", 9, 9, other_at=6)),
         (said, later, said),
         (once, later, once),
         (gone, later, later),
         (gone, once, gone),
         (once, by_client, once),
-        (Trait("a", 9, 9), Trait("b", 9, 9), Trait("b", 9, 9)),
+        (Trait("a", 9, 9), Trait("b", 9, 9), Trait("b", 9, 9, other_at=9)),
+        (Trait("b", 9, 2), Trait("c", 2, 2), Trait("b", 9, 9, other_at=3)),
+        (Trait("b", 9, 2), Trait("a", 2, 2), Trait("b", 9, 2, other_at=2)),
         (Trait("a", 9, 9), Trait("a", 5, 2), Trait("a", 9, 2)),
-        (Trait("a", 9, 2), Trait("b", 5, 5), Trait("a", 9, 9, other_at=5)),
+        (Trait("a", 9, 2), Trait("b", 5, 5), Trait("a", 9, 9, other_at=6)),
         (Trait("a", 9, 9, other_at=5), Trait("a", 6, 2), Trait("a", 9, 6, other_at=5)),
     ):
         assert newer(one, other) == newer(other, one) == want

@@ -381,8 +381,8 @@ DATE_KEYS = ("in_next", "in_last", "before", "after", "between", "anniversary")
 
 
 def said(name: str, events: list[Event], row: ProfileRow) -> tuple[Any, int]:
-    """The value of a trait, and since when it is held: of two words of one instant the larger
-    counts; the last unbroken row of the same word counts. What no event says is in the row.
+    """The value of a trait, and since when it is held: since it was first said at or after the last
+    other word. Of two words of one instant the larger counts. What no event says is in the row.
     """
     words = sorted(
         (event.occurred_at, dumps(event.traits[name])) for event in events if name in event.traits
@@ -390,12 +390,10 @@ def said(name: str, events: list[Event], row: ProfileRow) -> tuple[Any, int]:
     if not words:
         there = row.traits.get(name)
         return (None, 0) if there is None else (there.value, there.since)
-    value, since = words[-1][1], words[-1][0]
-    for at, word in reversed(list(dict(words).items())):
-        if word != value:
-            break
-        since = at
-    return loads(value), since
+    value = words[-1][1]
+    last_other = max((at for at, word in words if word != value), default=0)
+    counted = dict(words)
+    return loads(value), min(at for at in counted if counted[at] == value and at >= last_other)
 
 
 def holds(
