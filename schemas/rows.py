@@ -345,6 +345,7 @@ class ProfileRow(Row):
     filled:   hashes of the back-fills that were taken over since the definitions last changed.
     disabled: part of the definitions (`segment/vip`) that raised here -> under which version.
     erasing:  an erasure that waits until the profile has become one with whom it is to join.
+    variants: `flow/message` -> the variant that was assigned, and when; at most 100, the newest.
     gone_at:  when the person was erased (asked for); then nothing else is left in the row, but
               the request that it was erased by.
     """
@@ -388,3 +389,4 @@ class ProfileRow(Row):
     erasing: ErasureAsked | None = None
     gone_at: Instant = 0
     gone_by: str = ""
+    variants: dict[str, tuple[str, Instant]] = {}

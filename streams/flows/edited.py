@@ -11,7 +11,11 @@ from typing import NamedTuple, TypeAlias
 from schemas.definitions import Flow, Send, Step, Wait, WaitForDate, WaitUntil
 from schemas.rows import FlowRun
 from schemas.values import FlowId
+from streams.flows.moment import Moment
 from streams.flows.plan import BEHIND, FlowPlans, StepPath, branches
+from streams.flows.sending import about_send, say
+
+STEP_GONE = "step-gone"
 
 
 class Moved(NamedTuple):
@@ -42,17 +46,22 @@ def moved_steps(former: Flow, flow: Flow) -> dict[StepPath, Moved]:
     return found
 
 
-def relocate(runs: Sequence[FlowRun], former: FlowPlans, plans: FlowPlans, moves: Moves) -> None:
-    """Put runs that stand in the former version where they belong in this one; a wait goes on."""
+def relocate(moment: Moment, runs: Sequence[FlowRun], former: FlowPlans, moves: Moves) -> None:
+    """Put runs that stand in the former version where they belong in this one; a wait goes on, and
+    a held send that is not there any more is dropped.
+    """
     for run in runs:
         moved = moves.get(run.flow, {}).get(run.step)
         if moved is None:
             continue
+        step = former.flows[run.flow].places[run.step].step
         if run.anew:
-            step = former.flows[run.flow].places[run.step].step
             assert isinstance(step, Send), "only sends are planned anew"
-            run.step = plans.flows[run.flow].sends.get(step.message, BEHIND)
-            continue
+            path = moment.plans.flows[run.flow].sends.get(step.message, BEHIND)
+            moved = Moved(path, kept=path != BEHIND)
+        if not moved.kept and run.held_since is not None:
+            assert isinstance(step, Send), "only sends are held"
+            say(moment, run, about_send(moment, run, step), "dropped", (STEP_GONE,))
         run.step = moved.path
         if not moved.kept:
             run.passed = run.listening = False

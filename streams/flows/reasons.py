@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from streams.flows import entry, run, sending
+from streams.flows import edited, entry, run, sending
 from streams.sends import gates
 
 REASONS: Mapping[str, str] = MappingProxyType(
@@ -21,6 +21,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         run.GOAL_REACHED: "the flow's goal was reached",
         run.NO_DATE: "the trigger has no date to wait for",
         run.FLOW_GONE: "the flow is not there any more",
+        edited.STEP_GONE: "the send was held while the flow was edited, and is not in it any more",
         run.FLOW_RAISED: "the flow raised for this profile; a dead letter says where",
         sending.LEFT_SEGMENT: "the profile is not in the flow's segment any more",
         sending.LEFT_LIST: "the profile is not on the flow's list any more",
@@ -44,7 +45,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         gates.QUIET_HOURS: "the channel is quiet at this hour",
         gates.SEND_WINDOW: "it is not one of the hours this send is bound to",
         gates.PATIENCE: "it was held for as long as it may wait",
-        gates.EXPIRED: "it came too late too often",
+        gates.EXPIRED: "it came too late, and was not planned anew",
     }
 )
 """Reason -> why, for people."""

@@ -55,19 +55,29 @@ NOTIFIED = "Notification Requested"
 
 
 def hear(moment: Moment, event: Event) -> None:
-    """Let the runs hear an event: who reached the goal ends, who waited for it goes on."""
+    """Let the runs hear an event: who reached the goal ends, who waited for it goes on. Of a run
+    that is over no send is planned anew any more.
+    """
+    row = moment.row
     if event.metric not in moment.plans.listens:
         return
-    for run in list(moment.row.runs):
+    row.settled = [run for run in row.settled if not _has_reached(moment, run, event)]
+    for run in list(row.runs):
         plan = moment.plans.flows.get(run.flow)
         if plan is None or run.trigger.kind == TO_COME or moment.is_disabled(run.flow):
             continue
         part_of(run.flow, _hear, moment, plan, run, event)
 
 
+def _has_reached(moment: Moment, run: FlowRun, event: Event) -> bool:
+    """Is the event the goal of this run?"""
+    plan = moment.plans.flows.get(run.flow)
+    return plan is not None and not moment.is_disabled(run.flow) and _is_goal(plan, run, event)
+
+
 def _hear(moment: Moment, plan: FlowPlan, run: FlowRun, event: Event) -> None:
     if _is_goal(plan, run, event):
-        say(moment, run, None, None, "skipped", (GOAL_REACHED,))
+        say(moment, run, None, "skipped", (GOAL_REACHED,))
         end(moment, run, plan, for_good=True)
     elif run.listening and _is_awaited(plan, run, event):
         tell_branch(moment, run, plan.places.get(run.step), "met")
@@ -139,7 +149,7 @@ def advance(moment: Moment, run: FlowRun) -> None:
     plan = moment.plans.flows.get(run.flow)
     if plan is None or moment.is_disabled(run.flow):
         reason = FLOW_GONE if plan is None else FLOW_RAISED
-        say(moment, run, None, None, "skipped", (reason,))
+        say(moment, run, None, "skipped", (reason,))
         end(moment, run, plan)
         return
     while run.ended_at is None:
@@ -219,7 +229,7 @@ def _take_wait_for_date(moment: Moment, plan: FlowPlan, run: FlowRun, place: Pla
     assert isinstance(step, WaitForDate)
     until = until_date(step, run.trigger, _zone(moment, "store"))
     if until is None:
-        say(moment, run, None, None, "skipped", (NO_DATE,))
+        say(moment, run, None, "skipped", (NO_DATE,))
         end(moment, run, plan)
         return False
     return _wait_until(moment, plan, run, place, until)

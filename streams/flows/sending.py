@@ -7,7 +7,7 @@ from schemas.definitions import Flow, OnDate, OnList, OnSegment, Send
 from schemas.outputs import Evidence, SendDecided
 from schemas.rows import FlowRun
 from schemas.topics import SEND_COMMANDS, SEND_DECISIONS
-from schemas.values import Instant
+from schemas.values import Channel, Instant, SendId
 from streams.consent.receiving import address_of
 from streams.consent.state import ADDRESS_KINDS
 from streams.core import Output
@@ -30,6 +30,14 @@ LEFT_LIST = "left-list"
 DATE_MOVED = "date-moved"
 
 
+class About(NamedTuple):
+    """The send that a decision is about."""
+
+    send_id: SendId
+    message: str
+    channel: Channel
+
+
 class Filtered(NamedTuple):
     passes: bool
     evidence: tuple[Evidence, ...]
@@ -39,9 +47,10 @@ def send(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
     """Make the send, or say why not. Returns: whether the run goes on (False: the send is held)."""
     step, now = place.step, moment.now
     assert isinstance(step, Send)
-    choose_variant(run, step, moment.ids)
+    choose_variant(moment.row, run, step, moment.ids, now=now)
+    about = about_send(moment, run, step)
     planned = PlannedSend(
-        id=moment.ids.send(run.id, step.message, run.attempt),
+        id=about.send_id,
         flow=run.flow,
         run_id=run.id,
         step=step,
@@ -51,7 +60,7 @@ def send(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
     )
     left = left_reason(moment, plan, run)
     if left is not None:
-        say(moment, run, step, planned, "skipped", (left,))
+        say(moment, run, about, "skipped", (left,))
         return True
     standing = _standing(moment, plan, run, place, planned)
     decision = decide(planned, standing, now=now)
@@ -59,15 +68,20 @@ def send(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
         case Deliver(valid_until):
             _deliver(moment, run, planned, valid_until)
         case Drop(reasons):
-            say(moment, run, step, planned, "dropped", reasons, evidence=standing.explain(reasons))
+            say(moment, run, about, "dropped", reasons, evidence=standing.explain(reasons))
         case Hold(until, reasons):
             assert until > now, "held until a time that is over"
             evidence = standing.explain(reasons)
-            say(moment, run, step, planned, "held", reasons, until=until, evidence=evidence)
+            say(moment, run, about, "held", reasons, until=until, evidence=evidence)
             run.held_since = now if run.held_since is None else run.held_since
             run.wake_at = until
             return False
     return True
+
+
+def about_send(moment: Moment, run: FlowRun, step: Send) -> About:
+    """The present attempt of a run at a send."""
+    return About(moment.ids.send(run.id, step.message, run.attempt), step.message, step.channel)
 
 
 def left_reason(moment: Moment, plan: FlowPlan, run: FlowRun) -> str | None:
@@ -95,29 +109,28 @@ def left_reason(moment: Moment, plan: FlowPlan, run: FlowRun) -> str | None:
 def say(
     moment: Moment,
     run: FlowRun,
-    step: Send | None,
-    planned: PlannedSend | None,
+    about: About | None,
     outcome: Literal["sent", "held", "dropped", "skipped"],
     reasons: tuple[str, ...],
     *,
     until: Instant | None = None,
     evidence: tuple[Evidence, ...] = (),
 ) -> None:
-    """Write down what became of a planned send, or (without one) what ended a run."""
+    """Write down what became of a send, or (without one) what ended a run."""
     row, now = moment.row, moment.now
-    what = run.attempt if planned is None else planned.id
+    what = run.attempt if about is None else about.send_id
     decided = SendDecided(
         id=moment.ids.derive("decided", run.id, what, outcome, now),
         store=row.store,
         profile_id=row.id,
         flow=run.flow,
         flow_run_id=run.id,
-        message=None if step is None else step.message,
-        channel=None if step is None else step.channel,
+        message=None if about is None else about.message,
+        channel=None if about is None else about.channel,
         outcome=outcome,
         reason=reasons[0] if reasons else None,
         reasons=reasons,
-        send_id=None if planned is None else planned.id,
+        send_id=None if about is None else about.send_id,
         until=None if until is None else to_timestamp(until),
         trigger_event_id=run.trigger.event_id or None,
         decided_at=to_timestamp(now),
@@ -205,5 +218,5 @@ def _deliver(moment: Moment, run: FlowRun, planned: PlannedSend, valid_until: In
     row, settings, now = moment.row, moment.program.settings, moment.now
     command = command_of(row, run, planned, settings, moment.ids, now=now, valid_until=valid_until)
     moment.outputs.append(Output(SEND_COMMANDS.name, row.id, command))
-    say(moment, run, planned.step, planned, "sent", ())
+    say(moment, run, about_send(moment, run, planned.step), "sent", ())
     remember(row, run, planned, settings, now)

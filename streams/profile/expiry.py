@@ -2,11 +2,9 @@
 
 import msgspec
 
-from schemas.definitions import Send
 from schemas.rows import FlowRun, SentMemory, Trigger
 from streams.flows.moment import Moment
-from streams.flows.plan import Place
-from streams.flows.sending import say
+from streams.flows.sending import About, say
 from streams.sends.gates import EXPIRED
 from streams.sends.outcome import ANEW_WITHIN, ATTEMPTS_MAX, withdraw
 
@@ -22,8 +20,8 @@ def note_expired(moment: Moment, sent: SentMemory) -> None:
     plan = moment.plans.flows.get(sent.flow or "")
     path = None if plan is None else plan.sends.get(sent.message or "")
     is_over = sent.attempt >= ATTEMPTS_MAX or moment.now - sent.at > ANEW_WITHIN
-    if run is None or plan is None or path is None or is_over:
-        _give_up(moment, sent, run, None if plan is None or path is None else plan.places[path])
+    if run is None or path is None or is_over:
+        _give_up(moment, sent, run)
         return
     anew: FlowRun = msgspec.structs.replace(
         run,
@@ -48,11 +46,12 @@ def _run_of(moment: Moment, sent: SentMemory) -> FlowRun | None:
     return None
 
 
-def _give_up(moment: Moment, sent: SentMemory, run: FlowRun | None, place: Place | None) -> None:
-    """Say that the send is over: too many attempts, too late, or its run or its step is gone."""
+def _give_up(moment: Moment, sent: SentMemory, run: FlowRun | None) -> None:
+    """Say that the send is over: too many attempts, too late, its run reached its goal or is
+    forgotten, or its step is gone.
+    """
     if run is None:
         trigger = Trigger("expired", "")
         run = FlowRun(sent.run_id or "", sent.flow or "", "", trigger, sent.at, sent.at)
-    step = None if place is None else place.step
-    attempt = msgspec.structs.replace(run, attempt=sent.attempt)
-    say(moment, attempt, step if isinstance(step, Send) else None, None, "dropped", (EXPIRED,))
+    about = About(sent.send_id, sent.message or "", sent.channel)
+    say(moment, run, about, "dropped", (EXPIRED,))

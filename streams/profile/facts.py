@@ -378,7 +378,7 @@ def note_erasure(moment: Moment, event: Event) -> None:
         row.erased_at = moment.now
         for run in row.runs:
             if run.trigger.kind != TO_COME:
-                say(moment, run, None, None, "skipped", (PROFILE_IS_ERASED,))
+                say(moment, run, None, "skipped", (PROFILE_IS_ERASED,))
         row.runs = []
         row.settled = []
 

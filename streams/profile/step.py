@@ -240,8 +240,11 @@ class ProfileCore:
             case Absorb(loser, blob):
                 store = self._stores.get(row.store, NOTHING)
                 lost = self.decode(blob)
-                relocate_runs(lost, store)
-                outputs = absorb(row, loser, lost, store.program, now, self._ids)
+                moment = Moment(row, store.program, store.plans, self._ids, now)
+                if loser not in row.absorbed:
+                    relocate_runs(moment, lost, store)
+                absorbed = absorb(row, loser, lost, store.program, now, self._ids)
+                outputs = [*moment.outputs, *absorbed]
                 row.wake_at = _next_wake(row)
             case ErasureAsked():
                 return erase(row, body, now, self._ids)
@@ -291,7 +294,7 @@ class ProfileCore:
         if self._without:
             disable(row, self._without, program, store.plans)
         if row.definitions != program.mark:
-            relocate_runs(row, store)
+            relocate_runs(moment, row, store)
             _take_over(moment)
         if row.population != program.population:
             for change in ask_ranked(row, program, now, ids=self._ids):
@@ -332,7 +335,7 @@ def _event(moment: Moment, store: Store, resolved: EventResolved, origin: Origin
     note_figures(row, event, settings.currency)
     note_erasure(moment, event)
     moment.features.update(note(moment.program, row, event))
-    if row.runs:
+    if row.runs or row.settled:
         hear(moment, event)
     if metric == SEND_EXPIRED and sent is not None and not sent.reported:
         note_expired(moment, sent)
@@ -383,7 +386,7 @@ def _look_at_union(moment: Moment) -> None:
     changes = unite_memberships(row, losers, moment.program, moment.now, ids=moment.ids)
     running = [run for run in row.runs if not run.anew and run.trigger.kind != TO_COME]
     for run in running[: max(0, len(running) - RUNS_MAX)]:
-        say(moment, run, None, None, "skipped", (TOO_MANY_RUNS,))
+        say(moment, run, None, "skipped", (TOO_MANY_RUNS,))
         end(moment, run, moment.plans.flows.get(run.flow))
         coarsen(row, "runs")
     _announce(moment, changes, None)

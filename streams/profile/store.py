@@ -8,6 +8,7 @@ from streams.consent.said import ConsentRules, rules_of
 from streams.definitions.program import Program
 from streams.definitions.switch import in_force, program_of
 from streams.flows.edited import Moves, moves_between, relocate
+from streams.flows.moment import Moment
 from streams.flows.plan import FlowPlans, plan_flows
 from streams.segments.features import SHADOW
 
@@ -45,8 +46,11 @@ NOTHING: Final = ready(in_force(None, DefinitionsPublished("", "", "", ()), ()))
 """Of a store that has published nothing."""
 
 
-def relocate_runs(row: ProfileRow, store: Store) -> None:
-    """Put the runs of a row that stands under the former definitions where their steps are now."""
+def relocate_runs(moment: Moment, row: ProfileRow, store: Store) -> None:
+    """Put the runs of a row that stands under the former definitions where their steps are now.
+
+    row: that of the moment, or one that it absorbs.
+    """
     former = store.former
     if former is not None and row.definitions.rstrip(SHADOW) == former.version:
-        relocate(row.runs, former.plans, store.plans, former.moves)
+        relocate(moment, row.runs, former.plans, former.moves)

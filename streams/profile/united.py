@@ -34,6 +34,7 @@ from streams.profile.facts import (
 from streams.profile.merge import RETIRED_MAX, repointed
 from streams.segments.features import TOTALS, saturated
 from streams.segments.united import unite_features
+from streams.sends.command import newest_variants
 from streams.sends.standing import SENT_MAX
 from streams.traits import newer
 
@@ -58,6 +59,7 @@ def absorb(
     row.lists = _unite_lists(row, lost)
     unite_features(row, lost, program, now)
     unite_flows(row, lost, now)
+    row.variants = _unite_variants(row, lost)
     sent = {one.send_id: one for one in (*row.sent, *lost.sent)}
     row.sent = sorted(sent.values(), key=lambda one: (one.at, one.send_id))
     if len(row.sent) > SENT_MAX:
@@ -150,6 +152,14 @@ def unite_traits(row: ProfileRow, lost: dict[str, Trait]) -> dict[str, Trait]:
         united = {name: united[name] for name in by_age[-TRAITS_MAX:]}
         coarsen(row, "traits")
     return united
+
+
+def _unite_variants(row: ProfileRow, lost: ProfileRow) -> dict[str, tuple[str, Instant]]:
+    """Of each message the variant that was assigned first."""
+    united = dict(row.variants)
+    for message, theirs in lost.variants.items():
+        united[message] = min(theirs, united.get(message, theirs), key=lambda one: (one[1], one[0]))
+    return newest_variants(united)
 
 
 def _unite_consent(row: ProfileRow, lost: ProfileRow) -> dict[Channel, dict[str, AddressState]]:

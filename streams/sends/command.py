@@ -9,6 +9,9 @@ from streams.ids import Ids
 from streams.instants import to_timestamp
 from streams.sends.gates import PlannedSend
 
+VARIANTS_MAX = 100
+"""Messages with variants of which a row remembers the one that was assigned."""
+
 
 def command_of(
     row: ProfileRow,
@@ -54,10 +57,25 @@ def command_of(
     )
 
 
-def choose_variant(run: FlowRun, step: Send, ids: Ids) -> None:
-    """Assign a variant by weight and a hash of the run and the message; once assigned, it stays."""
-    if not step.variants or step.message in run.variants:
+def choose_variant(row: ProfileRow, run: FlowRun, step: Send, ids: Ids, *, now: Instant) -> None:
+    """Assign a variant of a message by weight and a hash of the profile.
+
+    It stays, in this run and in later ones, as long as the message has it and gives it a weight.
+    """
+    weights = {name: one.weight for name, one in step.variants.items() if one.weight > 0}
+    if not weights or run.variants.get(step.message) in weights:
         return
-    names = sorted(step.variants)
-    weights = {name: step.variants[name].weight for name in names}
-    run.variants[step.message] = choose(ids, weights, "variant", run.id, step.message)
+    message = f"{run.flow}/{step.message}"
+    variant, _ = row.variants.get(message, ("", 0))
+    if variant not in weights:
+        variant = choose(ids, weights, "variant", row.store, row.id, message)
+        row.variants = newest_variants({**row.variants, message: (variant, now)})
+    run.variants[step.message] = variant
+
+
+def newest_variants(assigned: dict[str, tuple[str, Instant]]) -> dict[str, tuple[str, Instant]]:
+    """As many as a row holds."""
+    if len(assigned) <= VARIANTS_MAX:
+        return assigned
+    by_age = sorted(assigned, key=lambda message: (assigned[message][1], message))
+    return {message: assigned[message] for message in by_age[-VARIANTS_MAX:]}

@@ -2,7 +2,11 @@
 
 import pytest
 
-from tests.scenarios.play import WHO, event_of, go_on, play
+from schemas.rows import ProfileRow
+from streams.ids import REPLAY_SECRET, Ids
+from streams.profile.store import NOTHING
+from streams.profile.united import absorb
+from tests.scenarios.play import WHO, Stage, event_of, go_on, play
 
 STORE = """
 store: main
@@ -250,20 +254,53 @@ def test_who_is_held_out_runs_through_and_gets_nothing() -> None:
     assert 15 < sum("sends" in text for _, text in sent) < 45
 
 
-def test_a_variant_once_assigned_stays() -> None:
-    send = (
-        "{send: news, channel: email, template: t, smart_sending: false, "
-        "variants: {a: {weight: 1, subject: A}, b: {weight: 1, template: other}}}"
-    )
-    stage = play(flow("news", "Viewed Product", send) + STORE, "", granted=("email",))
+VARIANTS = "variants: {a: {weight: 1, subject: A}, b: {weight: 1, template: other}}"
+
+
+def news(variants: str) -> str:
+    send = f"{{send: news, channel: email, template: t, smart_sending: false, {variants}}}"
+    return flow("news", "Viewed Product", send) + STORE
+
+
+def view(stage: Stage, count: int) -> list[tuple[str | None, str | None, str]]:
+    """Variant, subject and template of the sends that so many views bring."""
+    stage.outputs = []
+    for number in range(count):
+        who = (("email", WHO["email"]),)
+        at = max(stage.now, 1_767_700_000_000) + 1
+        stage.happen(event_of("Viewed Product", f"{at}-{number}", at, who, {}))
+    commands = [one.record for one in stage.outputs if one.to == "send-commands"]
+    return [(one.variant, one.subject, one.template) for one in commands]
+
+
+def test_a_person_keeps_the_variant_of_a_message_and_people_have_them_by_weight() -> None:
     chosen = []
     for number in range(40):
-        at = 1767700000000 + number
-        stage.happen(event_of("Viewed Product", f"v{number}", at, (("email", WHO["email"]),), {}))
-    commands = [one.record for one in stage.outputs if one.to == "send-commands"]
-    chosen = [(one.variant, one.subject, one.template) for one in commands]
+        stage = play(news(VARIANTS), "", granted=("email",), profile=f"i-{number}")
+        assigned = set(view(stage, 3))
+        assert len(assigned) == 1
+        chosen += assigned
     assert set(chosen) == {("a", "A", "t"), ("b", None, "other")}
     assert 10 < chosen.count(("a", "A", "t")) < 30
+
+
+def test_a_variant_is_assigned_anew_where_the_message_has_it_no_more() -> None:
+    stage = play(news("variants: {b: {weight: 1}}"), "", granted=("email",))
+    assert view(stage, 1) == [("b", None, "t")]
+    stage.publish(news("variants: {a: {weight: 99}, b: {weight: 1}}"))
+    assert view(stage, 1) == [("b", None, "t")]
+    for gone in ("variants: {a: {weight: 1}, b: {weight: 0}}", "variants: {a: {weight: 1}}"):
+        stage.publish(news(gone))
+        assert view(stage, 1) == [("a", None, "t")]
+
+
+def test_who_joins_somebody_keeps_the_variant_that_was_assigned_first() -> None:
+    later, first = {"f/m": ("a", 9), "f/n": ("a", 1)}, {"f/m": ("b", 5)}
+    for ours, theirs in ((later, first), (first, later)):
+        winner = ProfileRow(id="i1", variants=dict(ours))
+        lost = ProfileRow(id="i2", variants=dict(theirs))
+        absorb(winner, "i2", lost, NOTHING.program, 9, Ids(REPLAY_SECRET))
+        assert winner.variants == {"f/m": ("b", 5), "f/n": ("a", 1)}
 
 
 def test_a_command_that_came_too_late_is_planned_anew_three_times() -> None:

@@ -99,6 +99,15 @@ def test_a_held_send_is_held_on_where_it_has_moved() -> None:
     go_on(stage, "day 0 11:00  -> sends a; drops b: smart-sending\nday 30")
 
 
+def test_a_held_send_that_is_gone_is_dropped_with_a_last_word_and_the_run_goes_on() -> None:
+    held = '{send: a, channel: email, template: t, window: {from: "12:00", until: "13:00"}}'
+    stage = play(flow(held, B), f"{STARTED}; holds a until 2026-01-01 11:00: send-window")
+    stage.publish(flow(B))
+    go_on(stage, "day 0 10:00  -> drops a: step-gone\nday 0 11:00  -> sends b\nday 30")
+    decided = [one.record for one in stage.outputs if one.to == "send-decisions"]
+    assert decided[0].send_id == decided[1].send_id
+
+
 def test_a_send_planned_anew_stays_itself() -> None:
     stage = play(flow(A, "wait: 1d", B), f"{STARTED}; sends a")
     assert stage.row is not None

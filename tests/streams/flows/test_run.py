@@ -195,7 +195,7 @@ def test_an_expired_send_whose_step_is_gone_is_given_up() -> None:
     assert stage.row is not None
     sent = stage.row.sent[0].send_id
     stage.publish(flow(sends("b")))
-    go_on(stage, f"day 0 10:20  Send Expired send_id={sent}  -> drops None: expired")
+    go_on(stage, f"day 0 10:20  Send Expired send_id={sent}  -> drops a: expired")
 
 
 def test_an_expired_send_of_a_run_that_reached_its_goal_is_given_up() -> None:
@@ -213,6 +213,25 @@ def test_an_expired_send_of_a_run_that_reached_its_goal_is_given_up() -> None:
     )
 
 
+def test_an_expired_send_of_a_run_that_was_over_when_its_goal_was_reached_is_given_up() -> None:
+    stage = play(
+        flow(sends("a"), more="goal: {did: Placed Order}"),
+        "day 0 10:00  Started  -> starts story; sends a",
+    )
+    assert stage.row is not None
+    sent = stage.row.sent[0].send_id
+    go_on(
+        stage,
+        f"""
+        day 0 10:05  Placed Order late=1h
+        day 0 10:06  Placed Order
+        day 0 10:20  Send Expired send_id={sent}  -> drops a: expired
+        """,
+    )
+    decided = [one.record for one in stage.outputs if one.to == "send-decisions"]
+    assert {one.send_id for one in decided} == {sent}, "an explanation of the send ends with it"
+
+
 def test_a_send_planned_anew_that_is_held_ends_with_a_flow_that_changed() -> None:
     text = "{send: a, channel: sms, template: t, smart_sending: false}"
     stage = play(flow(text), "day 0 20:55  Started  -> starts story; sends a", granted=("sms",))
@@ -226,7 +245,7 @@ def test_a_send_planned_anew_that_is_held_ends_with_a_flow_that_changed() -> Non
         """,
     )
     stage.publish(flow("wait: 1d", sends("b")))
-    go_on(stage, "day 3 08:00")
+    go_on(stage, "day 0 21:10  -> drops a: step-gone\nday 3 08:00")
     assert stage.row is not None
     assert stage.row.runs == []
 
