@@ -11,6 +11,7 @@ NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,17})(?:\.\d{1,12})?", re.ASCII)
 """Text that is a number: as JSON writes one, so `007` and `1e5` are texts."""
 
 _COMPARED = re.compile(r"(>=|<=|!=|=|>|<) ?(.+)", re.DOTALL)
+_LONG_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 _RANGE = re.compile(r"(-?[\d.]+?)\.\.(-?[\d.]+)")
 
 
@@ -49,6 +50,23 @@ def to_comparison(found: Any) -> Comparison | None:
     number = to_number(compared[2].strip()) if compared else None
     operator = next((o for o in get_args(Operator) if compared and o == compared[1]), None)
     return None if operator is None or number is None else Compare(operator, number)
+
+
+def why_none(found: Any) -> str:
+    """Why `to_comparison` finds none: the end of a sentence that begins with what was found."""
+    if is_reversed(found):
+        return "is an empty range: the smaller end comes first"
+    compared = _COMPARED.fullmatch(found.strip()) if isinstance(found, str) else None
+    if compared and _LONG_NUMBER.fullmatch(compared[2]):
+        return "compares with a number of more than 18 digits, or 12 after the point"
+    return 'is not a comparison such as ">= 3", 2 or 2..5'
+
+
+def is_reversed(found: Any) -> bool:
+    """Is this a range whose larger end comes first?"""
+    bounds = _RANGE.fullmatch(found.strip()) if isinstance(found, str) else None
+    least, most = (to_number(bounds[1]), to_number(bounds[2])) if bounds else (None, None)
+    return least is not None and most is not None and least > most
 
 
 def split_operator(text: str) -> tuple[str, str] | None:

@@ -14,7 +14,17 @@ import msgspec
 
 from schemas import conditions as c
 from streams.definitions.comparisons import to_number
-from streams.definitions.ranges import ALL, COUNTS, Numbers, allowed, both, whole, without
+from streams.definitions.ranges import (
+    ALL,
+    COUNTS,
+    INFINITE,
+    Numbers,
+    Stretch,
+    allowed,
+    both,
+    whole,
+    without,
+)
 from streams.segments.places import REGIONS
 from streams.segments.values import canonical, compile_tests
 
@@ -27,6 +37,8 @@ class Said(NamedTuple):
 
 
 Way: TypeAlias = frozenset[Said]
+NOTHING: Numbers = allowed(c.Compare("=", Decimal(0)))
+
 Dated: TypeAlias = c.Window | c.InNext | c.InMonth
 
 
@@ -34,7 +46,7 @@ def is_impossible(way: Way) -> bool:
     """Do some of these exclude each other?"""
     return (
         any(Said(leaf, not holds) in way for leaf, holds in way)
-        or any(_never(leaf) for leaf, holds in way if holds)
+        or any(why_never(leaf) for leaf, holds in way if holds)
         or any(
             _covers(other.leaf, one.leaf)
             for one, other in product(way, way)
@@ -46,13 +58,34 @@ def is_impossible(way: Way) -> bool:
     )
 
 
-def _never(leaf: c.Condition) -> bool:
-    match leaf:
+def why_never(part: c.Condition | c.EventFilter) -> str | None:
+    """Why the leaf holds for nobody, or no event passes the filter; None: that is not known."""
+    match part:
         case c.Sampled(share=0) | c.Ranked(share=0):
-            return True
-        case c.Did(times=times):
-            return not list(whole(both(COUNTS, allowed(times))))
-    return False
+            return "it is a share of nobody"
+        case c.Did(times=times) if not _is_count(times):
+            return "no count is like that"
+        case c.OfNewest(count, times=times) if not _is_count(times, Decimal(count)):
+            return f"of the newest {count} it is {count} at most"
+        case c.ConsentIs(state="never", method=method, in_last=span) if method or span is not None:
+            return "`never` was said at no time and by no method"
+        case c.TraitIs(_, tests) if _tests_exclude([(test, True) for test in tests]):
+            return "its tests exclude each other"
+        case c.EventFilter(_, where) if any(_excludes_all(one) for one in where):
+            return "its tests exclude each other"
+    return None
+
+
+def _is_count(times: c.Comparison, most: Decimal = INFINITE) -> bool:
+    """Does any count up to `most` pass?"""
+    possible = both(COUNTS, (Stretch(Decimal(0), True, most, True),))
+    return bool(list(whole(both(possible, allowed(times)))))
+
+
+def _excludes_all(where: c.Filter) -> bool:
+    """Of a path with one value; what the trigger's is nobody knows."""
+    known = [(test, True) for test in where.tests if not isinstance(test, c.SameAsTrigger)]
+    return "[]" not in where.path and _tests_exclude(known)
 
 
 # --- one leaf holds wherever another does --------------------------------------------------------
@@ -141,16 +174,16 @@ def _counts_exclude(way: Way) -> bool:
         match leaf:
             case c.Did(event, times, window):
                 found = _Counted(event, window)
-                counts[found] = _narrowed(counts.get(found, COUNTS), times, holds)
+                most = NOTHING if why_never(event) else COUNTS
+                counts[found] = _narrowed(counts.get(found, most), times, holds)
             case c.Measured(event, measure, of, comparison, window):
                 key = (_Counted(event, window), measure, of)
                 if holds or measure == "total" or key in amounts:  # else there may be none
                     amounts[key] = _narrowed(amounts.get(key, ALL), comparison, holds)
     if not all(amounts.values()):
         return True
-    zero = allowed(c.Compare("=", Decimal(0)))
     for (counted, measure, _), numbers in amounts.items():
-        if measure == "total" and not both(numbers, zero):
+        if measure == "total" and not both(numbers, NOTHING):
             once = c.Compare(">=", Decimal(1))
             counts[counted] = _narrowed(counts.get(counted, COUNTS), once, holds=True)
     ends = {counted: list(whole(numbers)) for counted, numbers in counts.items()}
@@ -230,6 +263,12 @@ def _tests_exclude(tests: list[tuple[c.ValueTest, bool]]) -> bool:
     for test, holds in tests:
         if isinstance(test, c.IsCompared) and holds:
             numbers = both(numbers, allowed(test.comparison))
+    lengths = COUNTS
+    for test, holds in tests:
+        if isinstance(test, c.HasLength) and holds:
+            lengths = both(lengths, allowed(test.comparison))
+    if not list(whole(lengths)):
+        return True
     if numbers != ALL:
         for test, holds in tests:
             if isinstance(test, c.IsCompared) and not holds:

@@ -1,7 +1,8 @@
 """Advice: definitions that are right, and most likely not what is wanted.
 
-Segments that nobody can be in, that are equal, that lie within another (`logic` says what is found:
-nothing wrong, not everything); segments that cost much (`cost`); e-mails that would never go out.
+Segments that nobody can be in, or everybody is, that are equal, that lie within another (`logic`
+says what is found: nothing wrong, not everything); parts that never hold; segments that cost much
+(`cost`); countries that are none; e-mails that would never go out.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,10 +11,12 @@ from schemas import conditions as c
 from schemas import definitions as d
 from schemas.values import SegmentId
 from streams.definitions.cost import Cost, Traffic, cost_of
+from streams.definitions.exclusion import why_never
 from streams.definitions.logic import Logic, told_apart
-from streams.definitions.problems import Problem
+from streams.definitions.problems import Problem, near
 from streams.definitions.program import Program
 from streams.definitions.references import walk
+from streams.places.countries import country_codes
 
 COMPARED_MAX = 300
 """More segments than these are not compared with each other: it takes the square of the time."""
@@ -34,6 +37,8 @@ def advise(
         Problem(("where",), message, "warning", segments[name])
         for name, message in [*_compared(conditions), *_costly(conditions, program, traffic)]
     ]
+    problems += _dead(definitions)
+    problems += _no_countries(definitions)
     if not program.settings.address:
         problems += _without_postal_address(definitions)
     if len(segments) > COMPARED_MAX:
@@ -52,9 +57,13 @@ def _compared(conditions: Mapping[SegmentId, c.Condition]) -> Iterator[tuple[Seg
     conditions = {name: told_apart(where) for name, where in conditions.items()}
     logic = Logic(conditions)
     empty = {name for name, where in conditions.items() if logic.is_empty(where)}
-    for name in empty:
-        yield name, "nobody can be in this segment: its conditions exclude each other"
-    others = [name for name in conditions if name not in empty]
+    every = {name for name, where in conditions.items() if logic.is_empty(c.NoneOf((where,)))}
+    for name in sorted(empty):
+        why = why_never(conditions[name]) or "its conditions exclude each other"
+        yield name, f"nobody can be in this segment: {why}"
+    for name in sorted(every):
+        yield name, "everybody is in this segment: its conditions exclude nobody"
+    others = [name for name in conditions if name not in empty | every]
     if len(others) > COMPARED_MAX:
         return
     within = {
@@ -85,6 +94,29 @@ def _compared(conditions: Mapping[SegmentId, c.Condition]) -> Iterator[tuple[Seg
 def _names(condition: c.Condition, segment: SegmentId) -> bool:
     """Whoever writes `in_segment` knows that it is within."""
     return any(isinstance(p, c.InSegment) and p.segment == segment for p, _ in walk(condition))
+
+
+def _dead(definitions: Mapping[int, d.Definition]) -> Iterator[Problem]:
+    """Parts that never hold, wherever they stand but for whole segments."""
+    for number, definition in definitions.items():
+        for part, path in walk(definition):
+            why = why_never(part)
+            if why is not None and path != ("where",):
+                yield Problem(path, f"this never holds: {why}", "warning", number)
+
+
+def _no_countries(definitions: Mapping[int, d.Definition]) -> Iterator[Problem]:
+    """The trait may hold any text; but one that is no country is misspelt, most likely."""
+    codes = country_codes()
+    known = {*codes, *codes.values()}
+    for number, definition in definitions.items():
+        for part, path in walk(definition):
+            if not isinstance(part, c.InCountry):
+                continue
+            for name in part.countries:
+                if name.casefold() not in known:
+                    message = f"'{name}' is no country of ISO 3166 such as DE{near(name, codes)}"
+                    yield Problem((*path, "country"), message, "warning", number)
 
 
 def _without_postal_address(definitions: Mapping[int, d.Definition]) -> Iterator[Problem]:

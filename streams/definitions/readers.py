@@ -264,7 +264,7 @@ class Compares:
     def read(self, found: Any, at: Path, reading: Reading) -> Comparison | None:
         comparison = comparisons.to_comparison(found)
         if comparison is None:
-            reading.refuse(at, f'{show(found)} is not a comparison such as ">= 3", 2 or 2..5')
+            reading.refuse(at, f"{show(found)} {comparisons.why_none(found)}")
             return None
         if self.whole and not all(_is_count(bound) for bound in comparisons.bounds(comparison)):
             reading.refuse(at, f"{show(found)} compares with what is no count: 0, 1, 2, ...")

@@ -13,6 +13,7 @@ import phonenumbers.timezone
 from schemas.rows import ProfileRow
 from streams.definitions.zones import find_zone
 from streams.identity.held import newest
+from streams.places.countries import country_codes
 
 
 @cache
@@ -45,7 +46,7 @@ def zone_of(row: ProfileRow, store_zone: str) -> ZoneInfo:
 def zone_of_country(country: str) -> ZoneInfo | None:
     """The zone of a country (ISO 3166 code or English name) all of which keeps the same time."""
     named = country.strip().casefold()
-    return _zones_by_country().get(_country_codes().get(named, named))
+    return _zones_by_country().get(country_codes().get(named, named))
 
 
 @lru_cache(maxsize=65_536)
@@ -89,12 +90,3 @@ def _zones_by_country() -> dict[str, ZoneInfo]:
             names.setdefault(code.casefold(), []).append(name)
     zones = ((code, _one_of(tuple(places))) for code, places in names.items())
     return {code: zone for code, zone in zones if zone is not None}
-
-
-@cache
-def _country_codes() -> dict[str, str]:
-    """English name, lower case -> country code, lower case."""
-    table = files("tzdata").joinpath("zoneinfo", "iso3166.tab").read_text("utf-8")
-    rows = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
-    codes = {row[1].casefold(): row[0].casefold() for row in rows}
-    return codes | {"united kingdom": "gb", "great britain": "gb", "usa": "us"}

@@ -100,12 +100,83 @@ def is_contained(one: dict[str, Any], other: dict[str, Any]) -> bool:
         [{"country": ["DE", "AT"]}, {"country": "us"}],
         [{"region": "eu"}, {"country": "US"}],
         [{"sample": "0%"}],
+        [{"top": "0%", "by": {"did": ORDER}}],
+        [{"of_newest": {"count": 3, "did": "A"}, "where": {"size": "S"}, "times": "> 3"}],
+        [{"consent": "email", "is": "never", "method": "form"}],
+        [{"consent": "email", "is": "never", "in_last": "3d"}],
+        [{"trait": "plan", "length": "< 0"}],
+        [{"trait": "plan", "length": "> 3"}, {"trait": "plan", "length": "< 3"}],
+        [{"did": ORDER, "where": {"size": {"is_set": False, "is": "S"}}}],
+        [{"did": ORDER, "where": {"price": {"is": "> 5", "is_not": 3}, "size": {"length": "< 0"}}}],
         [{"any": [{"did": "A"}, {"did": "B"}]}, {"did_not": "A"}, {"did_not": "B"}],
     ],
 )
 def test_it_is_seen_that_nobody_can_be_in(parts: list[dict[str, Any]]) -> None:
     assert is_empty({"all": parts})
     assert not any(is_empty({"any": [part, {"did": "Z"}]}) for part in parts)
+
+
+@pytest.mark.parametrize(
+    "possible",
+    [
+        {"of_newest": {"count": 3, "did": "A"}, "where": {"size": "S"}, "times": "!= 3"},
+        {"did_not": ORDER, "where": {"size": {"length": "< 0"}}},
+        {"did": ORDER, "where": {"items[].size": {"is": "S", "is_not": "M"}}},
+        {"did": ORDER, "where": {"items[].size": {"is_set": False, "is": "S"}}},
+        {"consent": "email", "is": "never"},
+        {"trait": "plan", "length": "< 1"},
+    ],
+)
+def test_of_what_is_possible_it_is_not_said_that_nobody_can_be_in(possible: dict[str, Any]) -> None:
+    assert not is_empty(possible)
+
+
+def warnings(*documents: dict[str, Any]) -> list[str]:
+    parsed = parse([{"store": "main", "address": "Somewhere 1"}, *documents])
+    assert not parsed.errors
+    program = Program("", parsed.settings, parsed.definitions.values())
+    problems = advise(parsed.definitions, program, Traffic())
+    return [f"{show_path(problem.path)}: {problem.message}" for problem in problems]
+
+
+def test_a_part_that_never_holds_is_warned_of_where_it_stands() -> None:
+    empty = {"top": "0%", "by": {"did": ORDER}}
+    assert warnings({"segment": "s", "where": empty}) == [
+        "where: nobody can be in this segment: it is a share of nobody"
+    ]
+    assert warnings({"segment": "s", "where": {"any": [{"did": "A"}, empty]}}) == [
+        "where.any[1]: this never holds: it is a share of nobody"
+    ]
+    never = {"trait": "plan", "is": "gold", "is_set": False}
+    same = {"did": "A", "where": {"size": {"is": "S", "trigger": "size"}}}
+    flow = {"flow": "f", "trigger": {"did": "A"}, "filter": {"none": [never, same]}, "steps": []}
+    assert warnings(flow) == ["filter.none[0]: this never holds: its tests exclude each other"]
+
+
+def test_a_segment_of_everybody_is_warned_of_and_compared_with_no_other() -> None:
+    every = {"segment": "all", "where": {"did": "A", "times": ">= 0"}}
+    assert warnings(every, {"segment": "s", "where": {"did": "A"}}) == [
+        "where: everybody is in this segment: its conditions exclude nobody"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("country", "warned"),
+    [
+        ("de", []),
+        ("Germany", []),
+        ("XX", ["where.country: 'XX' is no country of ISO 3166 such as DE"]),
+        (
+            ["AT", "Gemany"],
+            [
+                "where.country: 'Gemany' is no country of ISO 3166 such as DE; "
+                "did you mean 'germany' or 'oman'?"
+            ],
+        ),
+    ],
+)
+def test_a_country_that_is_none_is_warned_of(country: Any, warned: list[str]) -> None:
+    assert warnings({"segment": "s", "where": {"country": country}}) == warned
 
 
 @pytest.mark.parametrize(
