@@ -169,8 +169,10 @@ def test_a_segment_of_everybody_is_warned_of_and_compared_with_no_other() -> Non
         (
             ["AT", "Gemany"],
             [
-                "where.country: 'Gemany' is no country of ISO 3166 such as DE; "
-                "did you mean 'germany' or 'oman'?"
+                (
+                    "where.country: 'Gemany' is no country of ISO 3166 such as DE; "
+                    "did you mean 'germany' or 'oman'?"
+                )
             ],
         ),
     ],
