@@ -5,7 +5,7 @@ by the other too. What is known of values: one trait has one value.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import product
 from typing import NamedTuple, TypeAlias, assert_never
@@ -255,7 +255,7 @@ def _countries_exclude(places: Iterable[tuple[frozenset[str], bool]]) -> bool:
     return bool(wanted) and not frozenset.intersection(*wanted) - refused
 
 
-def _tests_exclude(tests: list[tuple[c.ValueTest, bool]]) -> bool:
+def _tests_exclude(tests: Sequence[tuple[c.ValueTest, bool]]) -> bool:
     is_there = [test for test, holds in tests if _needs_value(test, holds=holds)]
     if is_there and any(_is_nothing(test, holds=holds) for test, holds in tests):
         return True
@@ -303,7 +303,7 @@ def _is_nothing(test: c.ValueTest, *, holds: bool) -> bool:
     return isinstance(test, c.IsSet) and test.wanted is not holds
 
 
-def _choices_exclude(tests: list[tuple[c.ValueTest, bool]]) -> bool:
+def _choices_exclude(tests: Sequence[tuple[c.ValueTest, bool]]) -> bool:
     """Where the value is one of a few, is none of them left by what else is said?
 
     A text is known to the letter; of a number only its size is.

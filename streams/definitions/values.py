@@ -30,7 +30,8 @@ class Being:
     def read(self, found: Any, at: Path, reading: Reading) -> ValueTest | None:
         if isinstance(found, str):
             if comparisons.is_reversed(found):
-                return reading.refuse(at, f"{show(found)} {comparisons.why_none(found)}")
+                reading.refuse(at, f"{show(found)} {comparisons.why_none(found)}")
+                return None
             comparison = comparisons.to_comparison(found)
             operator = comparisons.split_operator(found)
             if operator and operator[0] in ("=", "!="):
