@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "consent": "what an address might receive at any instant, and why; all it ever said",
     "segment": "preview one before it is published; its size by day",
     "explain": "why a send was made, or not; why somebody is in a segment, or not",
-    "report": "attribution, funnels, totals",
+    "report": "attribution, funnels, totals; how many events found their person",
     "dead-letters": "what was set aside and why; push it again",
     "status": "how the path stands: rates, lag, clocks and who holds them back",
     "schemas": "JSON Schemas of every public topic",

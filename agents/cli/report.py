@@ -1,4 +1,4 @@
-"""`tillstream report attribution|funnels|totals`: what the sends did."""
+"""`tillstream report attribution|funnels|totals|recognised`: what the sends did; who was known."""
 
 import argparse
 from datetime import date
@@ -9,11 +9,13 @@ from clickhouse_connect.driver.client import Client
 from agents.cli.failures import CommandFailed
 from agents.cli.looking import database, looked_at, looking_arguments
 from agents.cli.printing import Printer, json_argument
+from agents.cli.telling_recognised import show_recognised
 from agents.definitions import load
 from agents.demo.making import DEFINITIONS
 from agents.demo.place import NAMESPACE
 from agents.reports.attribution import attribution
 from agents.reports.funnels import funnels
+from agents.reports.recognised import recognised
 from agents.reports.totals import totals
 from agents.settings import Settings
 from schemas.definitions import StoreSettings
@@ -29,10 +31,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "attribution": "revenue by flow, message and channel, with the windows as they are set",
         "funnels": "by flow: triggered, sent, held, dropped, skipped, refused, and why",
         "totals": "events by metric, sums of value, people in segments",
+        "recognised": "how many events found their person, and when",
     }
     for name, meaning in told.items():
         report = reports.add_parser(name, help=meaning, description=meaning)
-        if name != "totals":
+        if name in ("attribution", "funnels"):
             report.add_argument("--from", dest="since", type=_day, metavar="DAY", default=0)
             report.add_argument(
                 "--to", dest="until", type=_day, metavar="DAY", help="this day included"
@@ -69,6 +72,11 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
                 _attribution(printer, client, options, rules_in(folder, options.store))
             case "funnels":
                 _funnels(printer, client, options)
+            case "recognised":
+                found = recognised(client, options.store)
+                printer.data(found)
+                printer.heading(f"Events of {options.store} that found their person")
+                show_recognised(printer, found)
             case _:
                 _totals(printer, client, options)
     return 0

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from agents.demo.chance import between, happens, pick, throw
+from agents.demo.devices import browser_of
 from agents.demo.shop import Invoice, Line, StoreEvent
 from agents.demo.synthetic import SOURCE, person
 from schemas.outputs import SendCommand
@@ -67,7 +68,7 @@ class Recipients:
         yield _outcome(command, "Opened Email", opened)
         if luck < CLICKED_SHARE:
             clicked = opened + between(5 * SECOND, 4 * MINUTE, "clicked", command.id)
-            yield _outcome(command, "Clicked Email", clicked)
+            yield self._clicked(command, "Clicked Email", clicked)
             yield from self._look(command, clicked)
         elif luck < CLICKED_SHARE + UNSUBSCRIBED_SHARE:
             left = opened + between(5 * SECOND, 2 * MINUTE, "left", command.id)
@@ -82,13 +83,21 @@ class Recipients:
         luck = throw("reads", command.id)
         read = received + between(20 * SECOND, 90 * MINUTE, "read", command.id)
         if luck < SMS_CLICKED_SHARE:
-            yield _outcome(command, "Clicked SMS", read)
+            yield self._clicked(command, "Clicked SMS", read)
             yield from self._look(command, read)
         elif luck < SMS_CLICKED_SHARE + SMS_STOP_SHARE:
             yield _outcome(command, "Received SMS Reply", read, body="STOP")
 
+    def _clicked(self, command: SendCommand, metric: str, at: Instant) -> StoreEvent:
+        """A click names the browser that it opens: so that becomes known."""
+        event = _outcome(command, metric, at)
+        customer = self._customers.get(command.address)
+        if customer is not None:
+            event["profile"]["anonymous_id"] = browser_of(customer, command.id)
+        return event
+
     def _look(self, command: SendCommand, clicked: Instant) -> Iterator[StoreEvent]:
-        """A look around the shop, as the customer whose address it is."""
+        """A look around the shop, in the browser that the click has opened."""
         customer = self._customers.get(command.address)
         if customer is None or not happens(LOOKED_SHARE, "looks", command.id):
             return
@@ -98,7 +107,8 @@ class Recipients:
             "id": f"{command.id}-viewed-product",
             "metric": "Viewed Product",
             "time": to_timestamp(at),
-            "profile": {"external_id": customer},
+            "profile": {"anonymous_id": browser_of(customer, command.id)},
+            "trust": "client",
             "properties": {
                 "product_id": line.product_id,
                 "name": line.name or "",

@@ -20,6 +20,7 @@ from agents.demo.shop import read_invoices, reconcile, to_event
 from agents.demo.stories import Story, tell
 from agents.reports.attribution import AttributionRow, attribution
 from agents.reports.funnels import FunnelRow, funnels
+from agents.reports.recognised import Recognised, recognised
 from agents.reports.totals import Totals, totals
 from agents.sender.letters import Letters
 from agents.sender.reference import Figures, ReferenceSender
@@ -58,6 +59,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     differs: list[str]
     reconciled: list[Checked]
     totals: Totals
+    recognised: Recognised
     funnels: list[FunnelRow]
     attribution: list[AttributionRow]
     sender: Figures
@@ -174,6 +176,7 @@ def _report(live: Live, made: Made, said: Digests, until: Instant) -> Outcome:
         is_reconciled=all(Decimal(row.shop) == Decimal(row.timeline) for row in checked),
         reconciled=checked,
         totals=found,
+        recognised=recognised(live.client, STORE),
         funnels=funnels(live.client, STORE, since, end),
         attribution=attribution(live.client, since, end, "last", rules),
         sender=Figures(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from agents.cli.printing import Printer
 from agents.cli.telling import leaf_of, line_of
+from agents.cli.telling_recognised import show_recognised
 from agents.demo.run import Outcome
 from agents.demo.stories import Story
 from agents.reports.stories import StoryRow
@@ -20,6 +21,7 @@ def show(outcome: Outcome, printer: Printer) -> None:
     printer.data(outcome)
     _path(printer, outcome)
     _reconciled(printer, outcome)
+    _recognised(printer, outcome)
     _segments(printer, outcome)
     _funnels(printer, outcome)
     _attribution(printer, outcome)
@@ -57,6 +59,11 @@ def _reconciled(printer: Printer, outcome: Outcome) -> None:
     printer.heading(f"The shop's own sums and those of the timeline, GBP: {same}")
     rows = [(row.metric, row.events, row.shop, row.timeline) for row in outcome.reconciled]
     printer.table(("metric", "events", "shop's lines", "timeline"), rows)
+
+
+def _recognised(printer: Printer, outcome: Outcome) -> None:
+    printer.heading("Events that found their person, and how long it took (synthetic browsers)")
+    show_recognised(printer, outcome.recognised)
 
 
 def _segments(printer: Printer, outcome: Outcome) -> None:
@@ -124,6 +131,7 @@ def _further(printer: Printer, outcome: Outcome) -> None:
     printer.heading("Look further")
     if outcome.stories:
         printer.line(f"{tillstream} profile show {outcome.stories[0].profile_id}")
+        printer.line(f"{tillstream} identity explain {outcome.stories[0].profile_id}")
     commanded = (
         row.id for story in outcome.stories for row in story.rows if row.kind == "commanded"
     )

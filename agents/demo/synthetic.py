@@ -5,8 +5,10 @@ address, name, phone, consent, visit, cart or checkout; without these there is n
 nobody to send it to. Each event made here says `"source": "synthetic"` and is derived from an
 invoice by a seeded hash of its ids (agents/demo/chance.py): the same on every machine.
 
-It carries the strongest identifier of the order it was derived from: the customer's `external_id`,
-or the guest's `cart_token`. Rules and shares: docs/demo.md. When a record arrives is invented too
+What the store itself says (accounts, consent, checkouts) names the customer, or the guest's cart,
+of the order it was derived from. What a customer does in a browser (views, carts) names the browser
+alone (agents/demo/devices.py), as a client says it; an account and a checkout name both, and so the
+browser becomes known. Rules and shares: docs/demo.md. When a record arrives is invented too
 (`arrives`), for real orders as for synthetic events: the data have one time only.
 """
 
@@ -16,6 +18,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from agents.demo.chance import between, happens, pick
+from agents.demo.devices import browser_of, seen_at
 from agents.demo.shop import (
     CURRENCY,
     PLACED_ORDER,
@@ -24,7 +27,7 @@ from agents.demo.shop import (
     StoreEvent,
     to_item,
 )
-from schemas.values import Instant, Millis
+from schemas.values import Instant
 from streams.instants import DAY, HOUR, MINUTE, SECOND, to_instant, to_timestamp
 from streams.money import to_micros, to_money
 
@@ -38,6 +41,8 @@ PHONE_SHARE = 1 / 6
 """Of the British customers: those with a phone (`phone_of`)."""
 SMS_SHARE = 0.60
 """Of those with a phone: those who say yes to SMS."""
+FIRST_LOOK_SHARE = 0.40
+"""Of the customers: those who look around, nameless, days before their first order."""
 ABANDONED_SHARE = 0.60
 """After this share of the orders, a later checkout is left standing."""
 BROWSING_SHARE = 0.60
@@ -66,6 +71,10 @@ DOMAINS = ("example.com", "example.net", "example.org")
 PHONE_EVERY = 6
 PHONE_FIRST = 12_346 // PHONE_EVERY
 """Customer numbers run from 12,346 to 18,287: every sixth of them fits into 991 numbers."""
+
+
+KEYS = ("external_id", "anonymous_id", "cart_token")
+"""What an arrival is keyed by: the first of these that it names."""
 
 
 class Arrival(NamedTuple):
@@ -142,7 +151,7 @@ def _invented(
 def arrives(event: StoreEvent) -> Arrival:
     """Say when a store event arrives: within seconds, or late for a small share of them."""
     identifiers = event["profile"]
-    kind = "external_id" if "external_id" in identifiers else "cart_token"
+    kind = next(one for one in KEYS if one in identifiers)
     delay = between(200, 4 * SECOND, "delay", event["id"])
     if happens(LATE_SHARE, "late", event["id"]):
         delay = between(5 * MINUTE, 6 * HOUR, "lateness", event["id"])
@@ -162,11 +171,34 @@ def _event(
     **more: Any,
 ) -> StoreEvent:
     kind, value = invoice.identifier
+    return _said(id, metric, at, {kind: value, **more.pop("profile", {})}, properties, **more)
+
+
+def _in_browser(
+    id: str,  # noqa: A002
+    metric: str,
+    at: Instant,
+    profile: dict[str, str],
+    properties: dict[str, Any],
+    **more: Any,
+) -> StoreEvent:
+    """What a client says."""
+    return _said(id, metric, at, profile, properties, trust="client", **more)
+
+
+def _said(
+    id: str,  # noqa: A002
+    metric: str,
+    at: Instant,
+    profile: dict[str, Any],
+    properties: dict[str, Any],
+    **more: Any,
+) -> StoreEvent:
     return {
         "id": id,
         "metric": metric,
         "time": to_timestamp(at),
-        "profile": {kind: value, **more.pop("profile", {})},
+        "profile": profile,
         "properties": properties,
         **more,
         "source": SOURCE,
@@ -174,20 +206,33 @@ def _event(
 
 
 def _signing_up(first: Invoice, *, since: Instant) -> Iterator[StoreEvent]:
-    """An account, and for a share of the customers consent, before or at their first invoice."""
+    """A look around, an account, and for a share of the customers consent, before or at their first
+    invoice.
+    """
     assert first.customer is not None
     who = person(first.customer, first.country)
+    if happens(FIRST_LOOK_SHARE, "first look", who.external_id) and first.metric == PLACED_ORDER:
+        key = f"{who.external_id}-first"
+        before = between(1 * DAY, 20 * DAY, "first look", who.external_id)
+        count = between(1, 2, "views", key)
+        yield from _views(first, key, first.placed_at - before, count=count)
     if happens(EARLY_SHARE, "early", who.external_id):
-        before: Millis = between(1 * DAY, 20 * DAY, "sign-up", who.external_id)
+        before = between(1 * DAY, 20 * DAY, "sign-up", who.external_id)
     else:
         before = between(2 * MINUTE, 40 * MINUTE, "sign-up", who.external_id)
     at = first.placed_at - before
     if at < since:
         at = since + between(1 * MINUTE, 6 * HOUR, "sign-up at the start", who.external_id)
     address = {"email": who.email} | ({"phone": who.phone} if who.phone else {})
+    browser = {"anonymous_id": browser_of(who.external_id, "account")}
     names = {"first_name": who.first_name, "last_name": who.last_name}
     yield _event(
-        f"account-{who.external_id}", "Identify", at, first, {}, profile=address | {"traits": names}
+        f"account-{who.external_id}",
+        "Identify",
+        at,
+        first,
+        {},
+        profile=address | browser | {"traits": names},
     )
     if happens(SUBSCRIBED_SHARE, "subscribed", who.external_id):
         said = {"channel": "email", "method": "checkout"}
@@ -227,30 +272,47 @@ def _some_day(order: Invoice, what: str) -> Instant:
 
 
 def _visit(order: Invoice, key: str, ended: Instant, *, views: int) -> Iterator[StoreEvent]:
-    """Views, carts and the checkout at `ended`, of the products of this order."""
+    """Views, carts and the checkout at `ended`, of the products of this order: in one browser, and
+    the checkout names it.
+    """
     yield from _views(order, key, ended - 12 * MINUTE, count=views)
     lines = _lines(order)
+    seen = seen_at(order, key)
     for n in range(between(1, 2, "carts", key)):
         line = pick(lines, "cart", key, n)
         at = ended - between(1 * MINUTE, 11 * MINUTE, "cart at", key, n)
-        yield _event(
-            f"cart-{key}-{n}", "Added to Cart", at, order, to_item(line), **_amount([line])
+        yield _in_browser(
+            f"cart-{key}-{n}",
+            "Added to Cart",
+            at,
+            seen,
+            to_item(line),
+            **_amount([line]),
         )
     properties = {
         "checkout_id": f"checkout-{key}",
         "items": [to_item(line) for line in lines[:ITEMS_MAX]],
         "items_count": len(lines),
     }
-    yield _event(f"checkout-{key}", "Started Checkout", ended, order, properties, **_amount(lines))
+    yield _event(
+        f"checkout-{key}",
+        "Started Checkout",
+        ended,
+        order,
+        properties,
+        profile=seen,
+        **_amount(lines),
+    )
 
 
 def _views(order: Invoice, key: str, until: Instant, *, count: int) -> Iterator[StoreEvent]:
     lines = _lines(order)
+    seen = seen_at(order, key)
     for n in range(count):
         line = pick(lines, "view", key, n)
         at = until - between(0, 30 * MINUTE, "view at", key, n)
-        seen = {"product_id": line.product_id, "name": line.name or "", "price": line.price}
-        yield _event(f"view-{key}-{n}", "Viewed Product", at, order, seen)
+        product = {"product_id": line.product_id, "name": line.name or "", "price": line.price}
+        yield _in_browser(f"view-{key}-{n}", "Viewed Product", at, seen, product)
 
 
 def _lines(order: Invoice) -> list[Line]:

@@ -15,7 +15,7 @@ POINTS = ("first-seen", "link-taken", "answered", "handed-over")
 """Rules by which an identifier points to a profile from then on."""
 
 VALUE_MAX, ID_SHOWN = 30, 8
-WIDTH, HEIGHT, ROW, LANE, MARGIN, TOP = 240.0, 38.0, 52.0, 210.0, 20.0, 64.0
+WIDTH, HEIGHT, ROW, LANE, MARGIN, TOP = 270.0, 38.0, 52.0, 210.0, 20.0, 64.0
 INK, QUIET, POINTER, MERGE, REFUSAL = "#2b2f36", "#6b7280", "#9aa1ab", "#2e7d46", "#b3473d"
 NAMED, NAMELESS, OTHER, PLAIN = "#e3f3e6", "#f0f1f3", "#fff3d6", "#ffffff"
 

@@ -39,7 +39,8 @@ for asked in json.loads(sys.argv[3]):
     words = [send["send_id"] if word == "SEND" else word for word in asked.split()]
     with contextlib.redirect_stdout(io.StringIO()) as said:
         words = [word.replace("FOLDER", str(folder)) for word in words]
-        code = main([*words, "--definitions", str(definitions)])
+        more = [] if words[0] == "report" else ["--definitions", str(definitions)]
+        code = main([*words, *more])
     answers.append((asked, code, said.getvalue()))
 print(json.dumps(answers))
 """
@@ -62,6 +63,7 @@ ASKED = (
     "identity explain ann@example.com",
     "identity explain external_id/17 --json --svg FOLDER/ann.svg",
     "identity explain nobody@example.com",
+    "report recognised",
 )
 
 Answers = dict[str, tuple[int, str]]
@@ -143,5 +145,7 @@ def test_how_a_person_came_to_be_one_is_told_and_drawn(answers: Answers, folder:
     found = as_json(answers, "identity explain external_id/17 --json --svg FOLDER/ann.svg")
     assert [one["value"] for one in found["identifiers"]] == ["ann@example.com", "17"]
     assert (folder / "ann.svg").read_text().startswith("<svg ")
+    report = said(answers, "report recognised")
+    assert "external_id       3        3" in report
     code, text = answers["identity explain nobody@example.com"]
     assert (code, text) == (1, "nobody known as nobody@example.com in the store main\n")

@@ -20,7 +20,7 @@ from streams.instants import DAY, MINUTE, to_instant, to_timestamp
 UNTIL = to_instant("2010-12-15T00:00:00Z")
 
 # The same on every machine, in every version: changed on purpose only.
-FINGERPRINT_OF_TWO_WEEKS = "f44a69a465e514aaaeae0826927a4252fb34412d0ea23a5bb7cb569426a67a84"
+FINGERPRINT_OF_TWO_WEEKS = "1dbe2f4a8b6c05f3e4f1acc87edf95d7758628b669bc30d80992f788a90120e3"
 FINGERPRINT_OF_REACTIONS = "ce9eb25c463f62a3cae6e2039933a055fd24f9ed5048a994b1d1e9a1ee744e58"
 FIXED_THROW = "2001-08-08T20:08:15.232Z"
 
@@ -97,12 +97,36 @@ def test_all_addresses_are_reserved_ones() -> None:
 
 def test_nobody_who_does_not_exist_shops_and_no_guest_gets_a_name() -> None:
     real = {invoice.identifier for invoice in invoices()}
+    customers = {name for kind, name in real if kind == "external_id"}
     for arrival in invented():
         profile = arrival.event["profile"]
-        kind = "external_id" if "external_id" in profile else "cart_token"
-        assert (kind, profile[kind]) in real
-        if kind == "cart_token":
-            assert profile.keys() == {"cart_token"}
+        named = {(kind, profile[kind]) for kind in ("external_id", "cart_token") if kind in profile}
+        assert named <= real
+        assert "cart_token" not in profile or profile.keys() == {"cart_token"}
+        browser = profile.get("anonymous_id", "browser-shared-")
+        assert browser.startswith("browser-shared-") or browser.split("-")[1] in customers
+
+
+def test_views_and_carts_name_the_browser_alone_and_an_account_or_a_checkout_says_whose_it_is() -> (
+    None
+):
+    browsers: dict[str, set[str]] = {}
+    for event in (one.event for one in invented()):
+        if event["metric"] in ("Viewed Product", "Added to Cart"):
+            assert event["trust"] == "client"
+            assert event["profile"].keys() in ({"anonymous_id"}, {"cart_token"})
+        elif event["metric"] in ("Identify", "Started Checkout"):
+            assert "trust" not in event
+            if "external_id" in event["profile"]:
+                browser, who = (event["profile"][k] for k in ("anonymous_id", "external_id"))
+                browsers.setdefault(who, set()).add(browser)
+    people = len(browsers)
+    assert people > 300
+    assert 0.1 < sum(len(used) > 1 for used in browsers.values()) / people < 0.4, "two browsers"
+    users = Counter(one for used in browsers.values() for one in used)
+    shared = {browser for browser, count in users.items() if count > 1}
+    assert shared
+    assert all(browser.startswith("browser-shared-") for browser in shared)
 
 
 def test_a_checkout_comes_before_its_order_and_is_lean() -> None:
@@ -162,18 +186,23 @@ def test_a_reaction_names_its_send_and_comes_after_it() -> None:
                 continue
             assert event["properties"]["send_id"] == f"s{n}"
             assert event["properties"]["profile_id"] == f"i{n}"
-            assert event["profile"] == {"email": command(n).address}
+            assert event["profile"]["email"] == command(n).address
 
 
-def test_who_clicks_may_look_around_as_the_customer_they_are() -> None:
+def test_who_clicks_looks_around_in_the_browser_that_the_click_names() -> None:
     customer = next(one for one in invoices() if one.customer is not None)
     assert customer.customer is not None
     address = person(customer.customer, customer.country).email
     sent = [msgspec.structs.replace(command(n), address=address) for n in range(500)]
     events = [event for one in sent for event in recipients().react(one)]
+    clicked = [event["profile"] for event in events if event["metric"] == "Clicked Email"]
     looks = [event for event in events if event["metric"] == "Viewed Product"]
     assert looks
-    assert all(look["profile"] == {"external_id": customer.customer} for look in looks)
+    assert all(one["email"] == address for one in clicked)
+    assert all(look["profile"].keys() == {"anonymous_id"} for look in looks)
+    assert {look["profile"]["anonymous_id"] for look in looks} <= {
+        one["anonymous_id"] for one in clicked
+    }
 
 
 def test_a_text_is_answered_by_phone_and_stop_is_a_reply() -> None:
