@@ -2,7 +2,7 @@
 
 Segments that nobody can be in, or everybody is, that are equal, that lie within another (`logic`
 says what is found: nothing wrong, not everything); parts that never hold; segments that cost much
-(`cost`); countries that are none; e-mails that would never go out.
+(`cost`); countries that are none; flows (`flow_lint`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,7 @@ from schemas import definitions as d
 from schemas.values import SegmentId
 from streams.definitions.cost import Cost, Traffic, cost_of
 from streams.definitions.exclusion import why_never
+from streams.definitions.flow_lint import advise_on_flows
 from streams.definitions.logic import Logic, told_apart
 from streams.definitions.problems import Problem, near
 from streams.definitions.program import Program
@@ -39,8 +40,7 @@ def advise(
     ]
     problems += _dead(definitions)
     problems += _no_countries(definitions)
-    if not program.settings.address:
-        problems += _without_postal_address(definitions)
+    problems += advise_on_flows(definitions, program.settings)
     if len(segments) > COMPARED_MAX:
         message = f"more than {COMPARED_MAX} segments: they were not compared with each other"
         problems.append(Problem((), message, "warning", min(segments.values())))
@@ -117,17 +117,6 @@ def _no_countries(definitions: Mapping[int, d.Definition]) -> Iterator[Problem]:
                 if name.casefold() not in known:
                     message = f"'{name}' is no country of ISO 3166 such as DE{near(name, codes)}"
                     yield Problem((*path, "country"), message, "warning", number)
-
-
-def _without_postal_address(definitions: Mapping[int, d.Definition]) -> Iterator[Problem]:
-    for number, flow in definitions.items():
-        if not isinstance(flow, d.Flow):
-            continue
-        for step, path in walk(flow.steps, ("steps",)):
-            if isinstance(step, d.Send) and step.channel == "email" and not step.transactional:
-                message = "every marketing e-mail is dropped: the store has no `address`"
-                yield Problem(path, message, "warning", number)
-                break
 
 
 def _costly(

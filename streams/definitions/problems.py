@@ -50,7 +50,9 @@ def show(found: Any) -> str:
 def near(found: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
     """`; did you mean 'x'?`, or nothing where no known name is near."""
     by_case = {name.casefold(): name for name in sorted(known, reverse=True)}
-    matches = get_close_matches(found.casefold(), list(by_case), n=3, cutoff=likeness)
+    folded = found.casefold()
+    matches = [folded] if folded in by_case else []
+    matches = matches or get_close_matches(folded, list(by_case), n=3, cutoff=likeness)
     if not matches:
         return ""
     return "; did you mean " + " or ".join(f"'{by_case[match]}'" for match in matches) + "?"

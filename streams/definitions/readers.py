@@ -16,7 +16,7 @@ from schemas.conditions import Comparison
 from schemas.definitions import WEEK
 from streams.definitions import comparisons, dates, durations
 from streams.definitions.problems import Path, Problem, near, show
-from streams.definitions.zones import find_zone
+from streams.definitions.zones import find_zone, zone_names
 
 ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 ID_LENGTH_MAX = 100
@@ -223,7 +223,8 @@ class Zone:
         return reading.refuse(
             at,
             f"{show(found)} is not {expected and f'one of {expected}'}"
-            f"{'or ' if expected else ''}a time zone such as Europe/Berlin",
+            f"{'or ' if expected else ''}a time zone such as Europe/Berlin"
+            f"{near(str(found), zone_names())}",
         )
 
     def schema(self) -> dict[str, Any]:

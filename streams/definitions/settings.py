@@ -26,6 +26,10 @@ FREQUENCY_CAP = Shape(
     },
     d.FrequencyCap,
 )
+QUIET_HOURS = Shape(
+    "quiet hours", {channel: Field(Nullable(HOURS)) for channel in get_args(Channel)}, dict
+)
+ALL_OFF: dict[str, None] = dict.fromkeys(get_args(Channel))
 WORDS = ListOf(Text("a keyword"), single=True)
 MATCH = Choice("word", "exact")
 SMS_KEYWORDS = Shape(
@@ -107,7 +111,7 @@ def make_keywords(said: dict[str, Any]) -> d.SmsKeywords:
 
 
 def make_settings(**values: Any) -> d.StoreSettings:
-    smart = values.pop("smart_sending", {})
+    smart = dict(values.pop("smart_sending", {}))
     if "attribution" in values:
         values["attribution"] = make_attribution(values["attribution"])
     if "sms_keywords" in values:
@@ -126,12 +130,10 @@ SETTINGS = Shape(
         "store": Field(Text("the id of a store", "[a-z0-9][a-z0-9-]*")),
         "currency": Field(Text("a currency such as EUR", "[A-Z]{3}")),
         "zone": Field(Zone()),
-        "address": Field(Text("a postal address")),
-        "smart_sending": Field(SMART_SENDING),
-        "frequency_cap": Field(ListOf(FREQUENCY_CAP)),
-        "quiet_hours": Field(
-            Shape("quiet hours", {c: Field(Nullable(HOURS)) for c in get_args(Channel)}, dict)
-        ),
+        "address": Field(Nullable(Text("a postal address"), off="")),
+        "smart_sending": Field(Nullable(SMART_SENDING, off=ALL_OFF)),
+        "frequency_cap": Field(Nullable(ListOf(FREQUENCY_CAP), off=())),
+        "quiet_hours": Field(Nullable(QUIET_HOURS, off=ALL_OFF)),
         "consent": Field(CONSENT),
         "sms_keywords": Field(SMS_KEYWORDS),
         "identifiers": Field(IDENTIFIERS),

@@ -5,7 +5,7 @@ twice (autumn) the first counts.
 """
 
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,12 @@ from schemas.values import Instant
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """All IANA names that the pinned `tzdata` knows."""
+    return frozenset(files("tzdata").joinpath("zones").read_text("utf-8").split())
 
 
 @cache
@@ -38,6 +44,7 @@ def to_local(instant: Instant, zone: ZoneInfo) -> datetime:
     return (_EPOCH + timedelta(milliseconds=instant)).astimezone(zone)
 
 
+@lru_cache(maxsize=65_536)
 def at_local(day: date, minutes: int, zone: ZoneInfo) -> Instant:
     """The instant of a time of day (minutes since midnight) on a local day."""
     wall = datetime(day.year, day.month, day.day) + timedelta(minutes=minutes)  # noqa: DTZ001

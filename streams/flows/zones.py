@@ -5,69 +5,115 @@ Zones come from the pinned `tzdata` alone, so a decision is the same on every ma
 
 from functools import cache, lru_cache
 from importlib.resources import files
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import phonenumbers
 import phonenumbers.timezone
 
 from schemas.rows import ProfileRow
-from streams.definitions.zones import find_zone
+from streams.definitions.zones import find_zone, zone_names
 from streams.identity.held import newest
 from streams.places.countries import country_codes
 
 
-@cache
-def zone_names() -> frozenset[str]:
-    """All IANA names that the pinned `tzdata` knows."""
-    return frozenset(files("tzdata").joinpath("zones").read_text("utf-8").split())
-
-
 def zone_named(name: object) -> ZoneInfo | None:
-    """The zone of an IANA name; None where there is none of this name."""
-    return find_zone(name) if isinstance(name, str) and name in zone_names() else None
+    """The zone of an IANA name, case aside; None where there is none of this name."""
+    exact = _names_by_case().get(name.casefold()) if isinstance(name, str) else None
+    return None if exact is None else find_zone(exact)
+
+
+@cache
+def _names_by_case() -> dict[str, str]:
+    return {name.casefold(): name for name in zone_names()}
+
+
+class Zones(NamedTuple):
+    """Zones in which a profile may live, no two of which keep the same time.
+
+    by: what says so: `timezone`, `country`, `phone`; `store` where nothing does.
+    """
+
+    zones: tuple[ZoneInfo, ...]
+    by: str
+
+    @property
+    def text(self) -> str:
+        """`Australia/Perth, Australia/Sydney (phone)`."""
+        return f"{', '.join(zone.key for zone in self.zones)} ({self.by})"
 
 
 def zone_of(row: ProfileRow, store_zone: str) -> ZoneInfo:
     """Where the profile lives: its trait `timezone`, else what country or phone prefix leaves no
     doubt about, else the store's zone.
     """
-    trait = row.traits.get("timezone")
-    zone = zone_named(trait.value) if trait is not None else None
-    if zone is None and (trait := row.traits.get("country")) is not None:
-        zone = zone_of_country(trait.value) if isinstance(trait.value, str) else None
-    if zone is None and (phone := newest(row, "phone")) is not None:
-        zone = zone_of_phone(phone)
-    if zone is None:
-        zone = zone_named(store_zone)
-        assert zone is not None, "the store's zone was checked when its settings were read"
+    zones = zones_of(row, store_zone).zones
+    return zones[0] if len(zones) == 1 else _stores(store_zone)
+
+
+def zones_of(row: ProfileRow, store_zone: str, phone: str | None = None) -> Zones:
+    """All zones in which the profile may live.
+
+    phone: the number that is written to, else the newest one counts.
+    """
+    zone = zone_named(_trait(row, "timezone"))
+    if zone is not None:
+        return Zones((zone,), "timezone")
+    country = _trait(row, "country")
+    of_country = zones_of_country(country) if isinstance(country, str) else ()
+    if len(of_country) == 1:
+        return Zones(of_country, "country")
+    phone = phone or newest(row, "phone")
+    of_phone = () if phone is None else zones_of_phone(phone)
+    if of_phone:
+        return Zones(of_phone, "phone")
+    return Zones(of_country, "country") if of_country else Zones((_stores(store_zone),), "store")
+
+
+def _trait(row: ProfileRow, name: str) -> object:
+    trait = row.traits.get(name)
+    return None if trait is None else trait.value
+
+
+def _stores(name: str) -> ZoneInfo:
+    zone = zone_named(name)
+    assert zone is not None, "the store's zone was checked when its settings were read"
     return zone
 
 
-def zone_of_country(country: str) -> ZoneInfo | None:
-    """The zone of a country (ISO 3166 code or English name) all of which keeps the same time."""
+def zones_of_country(country: str) -> tuple[ZoneInfo, ...]:
+    """The zones of a country (ISO 3166 code or English name)."""
     named = country.strip().casefold()
-    return _zones_by_country().get(country_codes().get(named, named))
+    return _apart(_names_by_country().get(country_codes().get(named, named), ()))
 
 
 @lru_cache(maxsize=65_536)
-def zone_of_phone(phone: str) -> ZoneInfo | None:
-    """The zone of a phone number whose prefix belongs to places that keep the same time."""
+def zones_of_phone(phone: str) -> tuple[ZoneInfo, ...]:
+    """The zones of the places that have a phone number's prefix, within its country; where the
+    prefix names no place, all of the country.
+    """
     try:
         number = phonenumbers.parse(phone)
     except phonenumbers.NumberParseException:
-        return None
-    names = phonenumbers.timezone.time_zones_for_number(number)
-    zone = _one_of(tuple(names))
-    if zone is None and "Etc/Unknown" in names:
-        region = phonenumbers.region_code_for_country_code(number.country_code or 0)
-        zone = zone_of_country(region)
-    return zone
+        return ()
+    region = phonenumbers.region_code_for_number(number)
+    region = region or phonenumbers.region_code_for_country_code(number.country_code or 0)
+    of_country = _names_by_country().get(region.casefold(), ())
+    of_prefix = phonenumbers.timezone.time_zones_for_number(number)
+    if len(of_prefix) > 1:
+        within = tuple(name for name in of_prefix if name in of_country)
+        of_prefix = within or of_prefix
+    return _apart(of_prefix) or _apart(of_country)
 
 
-def _one_of(names: tuple[str, ...]) -> ZoneInfo | None:
-    """The first of these zones if all keep the same time nowadays, else None."""
-    rules = {_rule(name) for name in names}
-    return zone_named(names[0]) if len(rules) == 1 and None not in rules else None
+@cache
+def _apart(names: tuple[str, ...]) -> tuple[ZoneInfo, ...]:
+    """Of zones that keep the same time nowadays the first."""
+    by_rule: dict[str | None, str] = {}
+    for name in names:
+        by_rule.setdefault(_rule(name), name)
+    zones = (zone_named(name) for rule, name in by_rule.items() if rule is not None)
+    return tuple(zone for zone in zones if zone is not None)
 
 
 @cache
@@ -80,13 +126,12 @@ def _rule(name: str) -> str | None:
 
 
 @cache
-def _zones_by_country() -> dict[str, ZoneInfo]:
-    """Country code, lower case -> its zone, where it has one clock."""
-    names: dict[str, list[str]] = {}
+def _names_by_country() -> dict[str, tuple[str, ...]]:
+    """Country code, lower case -> the names of its zones."""
+    names: dict[str, tuple[str, ...]] = {}
     table = files("tzdata").joinpath("zoneinfo", "zone.tab").read_text("utf-8")
     for line in table.splitlines():
         if not line.startswith("#"):
             code, _, name = line.split("\t")[:3]
-            names.setdefault(code.casefold(), []).append(name)
-    zones = ((code, _one_of(tuple(places))) for code, places in names.items())
-    return {code: zone for code, zone in zones if zone is not None}
+            names[code.casefold()] = (*names.get(code.casefold(), ()), name)
+    return names

@@ -70,7 +70,8 @@ class Standing(NamedTuple):
     cart_text: which rule of texts about carts stands against it, None: none.
     passes_flow, passes_send: the filters of the flow and of the send hold.
     smart_until, across_until: ends of the windows in force at earlier sends, 0: none.
-    capped: a frequency cap is reached. quiet: quiet hours of the channel; zone: where they apply.
+    capped: a frequency cap is reached. quiet: quiet hours of the channel; quiet_in: the zones in
+    which the profile may live: it is quiet if it is in any of them. zone: of the send's window.
     evidence: of the filters that do not hold; found: reason -> what the gate saw, as short text.
     """
 
@@ -88,6 +89,7 @@ class Standing(NamedTuple):
     across_until: Instant
     capped: bool
     quiet: Hours | None
+    quiet_in: tuple[ZoneInfo, ...]
     zone: ZoneInfo
     evidence: tuple[Evidence, ...] = ()
     found: Mapping[str, str] = MappingProxyType({})
@@ -167,8 +169,7 @@ def _drops(planned: PlannedSend, standing: Standing, now: Instant) -> list[str]:
 
 def _holds(planned: PlannedSend, standing: Standing, now: Instant) -> tuple[str, ...]:
     reasons = []
-    quiet = _quiet(planned, standing)
-    if quiet is not None and is_within(quiet, now, standing.zone):
+    if _quiet_until(planned, standing, now) > now:
         reasons.append(QUIET_HOURS)
     window = planned.step.window
     if window is not None and not is_within(window, now, standing.zone):
@@ -185,13 +186,23 @@ def _quiet(planned: PlannedSend, standing: Standing) -> Hours | None:
     return None if step.transactional or step.quiet_hours == "ignore" else standing.quiet
 
 
+def _quiet_until(planned: PlannedSend, standing: Standing, at: Instant) -> Instant:
+    """When it is over wherever it is quiet at `at`; `at` where it is quiet nowhere."""
+    quiet = _quiet(planned, standing)
+    if quiet is None:
+        return at
+    return max((end_of(quiet, at, zone) for zone in standing.quiet_in), default=at)
+
+
 def _free_at(planned: PlannedSend, standing: Standing, now: Instant) -> Instant | None:
-    """The first instant that neither quiet hours nor the send's window object to; None: no such."""
-    quiet, window, zone = _quiet(planned, standing), planned.step.window, standing.zone
+    """The first instant that neither quiet hours nor the send's window object to; None: there is
+    none within some days.
+    """
+    window, zone = planned.step.window, standing.zone
     at = now
     for _ in range(_TURNS_MAX):
-        if quiet is not None and is_within(quiet, at, zone):
-            at = end_of(quiet, at, zone)
+        if (quiet_until := _quiet_until(planned, standing, at)) > at:
+            at = quiet_until
         elif window is not None and not is_within(window, at, zone):
             start = next_start(window, at, zone)
             if start is None:
@@ -211,9 +222,9 @@ def _valid_until(planned: PlannedSend, standing: Standing, now: Instant) -> Inst
     marketing = not step.transactional
     said = step.patience != PATIENCE_DEFAULT
     until = now + (VALID_FOR if marketing and not said else max(step.patience, MINUTE))
-    quiet = _quiet(planned, standing)
-    if quiet is not None and (starts := next_start(quiet, now, standing.zone)) is not None:
-        until = min(until, starts)
+    if (quiet := _quiet(planned, standing)) is not None:
+        starts = (next_start(quiet, now, zone) for zone in standing.quiet_in)
+        until = min([until, *(start for start in starts if start is not None)])
     if step.window is not None:
         until = min(until, end_of(step.window, now, standing.zone))
     assert until > now, "a command that is too late when it is written"

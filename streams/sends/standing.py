@@ -1,7 +1,7 @@
 """What a profile's row says for or against a planned send, and what it remembers of one made."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas.definitions import FrequencyCap, StoreSettings
 from schemas.outputs import Evidence
@@ -9,9 +9,9 @@ from schemas.records import Stop
 from schemas.rows import FlowRun, ProfileRow, SentMemory
 from schemas.values import Channel, Instant
 from streams.consent.receiving import address_state, has_consented
-from streams.consent.state import permits_transactional, state_of
+from streams.consent.state import ADDRESS_KINDS, permits_transactional, state_of
 from streams.definitions.durations import to_duration
-from streams.flows.zones import zone_named, zone_of
+from streams.flows.zones import Zones, zone_of, zones_of
 from streams.sends.cart_texts import cart_objection, cart_of
 from streams.sends.gates import (
     FREQUENCY_CAP,
@@ -29,6 +29,9 @@ from streams.sends.stops import told
 
 SENT_MAX = 100
 """Sends a row remembers, the oldest forgotten first."""
+
+
+NOWHERE: Final = Zones((), "")
 
 
 class Ahead(NamedTuple):
@@ -74,9 +77,9 @@ def standing_of(
     across = max(marketing, key=lambda sent: sent.across_until, default=None)
     capped = _capped(marketing, ahead, settings.frequency_cap, planned, now)
     quiet = settings.quiet_hours.get(channel)
-    timed = quiet is not None or step.window is not None
-    zone = zone_of(row, settings.zone) if timed else zone_named("UTC")
-    assert zone is not None
+    texted = planned.address if ADDRESS_KINDS[channel] == "phone" else None
+    zones = NOWHERE if quiet is None else zones_of(row, settings.zone, texted)
+    zone = zone_of(row, settings.zone)
     return Standing(
         erased=row.erased_at is not None,
         stopped=stop is not None,
@@ -96,6 +99,7 @@ def standing_of(
         across_until=0 if across is None else across.across_until,
         capped=capped is not None,
         quiet=quiet,
+        quiet_in=zones.zones,
         zone=zone,
         evidence=evidence,
         found={
@@ -105,7 +109,7 @@ def standing_of(
             SMART_SENDING: "" if smart is None else smart.send_id,
             SMART_SENDING_ACROSS: "" if across is None else across.send_id,
             FREQUENCY_CAP: capped or "",
-            QUIET_HOURS: zone.key,
+            QUIET_HOURS: zones.text,
             SEND_WINDOW: zone.key,
         },
     )

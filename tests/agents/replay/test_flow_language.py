@@ -94,7 +94,7 @@ FILES = {
     "newsletter.yaml": "list: newsletter\nopt_in: double\n",
     "staff.yaml": "list: staff\nopt_in: none\n",
     **{
-        f"{name}.yaml": f"flow: {name}\ntrigger: {trigger}\nsteps: []\n"
+        f"{name}.yaml": f"flow: {name}\ntrigger: {trigger}\nsteps: [{{exit: done}}]\n"
         for name, trigger in TRIGGERS.items()
     },
 }

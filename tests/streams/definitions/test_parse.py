@@ -231,25 +231,6 @@ def test_defaults_depend_on_the_trigger() -> None:
     ]
 
 
-def test_maps_of_settings_are_merged_with_the_defaults_and_null_switches_off() -> None:
-    document = {
-        "store": "main",
-        "zone": "Europe/Berlin",
-        "smart_sending": {"email": None, "sms": "1h", "across": "18h"},
-        "quiet_hours": {"sms": None, "email": {"from": "22:00", "until": "07:00"}},
-        "attribution": {"models": ["last", "linear"], "email_open": None},
-        "sms_keywords": {"stop": ["ALTO"], "match": {"stop": "exact"}},
-    }
-    settings = parse([document]).settings
-    assert settings.smart_sending == {"sms": 3_600_000, "push": 86_400_000, "whatsapp": 86_400_000}
-    assert settings.smart_sending_across == 18 * 3_600_000
-    assert settings.quiet_hours == {"email": d.Hours(22 * 60, 7 * 60)}
-    assert "email_open" not in settings.attribution.windows
-    assert settings.attribution.windows["email_click"] == 5 * 86_400_000
-    assert settings.sms_keywords.match == {"stop": "exact", "start": "exact", "help": "exact"}
-    assert settings.sms_keywords.start == ("START", "UNSTOP")
-
-
 def test_dates_without_a_zone_are_in_the_stores() -> None:
     where = {"did": "A", "after": "2026-07-01", "where": {"x": "2..5"}}
     parsed = parse([segment(where), {"store": "main", "zone": "Europe/Berlin"}])
@@ -419,6 +400,10 @@ MORE_WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     (flow("stop"), "steps[0]: 'stop' is not a step: a map was expected"),
     (flow(filter={"did": "A", "where": "x"}), "filter.where: 'x' is not a map of properties"),
+    (
+        {"store": "main", "zone": "asia/tokyo"},
+        "zone: 'asia/tokyo' is not a time zone such as Europe/Berlin; did you mean 'Asia/Tokyo'?",
+    ),
     ({"store": "main", "zone": "../etc"}, "zone: '../etc' is not a time zone such as Europe"),
     ({"store": "main", "zone": "Europe"}, "zone: 'Europe' is not a time zone such as Europe"),
     ({"store": "main", "zone": "zone.tab"}, "zone: 'zone.tab' is not a time zone"),

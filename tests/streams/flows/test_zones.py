@@ -1,6 +1,7 @@
 """Local time over the changes of the clock, and where a profile lives."""
 
 from datetime import date
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -8,7 +9,7 @@ from schemas.definitions import Hours, WaitForDate, WaitUntil
 from schemas.rows import ProfileRow, Trait, Trigger
 from streams.definitions.zones import at_local
 from streams.flows.waits import end_of, is_within, next_start, until_date, until_time_of_day
-from streams.flows.zones import zone_named, zone_of, zone_of_country, zone_of_phone
+from streams.flows.zones import zone_named, zone_of, zones_of, zones_of_country, zones_of_phone
 from streams.instants import to_instant, to_timestamp
 
 BERLIN = zone_named("Europe/Berlin")
@@ -100,6 +101,7 @@ def test_a_profile_lives_where_its_timezone_country_or_phone_says_beyond_doubt()
         return zone_of(row, "Asia/Tokyo").key
 
     assert lives(timezone="America/Denver", country="DE") == "America/Denver"
+    assert lives(timezone="america/denver") == "America/Denver"
     assert lives(timezone="Mars/Base", country="DE") == "Europe/Berlin"
     assert lives(country="United Kingdom") == "Europe/London"
     assert lives(country="US") == "Asia/Tokyo"
@@ -110,10 +112,44 @@ def test_a_profile_lives_where_its_timezone_country_or_phone_says_beyond_doubt()
     assert lives() == "Asia/Tokyo"
 
 
-def test_a_country_with_several_clocks_has_no_zone() -> None:
-    assert zone_of_country("CN") is None
-    assert zone_of_country("Atlantis") is None
-    germany = zone_of_country("Germany")
-    assert germany is not None
-    assert germany.key == "Europe/Berlin"
-    assert zone_of_phone("+8613800000000") is not None
+def keys(zones: tuple[ZoneInfo, ...]) -> set[str]:
+    return {zone.key for zone in zones}
+
+
+def test_a_country_has_a_zone_for_each_of_its_clocks() -> None:
+    assert keys(zones_of_country("CN")) == {"Asia/Shanghai", "Asia/Urumqi"}
+    assert zones_of_country("Atlantis") == ()
+    assert keys(zones_of_country("Germany")) == {"Europe/Berlin"}
+
+
+@pytest.mark.parametrize(
+    ("phone", "zones"),
+    [
+        ("+12125551234", {"America/New_York"}),
+        ("+14165551234", {"America/Toronto"}),
+        ("+12085550123", {"America/Boise", "America/Los_Angeles"}),
+        ("+61291234567", {"Australia/Sydney"}),
+        ("+8613800000000", {"Asia/Shanghai"}),
+        ("nonsense", set()),
+    ],
+)
+def test_a_phone_has_the_zones_of_its_prefix(phone: str, zones: set[str]) -> None:
+    assert keys(zones_of_phone(phone)) == zones
+
+
+def test_a_prefix_of_a_whole_country_has_the_zones_of_that_country_alone() -> None:
+    mobile = keys(zones_of_phone("+61412345678"))
+    assert {"Australia/Perth", "Australia/Sydney", "Australia/Lord_Howe"} <= mobile
+    assert all(name.startswith("Australia/") for name in mobile), "not Christmas Island"
+    toll_free = keys(zones_of_phone("+18005550100"))
+    assert {"America/New_York", "Pacific/Honolulu"} <= toll_free
+    assert not toll_free & {"Pacific/Guam", "America/St_Johns", "America/Halifax"}
+    mexican = keys(zones_of_phone("+525512345678"))
+    assert mexican <= keys(zones_of_country("MX"))
+
+
+def test_the_phone_that_is_written_to_counts_before_the_newest() -> None:
+    row = ProfileRow(identifiers={"phone": {"+4930123456": 9, "+12125551234": 1}})
+    assert zones_of(row, "Asia/Tokyo").text == "Europe/Berlin (phone)"
+    assert zones_of(row, "Asia/Tokyo", "+12125551234").text == "America/New_York (phone)"
+    assert zones_of(ProfileRow(), "Asia/Tokyo").text == "Asia/Tokyo (store)"

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.definitions import Hours, Send
 from streams.flows.zones import zone_named
-from streams.instants import DAY, HOUR, MINUTE, to_instant
+from streams.instants import DAY, HOUR, MINUTE, to_instant, to_timestamp
 from streams.sends.gates import Deliver, Drop, Hold, PlannedSend, Standing, decide
 
 ZONE = zone_named("UTC")
@@ -27,6 +27,7 @@ OPEN = Standing(
     across_until=NOON,
     capped=False,
     quiet=None,
+    quiet_in=(ZONE,),
     zone=ZONE,
 )
 NEWS = Send("news", "email", "t")
@@ -126,3 +127,44 @@ def test_what_never_opens_is_held_as_long_as_patience_lasts() -> None:
     step = Send("news", "email", "t", window=Hours(13 * 60, 14 * 60))
     crossed = OPEN._replace(quiet=Hours(13 * 60, 14 * 60))
     assert decide(planned(step), crossed, now=NOON) == Hold(NOON + DAY, ("send-window",))
+
+
+PERTH, SYDNEY = zone_named("Australia/Perth"), zone_named("Australia/Sydney")
+NIGHT = Hours(21 * 60, 8 * 60)
+
+
+@pytest.mark.parametrize(
+    ("utc", "decided"),
+    [
+        ("09:59", "valid until 10:00"),  # 20:59 in Sydney
+        ("10:00", "hold until 00:00"),  # 21:00 in Sydney; 08:00 in Perth ends it
+        ("22:00", "hold until 00:00"),  # 09:00 in Sydney, 06:00 in Perth
+        ("00:00", "valid until 00:10"),
+    ],
+)
+def test_it_is_quiet_as_long_as_it_is_in_any_of_the_zones(utc: str, decided: str) -> None:
+    assert PERTH is not None
+    assert SYDNEY is not None
+    standing = OPEN._replace(quiet=NIGHT, quiet_in=(PERTH, SYDNEY))
+    decision = decide(
+        planned(Send("news", "sms", "t", smart_sending=False)),
+        standing,
+        now=to_instant(f"2026-01-02T{utc}:00Z"),
+    )
+    match decision:
+        case Hold(until, reasons):
+            assert reasons == ("quiet-hours",)
+            assert decided == f"hold until {to_timestamp(until)[11:16]}"
+        case Deliver(valid_until):
+            assert decided == f"valid until {to_timestamp(valid_until)[11:16]}"
+        case other:
+            raise AssertionError(other)
+
+
+def test_where_it_is_always_night_somewhere_a_send_waits_for_its_patience_only() -> None:
+    zones = [zone_named(name) for name in ("Asia/Tokyo", "Europe/Berlin", "America/Los_Angeles")]
+    standing = OPEN._replace(quiet=NIGHT, quiet_in=tuple(zone for zone in zones if zone))
+    step = Send("news", "sms", "t", smart_sending=False, patience=2 * DAY)
+    assert decide(planned(step), standing, now=NOON) == Hold(NOON + 2 * DAY, ("quiet-hours",))
+    late = decide(planned(step, held=NOON), standing, now=NOON + 2 * DAY)
+    assert late == Drop(("quiet-hours", "patience"))
