@@ -210,7 +210,8 @@ def test_a_part_that_never_holds_is_warned_of_where_it_stands() -> None:
     ]
     never = {"trait": "plan", "is": "gold", "is_set": False}
     same = {"did": "A", "where": {"size": {"is": "S", "trigger": "size"}}}
-    flow = {"flow": "f", "trigger": {"did": "A"}, "filter": {"none": [never, same]}, "steps": []}
+    flow = {"flow": "f", "trigger": {"did": "A"}, "filter": {"none": [never, same]}}
+    flow["steps"] = [{"exit": "done"}]
     assert warnings(flow) == ["filter.none[0]: this never holds: its tests exclude each other"]
 
 
