@@ -141,7 +141,7 @@ class IdentityRow(Row):
 # --- profile -------------------------------------------------------------------------------------
 
 
-class Trait(msgspec.Struct, array_like=True, frozen=True):
+class Trait(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A trait's value, when it was said, and since when it has had this value.
 
     once:     said by `traits_once`: the earliest counts, and only until the trait is set.
@@ -155,7 +155,7 @@ class Trait(msgspec.Struct, array_like=True, frozen=True):
     other_at: Instant = 0
 
 
-class Entry(msgspec.Struct, array_like=True, frozen=True):
+class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One event as a feature remembers it: when, which, how much (None: no amount), what a later
     comparison with a trigger needs of its properties, and how many amounts it had.
     """
@@ -202,7 +202,7 @@ class ListMembership(Row):
     since: Instant = 0
 
 
-class Trigger(msgspec.Struct, array_like=True, frozen=True):
+class Trigger(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What started a flow run: an event (id, metric, properties ...), a segment or list entry."""
 
     kind: str
@@ -256,7 +256,7 @@ class FlowMemory(Row):
     ended_at: Instant | None = None
 
 
-class SentMemory(msgspec.Struct, array_like=True, frozen=True):
+class SentMemory(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A send that was attempted: for smart sending, caps, outcomes and attribution.
 
     quiet_until: the end of the smart sending window that was in force at this send; across_until:
@@ -296,7 +296,7 @@ class Figures(Row):
 # --- profile: merging ----------------------------------------------------------------------------
 
 
-class Wish(msgspec.Struct, array_like=True, frozen=True):
+class Wish(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Another profile that is the same person. strong: a strong identifier says so."""
 
     into: ProfileId
@@ -304,7 +304,7 @@ class Wish(msgspec.Struct, array_like=True, frozen=True):
     because: Identifier | None
 
 
-class Proposal(msgspec.Struct, array_like=True, frozen=True):
+class Proposal(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What the loser has asked the winner: may I join you with these external ids?"""
 
     into: ProfileId
@@ -312,7 +312,7 @@ class Proposal(msgspec.Struct, array_like=True, frozen=True):
     external_ids: tuple[str, ...]
 
 
-class Reservation(msgspec.Struct, array_like=True, frozen=True):
+class Reservation(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """External ids that a winner has promised a place to, and for which attempt of the loser."""
 
     attempt: int

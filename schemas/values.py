@@ -52,18 +52,19 @@ Turn: TypeAlias = tuple[Instant, int, Origin]
 """(instant, class, origin): the total order of a round (docs/architecture.md, Rounds)."""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="type"):
     """A record of a public topic: JSON with its `type` and the `schema` number of that type."""
 
     schema: int = 1
 
 
-class Inner(msgspec.Struct, frozen=True, array_like=True):
+class Inner(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A record of an inner topic: a msgpack array, its type first. New fields go last."""
 
 
-class Row(msgspec.Struct, array_like=True):
+class Row(msgspec.Struct, array_like=True, gc=False):
     """State kept in a table: a msgpack array, its `schema` number first. New fields go last.
 
     A row is owned by the step that was handed it: a step may change it in place and returns it.
+    Rows and records hold no cycles: Python's search for those leaves them out (`gc`).
     """
