@@ -128,7 +128,7 @@ def partition_status(stage: Stage, partition: int, seat: Seat) -> PartitionStatu
     if isinstance(intake, RoundIntake):
         clock = intake.rounds.clock
         held_back_by = intake.rounds.held_back_by()[0]
-        waiting = len(intake.rounds.waiting)
+        waiting = intake.rounds.waiting
     elif isinstance(intake, PassIntake):
         clock, disbelieved = intake.clock, intake.disbelieved
     return PartitionStatus(

@@ -54,7 +54,7 @@ ReadRow: TypeAlias = Callable[[bytes], bytes | None]
 _decode_body = msgspec.msgpack.Decoder(Body).decode
 
 
-class Said(NamedTuple):
+class Said(msgspec.Struct, frozen=True, gc=False):
     """An output and the turn it carries on."""
 
     output: Output
@@ -145,7 +145,7 @@ def remember(rows: MutableMapping[bytes, bytes], changed: Iterable[ChangedRow]) 
             rows[key] = blob
 
 
-class _Step(NamedTuple):
+class _Step(msgspec.Struct, frozen=True, gc=False):
     """One turn of a row: a record's body, or (offset None) the due instant of its timer."""
 
     number: int
@@ -198,7 +198,7 @@ class _Kept(Generic[RowT]):
                 self._rows[key] = self._again(key)
                 reason = f"{error.part.replace('/', ' ')}: {_reason(error.__cause__ or error)}"
                 self.failed.append(Failed(step.offset, key, step.turn, reason, None, error.part))
-                return step._replace(without=step.without | {error.part})
+                return msgspec.structs.replace(step, without=step.without | {error.part})
             self._set_aside(key, step, _reason(error), error)
             self._rows[key] = self._again(key)
             if step.offset is None:
@@ -341,7 +341,7 @@ def play(
         timer = timers.peek()
         if timer is not None and wakes_until is not None and timer[0] > wakes_until:
             timer = None
-        record = rounds.waiting[0].turn if rounds.waiting else None
+        record = rounds.next_turn()
         if timer is not None and (record is None or (timer[0], TIMER) <= record[:2]):
             over = (timer[0], TIMER, ()) >= window.limit
             if not over:

@@ -4,7 +4,7 @@ A core never sees Kafka, a clock or a table. The shell (agents/station.py) and t
 (streams/replay.py) read rows, call the core in the order of turns and write what comes out.
 """
 
-from typing import Literal, NamedTuple, Protocol, Self, TypeAlias, TypeVar
+from typing import Literal, Protocol, Self, TypeAlias, TypeVar
 
 import msgspec
 
@@ -31,7 +31,7 @@ class PartRaised(Exception):
         self.part = part
 
 
-class Output(NamedTuple):
+class Output(msgspec.Struct, frozen=True, gc=False):
     """Something a step says.
 
     to:  `next` (the stage after, same turn), `peer` (this stage, one boundary later), `back` (the

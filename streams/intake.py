@@ -90,7 +90,7 @@ class LogRecord(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
-class Write(NamedTuple):
+class Write(msgspec.Struct, frozen=True, gc=False):
     """A record to be written: `topic` without namespace, timestamp in milliseconds. value: None
     takes away what a compacted topic has under this key.
     """
@@ -450,14 +450,15 @@ class RoundIntake(Generic[RowT]):
         return Work(writes, rows, position.low, piece.steps, finished, piece.set_aside)
 
     def _write(self, said: Said, bound: Instant) -> Write:
-        (to, key, record), instant, kind, origin = said
+        instant, origin = said.instant, said.origin
+        to, key, record = said.output.to, said.output.key, said.output.record
         if to != NEXT and to not in _LAG:
             value = None if record is None else _to_json(record)
             return Write(to, self._partition, key.encode(), value, instant)
         body = cast(Body, record)
         if to == NEXT:
             topic = PROFILE_UPDATES
-            value = _pack(Passed(INNER_SCHEMA, instant, kind, origin, body))
+            value = _pack(Passed(INNER_SCHEMA, instant, said.kind, origin, body))
         else:
             topic = INPUTS[self.core.stage] if to == PEER else IDENTITY_REQUESTS
             value = _pack(Late(INNER_SCHEMA, bound, _LAG[to], origin, body))

@@ -13,7 +13,7 @@ were sent, whenever they arrive.
 
 import heapq
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -43,23 +43,29 @@ class BrokenPromise(Exception):
     """A record came after a clock had said that it could not come any more. Nothing may go on."""
 
 
-class WaitingRecord(NamedTuple):
+class WaitingRecord(msgspec.Struct, frozen=True, gc=False):
     """A record that waits for its turn; `body`, a part of `value`, is decoded only then."""
 
     turn: Turn
     offset: int
     key: str
-    body: memoryview
+    body: msgspec.Raw
     value: bytes
 
 
-class _LateMessage(NamedTuple):
+_Place: TypeAlias = tuple[Instant, int, Origin, int, WaitingRecord]
+"""A waiting record behind its turn, laid flat, and its offset: compared often, and mostly by the
+instant alone.
+"""
+
+
+class _LateMessage(msgspec.Struct, frozen=True, gc=False):
     after: Instant
     lag: int
     origin: Origin
     offset: int
     key: str
-    body: memoryview
+    body: msgspec.Raw
     value: bytes
 
 
@@ -109,7 +115,7 @@ class Rounds:
         bounds_max: int = BOUNDS_MAX,
     ) -> None:
         self.partitions = partitions
-        self.waiting: list[WaitingRecord] = []
+        self._heap: list[_Place] = []
         self._lags = {
             f"{source}/{number}": lag
             for source, lag in LAGS[stage].items()
@@ -128,7 +134,7 @@ class Rounds:
 
     def _restart(self, offset: int) -> None:
         """Forget all that waits: the log is read (again) from `offset`."""
-        self.waiting.clear()
+        self._heap.clear()
         self._late: list[_LateMessage] = []
         self._late_bytes = 0
         self._late_forgotten: dict[int, Instant] = {}
@@ -170,11 +176,9 @@ class Rounds:
         if turn >= self._horizon:
             self._forget(offset)
             return
-        waiting = WaitingRecord(turn, offset, key, memoryview(record.body), value)
-        heapq.heappush(self.waiting, waiting)
-        self._bytes += len(value)
+        self._push(WaitingRecord(turn, offset, key, record.body, value))
         self._keep(offset)
-        if len(self.waiting) > self._waiting_max or self._bytes > self._bytes_max:
+        if len(self._heap) > self._waiting_max or self._bytes > self._bytes_max:
             self._forget_largest()
 
     def _read_late(self, offset: int, key: str, record: RawLate, value: bytes) -> None:
@@ -185,9 +189,7 @@ class Rounds:
         if after <= self._done[-lag] and place >= self._horizon:
             self._forget(offset)
             return
-        message = _LateMessage(
-            after, lag, record.origin, offset, key, memoryview(record.body), value
-        )
+        message = _LateMessage(after, lag, record.origin, offset, key, record.body, value)
         self._late.append(message)
         self._late_bytes += len(value)
         self._keep(offset)
@@ -236,6 +238,10 @@ class Rounds:
         self._bounds.append((clock.at, offset))
         self._keep(offset)
 
+    def _push(self, record: WaitingRecord) -> None:
+        heapq.heappush(self._heap, (*record.turn, record.offset, record))
+        self._bytes += len(record.value)
+
     def _keep(self, offset: int) -> None:
         self._open.add(offset)
         self._reading.append(offset)
@@ -246,14 +252,14 @@ class Rounds:
 
     def _forget_largest(self) -> None:
         """Keep the smaller half of the turns; the rest is read again when its turn nears."""
-        self.waiting.sort()
-        half = max(1, len(self.waiting) // 2)
-        for record in self.waiting[half:]:
-            self._open.discard(record.offset)
-            self._forget(record.offset)
-        self._horizon = min(self._horizon, self.waiting[half].turn)
-        del self.waiting[half:]
-        self._bytes = sum(len(record.value) for record in self.waiting)
+        self._heap.sort()
+        half = max(1, len(self._heap) // 2)
+        for *_, offset, _ in self._heap[half:]:
+            self._open.discard(offset)
+            self._forget(offset)
+        self._horizon = min(self._horizon, self._heap[half][-1].turn)
+        del self._heap[half:]
+        self._bytes = sum(len(record.value) for *_, record in self._heap)
 
     # --- running -------------------------------------------------------------------------------
 
@@ -279,9 +285,9 @@ class Rounds:
                 staying.append(message)
                 continue
             turn = (done[-1], LATE, message.origin)
-            item = WaitingRecord(turn, message.offset, message.key, message.body, message.value)
-            heapq.heappush(self.waiting, item)
-            self._bytes += len(message.value)
+            self._push(
+                WaitingRecord(turn, message.offset, message.key, message.body, message.value)
+            )
             self._late_bytes -= len(message.value)
         self._late = staying
 
@@ -300,9 +306,13 @@ class Rounds:
         self._restart(self._low)
         return self._low
 
+    def next_turn(self) -> Turn | None:
+        """The smallest turn that waits."""
+        return self._heap[0][:3] if self._heap else None
+
     def pop(self) -> WaitingRecord:
         """Take the record with the smallest turn."""
-        record = heapq.heappop(self.waiting)
+        record = heapq.heappop(self._heap)[-1]
         self._open.discard(record.offset)
         self._bytes -= len(record.value)
         return record
@@ -332,6 +342,11 @@ class Rounds:
         )
 
     # --- figures -------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait for their turn."""
+        return len(self._heap)
 
     @property
     def clock(self) -> Instant:

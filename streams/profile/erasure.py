@@ -12,6 +12,8 @@ one person. None of these steps may raise: that would stop the worker.
 from collections.abc import Iterable
 from typing import Literal
 
+import msgspec
+
 from schemas.events import Event
 from schemas.outputs import ProfileErased
 from schemas.records import (
@@ -100,7 +102,7 @@ def _erased(
     outputs = _put_right(gone.store, profile_id, pointing_to(was))
     known_as = (profile_id, *was.absorbed)
     answer = _answer(profile_id, gone.store, gone.gone_by, "erased", known_as, now, ids)
-    return [*outputs, answer._replace(key=gone.id)]
+    return [*outputs, msgspec.structs.replace(answer, key=gone.id)]
 
 
 def _put_right(
