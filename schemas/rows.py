@@ -3,7 +3,7 @@
 Only its own agent writes a table. A worker refuses a row whose schema number is newer than its own.
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -319,6 +319,10 @@ class Reservation(msgspec.Struct, array_like=True, frozen=True, gc=False):
     external_ids: tuple[str, ...]
 
 
+Seen: TypeAlias = bytes | dict[int, Instant]
+"""Events that were seen (streams/profile/recent.py), or their numbers: hash -> received."""
+
+
 class ProfileRow(Row):
     """All that is known of one person, changed in one place, one row at a time.
 
@@ -331,8 +335,8 @@ class ProfileRow(Row):
     runs:     flow runs that go on; settled: those that ended within a day and have sent.
     flows:    `flow` or `flow/key` -> what re-entry needs.
     sent:     oldest first, at most 100.
-    events:   how many there were (the timeline has them); recent: 8-byte hash -> receipt
-              for deduplication, oldest first, at most 512.
+    events:   how many there were (the timeline has them); recent: those that a repeat is told by,
+              at most 512 (streams/profile/recent.py).
     absorbed: the profiles that were merged into this one, at most 500, the newest.
     reserved: loser -> the external ids it was promised that it may bring.
     proposal: what this profile has asked a smaller one and has no answer to; attempts: how many
@@ -366,7 +370,7 @@ class ProfileRow(Row):
     runs: list[FlowRun] = []
     flows: dict[str, FlowMemory] = {}
     sent: list[SentMemory] = []
-    recent: dict[int, Instant] = {}
+    recent: Seen = b""
     figures: Figures = msgspec.field(default_factory=Figures)
     events: int = 0
     absorbed: list[ProfileId] = []

@@ -63,7 +63,7 @@ class IdentityCore:
             raise NewerSchema(
                 f"an identity row of schema {row.schema}; known is {IDENTITY_ROW_SCHEMA}"
             )
-        row.schema = IDENTITY_ROW_SCHEMA
+        row.schema = IDENTITY_ROW_SCHEMA  # what is written from here on is for this version
         return row
 
     def encode(self, row: IdentityRow) -> bytes:

@@ -7,9 +7,9 @@ from schemas.values import Instant
 from streams.core import BACK, Output
 from streams.flows.moment import Moment
 from streams.identity.keys import key_of
-from streams.ids import is_named, key_number
+from streams.ids import is_named
 from streams.profile.facts import is_strong
-from streams.profile.united import RECENT_MAX
+from streams.profile.recent import remembered
 
 
 def claim_devices(moment: Moment, event: Event) -> list[Output]:
@@ -28,16 +28,7 @@ def claim_devices(moment: Moment, event: Event) -> list[Output]:
 
 def is_repeat(row: ProfileRow, event: Event, now: Instant, within: Instant) -> bool:
     """Has this metric and id been seen within the time? If not, it has now."""
-    recent = row.recent
-    mark = key_number(f"{event.metric}/{event.id}")
-    seen_at = recent.get(mark)
-    if seen_at is not None:
-        if now - seen_at < within:
-            return True
-        del recent[mark]
-    recent[mark] = now
-    while True:
-        oldest = next(iter(recent))
-        if len(recent) <= RECENT_MAX and now - recent[oldest] < within:
-            return False
-        del recent[oldest]
+    recent = remembered(row.recent, f"{event.metric}/{event.id}", now, within)
+    if recent is not None:
+        row.recent = recent
+    return recent is None

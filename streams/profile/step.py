@@ -133,7 +133,7 @@ class ProfileCore:
             raise NewerSchema(
                 f"a profile row of schema {row.schema}; known is {PROFILE_ROW_SCHEMA}"
             )
-        row.schema = PROFILE_ROW_SCHEMA
+        row.schema = PROFILE_ROW_SCHEMA  # what is written from here on is for this version
         return row
 
     def encode(self, row: ProfileRow) -> bytes:

@@ -32,6 +32,7 @@ from streams.profile.facts import (
     coarsen,
 )
 from streams.profile.merge import RETIRED_MAX, repointed
+from streams.profile.recent import unite
 from streams.segments.features import TOTALS, saturated
 from streams.segments.united import unite_features
 from streams.sends.command import newest_variants
@@ -41,8 +42,6 @@ from streams.traits import newer
 _WEAK_ADDRESSES: Final = frozenset({ADDRESS_KINDS["push"]})
 
 ABSORBED_MAX: Final = 500
-RECENT_MAX: Final = 512
-"""Hashes of events kept to recognise repeats."""
 
 
 def absorb(
@@ -51,7 +50,6 @@ def absorb(
     """Take over the loser, once; point all its identifiers here."""
     if loser in row.absorbed or loser == row.id:
         return []
-    repeated = row.recent.keys() & lost.recent.keys()
     _disown_devices(row, loser, lost)
     _unite_identity(row, loser, lost)
     row.traits = unite_traits(row, lost.traits)
@@ -69,8 +67,8 @@ def absorb(
     row.figures = _unite_figures(row.figures, lost.figures)
     if saturated(revenue) != revenue:
         coarsen(row, TOTALS)
-    row.events += lost.events - len(repeated)
-    _unite_recent(row, lost)
+    row.recent, repeated = unite(row.recent, lost.recent)
+    row.events += lost.events - repeated
     _unite_times(row, lost)
     row.united[loser] = lost.segments
     row.united.update(lost.united)
@@ -206,15 +204,6 @@ def _unite_figures(one: Figures, other: Figures) -> Figures:
         max(lasts, default=None),
         dict(list(amounts.items())[-ORDERS_RECENT_MAX:]),
     )
-
-
-def _unite_recent(row: ProfileRow, lost: ProfileRow) -> None:
-    """The memory of repeats, oldest first."""
-    seen = dict(row.recent)
-    for mark, at in lost.recent.items():
-        seen[mark] = max(at, seen.get(mark, at))
-    newest = sorted(seen, key=lambda mark: (seen[mark], mark))[-RECENT_MAX:]
-    row.recent = {mark: seen[mark] for mark in newest}
 
 
 def _unite_times(row: ProfileRow, lost: ProfileRow) -> None:

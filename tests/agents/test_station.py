@@ -375,6 +375,17 @@ def test_a_row_of_a_newer_version_is_refused() -> None:
         IdentityCore(Ids(REPLAY_SECRET)).decode(newer)
 
 
+def test_a_row_of_an_older_version_is_written_as_one_of_this() -> None:
+    """The older version must refuse it, not read half of it."""
+    profiles, identifiers = ProfileCore(Ids(REPLAY_SECRET)), IdentityCore(Ids(REPLAY_SECRET))
+    former = msgspec.msgpack.encode(ProfileRow(schema=PROFILE_ROW_SCHEMA - 1))
+    blob = profiles.encode(profiles.decode(former))
+    assert msgspec.msgpack.decode(blob)[0] == PROFILE_ROW_SCHEMA
+    former = msgspec.msgpack.encode(IdentityRow(schema=IDENTITY_ROW_SCHEMA - 1))
+    blob = identifiers.encode(identifiers.decode(former))
+    assert msgspec.msgpack.decode(blob)[0] == IDENTITY_ROW_SCHEMA
+
+
 def test_a_changed_number_of_partitions_and_a_newer_schema_are_refused() -> None:
     station = station_with(msgspec.msgpack.encode(Position(partitions=3)))
     with pytest.raises(Refused, match="3 partitions and now has 2"):
