@@ -125,6 +125,25 @@ class SendDecided(Record, frozen=True, kw_only=True, tag="send-decided"):
     evidence: tuple[Evidence, ...] = ()
 
 
+class NotificationRequested(Record, frozen=True, kw_only=True, tag="notification-requested"):
+    """A flow has something to tell the people of the store: complete, for whoever brings it there.
+
+    to, message: as the step says. identifiers: of the profile, kind -> values, oldest first.
+    context:     as of a send-command: `traits`, `trigger` (properties of the triggering event).
+    """
+
+    id: str
+    store: StoreId
+    profile_id: ProfileId
+    to: str
+    message: str
+    flow: FlowId
+    flow_run_id: FlowRunId
+    identifiers: dict[str, tuple[str, ...]]
+    context: dict[str, Any]
+    decided_at: Timestamp
+
+
 class TimelineEntry(Record, frozen=True, kw_only=True, tag="timeline-entry"):
     """An event as it was accepted, with the profile it was accepted for.
 

@@ -151,6 +151,14 @@ SEND_DECISIONS = Topic(
     readers=("timeline", "operations"),
     public=True,
 )
+NOTIFICATIONS = Topic(
+    name="notifications",
+    key="profile id",
+    value="notification-requested (JSON)",
+    writers=("profile",),
+    readers=("store",),
+    public=True,
+)
 DEFINITIONS = Topic(
     name="definitions",
     key="store",
@@ -221,6 +229,7 @@ TOPICS: tuple[Topic, ...] = (
     FLOW_TRIGGERS,
     SEND_COMMANDS,
     SEND_DECISIONS,
+    NOTIFICATIONS,
     TIMELINE,
     DEAD_LETTERS,
     INGEST_ROWS,

@@ -26,6 +26,7 @@ from schemas.topics import (
     IDENTITY_CONFLICTS,
     IDENTITY_ERASURES,
     IDENTITY_MERGES,
+    NOTIFICATIONS,
     SEGMENT_CHANGES,
     SEND_COMMANDS,
     SEND_DECISIONS,
@@ -62,6 +63,7 @@ RECORDS: Mapping[str, Any] = MappingProxyType(
         FLOW_TRIGGERS.name: outputs.FlowTriggered,
         SEND_COMMANDS.name: outputs.SendCommand | outputs.ClockStruck,
         SEND_DECISIONS.name: outputs.SendDecided,
+        NOTIFICATIONS.name: outputs.NotificationRequested,
         TIMELINE.name: outputs.TimelineEntry | outputs.DefinitionsSwitched,
         DEFINITIONS.name: outputs.DefinitionsStated,
     }

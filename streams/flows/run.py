@@ -28,9 +28,9 @@ from schemas.definitions import (
     WaitUntil,
 )
 from schemas.events import Event
-from schemas.outputs import TimelineEntry
+from schemas.outputs import NotificationRequested, TimelineEntry
 from schemas.rows import FlowRun, ListMembership, Trait
-from schemas.topics import TIMELINE
+from schemas.topics import NOTIFICATIONS, TIMELINE
 from schemas.values import Instant, ListId, Properties
 from streams.core import Output
 from streams.flows.chance import choose
@@ -41,9 +41,11 @@ from streams.flows.sending import say, send
 from streams.flows.told import tell_branch, tell_rest, tell_step
 from streams.flows.waits import until_date, until_time_of_day
 from streams.flows.zones import zone_named, zone_of
+from streams.identity.held import in_order
 from streams.instants import to_timestamp
 from streams.lists import is_member, join, leave
 from streams.segments.person import TO_COME, Person
+from streams.sends.command import context_of
 from streams.traits import said_at
 
 GOAL_REACHED = "goal-reached"
@@ -331,17 +333,29 @@ def _membership(moment: Moment, name: ListId) -> ListMembership:
 
 
 def _take_notify(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
-    """A fact in the timeline, for whoever tells the people of the store."""
+    """Tell the people of the store; it stands in the profile's timeline too."""
     step, row = place.step, moment.row
     assert isinstance(step, Notify)
-    path = "/".join(map(str, run.step))
+    path, at = "/".join(map(str, run.step)), to_timestamp(moment.now)
+    requested = NotificationRequested(
+        id=moment.ids.derive("notified", run.id, path, moment.now),
+        store=row.store,
+        profile_id=row.id,
+        to=step.to,
+        message=step.message,
+        flow=run.flow,
+        flow_run_id=run.id,
+        identifiers={kind: in_order(row, kind) for kind in sorted(row.identifiers)},
+        context=context_of(row, run),
+        decided_at=at,
+    )
     entry = TimelineEntry(
-        event_id=moment.ids.derive("notified", run.id, path, moment.now),
+        event_id=requested.id,
         store=row.store,
         profile_id=row.id,
         metric=NOTIFIED,
-        occurred_at=to_timestamp(moment.now),
-        received_at=to_timestamp(moment.now),
+        occurred_at=at,
+        received_at=at,
         origin=(),
         trust="server",
         source="tillstream",
@@ -351,6 +365,7 @@ def _take_notify(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> 
         value=None,
         currency=None,
     )
+    moment.outputs.append(Output(NOTIFICATIONS.name, row.id, requested))
     moment.outputs.append(Output(TIMELINE.name, row.id, entry))
     return _go_on(moment, plan, run, place.after)
 

@@ -1,5 +1,7 @@
 """A command, complete: whoever brings the send needs nothing but this record."""
 
+from typing import Any
+
 from schemas.definitions import Send, StoreSettings
 from schemas.outputs import SendCommand
 from schemas.rows import FlowRun, ProfileRow
@@ -25,7 +27,7 @@ def command_of(
 ) -> SendCommand:
     """The command for a send that all gates let pass."""
     assert planned.address is not None, "a command without an address"
-    step, trigger = planned.step, run.trigger
+    step = planned.step
     variant = run.variants.get(step.message)
     chosen = step.variants.get(variant) if variant is not None else None
     return SendCommand(
@@ -42,12 +44,7 @@ def command_of(
         subject=(chosen.subject if chosen is not None else None) or step.subject,
         attempt=planned.attempt,
         transactional=step.transactional,
-        context={
-            "traits": {name: trait.value for name, trait in row.traits.items()},
-            "trigger": trigger.properties,
-            "event_id": trigger.event_id,
-            "metric": trigger.metric,
-        },
+        context=context_of(row, run),
         unsubscribe_token=ids.derive(
             "unsubscribe", row.store, row.id, step.channel, planned.address
         ),
@@ -55,6 +52,17 @@ def command_of(
         decided_at=to_timestamp(now),
         valid_until=to_timestamp(valid_until),
     )
+
+
+def context_of(row: ProfileRow, run: FlowRun) -> dict[str, Any]:
+    """What a template needs: the profile's traits and the event that started the run."""
+    trigger = run.trigger
+    return {
+        "traits": {name: trait.value for name, trait in row.traits.items()},
+        "trigger": trigger.properties,
+        "event_id": trigger.event_id,
+        "metric": trigger.metric,
+    }
 
 
 def choose_variant(row: ProfileRow, run: FlowRun, step: Send, ids: Ids, *, now: Instant) -> None:

@@ -58,7 +58,10 @@ DEFINITIONS: tuple[dict[str, Any], ...] = (
     {
         "flow": "thanks",
         "trigger": {"did": "Placed Order"},
-        "steps": [{"send": "thanks-1", "channel": "email", "template": "thanks"}],
+        "steps": [
+            {"send": "thanks-1", "channel": "email", "template": "thanks"},
+            {"notify": {"to": "packing", "message": "Put a card into the parcel"}},
+        ],
     },
 )
 

@@ -145,6 +145,14 @@ def test_a_run_takes_every_step_at_its_instant(door: Door) -> None:
     assert profile["traits"]["tags"] == ["cart"]
     assert profile["traits"]["branch"] in ("a", "b")
     assert profile["lists"] == ["newsletter"]
+    (note,) = files["notifications"]
+    assert (note["to"], note["message"], note["decided_at"][:16]) == (
+        "support",
+        "A cart was left",
+        "2026-01-19T09:00",
+    )
+    assert note["identifiers"] == {kind: [value] for kind, value in WHO.items()}
+    assert note["context"]["trigger"] == bought
     started = [(one["flow"], one["decided_at"][:16]) for one in files["flow-triggers"]]
     assert started == [
         ("abandoned-cart", "2026-01-05T09:00"),
