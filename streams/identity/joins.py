@@ -145,7 +145,7 @@ class _Telling:
         self._since: dict[str, Instant] = {}
         self._pointed: dict[str, Join] = {}
         self._redirects: dict[ProfileId, ProfileId] = {}
-        self._asked: list[Join] = []
+        self._asked: dict[ProfileId, list[Join]] = {}
         self.told: list[Join] = []
 
     # --- events ------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ class _Telling:
         self._tell(accepted, "overtaken", row.identifier, profiles)
         if cause is not None:
             asked = msgspec.structs.replace(cause, rule="asked", profiles=_ordered(profiles))
-            self._asked.append(asked)
+            self._await(asked)
 
     def _claim_devices(self, accepted: Accepted) -> None:
         """Whoever answers a send is whom it was sent to: so is the device."""
@@ -236,7 +236,7 @@ class _Telling:
         """Tell what a link does to the identifier that it is for."""
         key = key_of(self._store, linked.identifier)
         row = self._rows.get(key)
-        before = "" if row is None else row.profile_id
+        before = "" if row is None else self._now(row.profile_id)
         was_shared = row is not None and row.shared_at > 0
         outputs = self._step(key, row, linked, accepted)
         row = self._rows[key]
@@ -258,7 +258,7 @@ class _Telling:
         if row.profile_id != before:
             profiles = (row.profile_id, before) if before else (row.profile_id,)
             if asks:
-                self._pointed[key] = self._asked[-1]
+                self._pointed[key] = self.told[-1]
             else:
                 said = self._tell(accepted, rule, linked.identifier, profiles, seen_with)
                 self._pointed[key] = said
@@ -280,20 +280,31 @@ class _Telling:
         self, key: str, row: IdentityRow | None, body: Body, accepted: Accepted
     ) -> list[Output]:
         event = accepted.event
+        if row is not None:
+            self._repoint(key, row)
         stepped, outputs = self._core.step(row, key, body, event.received_at, accepted.origin)
         if stepped is not None:
             self._rows[key] = stepped
             self._since.setdefault(key, event.received_at)
         return outputs
 
+    def _repoint(self, key: str, row: IdentityRow) -> None:
+        """Follow the profiles of a row to those that they are part of by now."""
+        for old in {row.profile_id, *row.holders, *row.named}:
+            new = self._now(old)
+            if new != old:
+                body = Repoint(self._store, identifier_of(key)[1], old, new)
+                self._core.step(row, key, body, 0, ())
+
     # --- what profiles came to ----------------------------------------------------------------
 
     def settle(self, one: Settled) -> None:
         """Tell what became of what was asked for: a merge, or a refusal."""
-        pair = {self._now(one.winner), self._now(one.loser)}
-        asked = [ask for ask in self._asked if {self._now(p) for p in ask.profiles} == pair]
-        cause = asked[0] if asked else None
-        self._asked = [ask for ask in self._asked if ask not in asked]
+        winner, loser = self._now(one.winner), self._now(one.loser)
+        between = [
+            ask for ask in self._asked.get(loser, ()) if self._is_between(ask, winner, loser)
+        ]
+        cause = min(between, key=lambda ask: ask.at, default=None)
         self.told.append(
             Join(
                 at=one.at,
@@ -307,13 +318,21 @@ class _Telling:
             )
         )
         if one.refused:
+            for side in (winner, loser):
+                asked = self._asked.get(side, ())
+                self._asked[side] = [ask for ask in asked if ask not in between]
             return
+        rest = [ask for ask in self._asked.pop(loser, ()) if ask not in between]
+        self._asked.setdefault(winner, []).extend(rest)
         self._redirects[one.loser] = one.winner
-        for key, row in list(self._rows.items()):
-            if one.loser not in (row.profile_id, *row.holders, *row.named):
-                continue
-            repoint = Repoint(self._store, identifier_of(key)[1], one.loser, one.winner)
-            self._core.step(row, key, repoint, one.at, ())
+
+    def _is_between(self, ask: Join, one: ProfileId, other: ProfileId) -> bool:
+        return {self._now(profile_id) for profile_id in ask.profiles} == {one, other}
+
+    def _await(self, ask: Join) -> None:
+        """What was asked for waits for what becomes of it, at both sides."""
+        for profile_id in ask.profiles:
+            self._asked.setdefault(self._now(profile_id), []).append(ask)
 
     def _now(self, profile_id: ProfileId) -> ProfileId:
         """The profile that this one is part of."""
@@ -330,7 +349,7 @@ class _Telling:
         profiles: tuple[ProfileId, ...],
         seen_with: Identifier | None,
     ) -> None:
-        self._asked.append(self._tell(accepted, "asked", identifier, _ordered(profiles), seen_with))
+        self._await(self._tell(accepted, "asked", identifier, _ordered(profiles), seen_with))
 
     def _tell(
         self,

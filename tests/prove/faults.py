@@ -6,12 +6,13 @@ Workers are kept as `up` keeps them: one that ends is started again in its place
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from agents.demo.log import Round
 from agents.embedded.kafka import EmbeddedKafka
 from agents.embedded.process import tail
 from agents.settings import Settings, Store
@@ -182,15 +183,19 @@ def drawn(seed: int, count: int) -> list[Fault]:
     return faults[:count]
 
 
-async def befall(trial: Trial, shop: Shop, faults: list[Fault]) -> None:
-    """Feed the shop's log piece by piece, a fault at any instant of each; then let it come to the
-    end. Whatever is said and kept must be what the undisturbed path says and keeps.
-    """
-    pieces = len(faults)
-    size = -(-len(shop.rounds) // pieces)
+async def suffer(trial: Trial, rounds: Sequence[Round], faults: list[Fault]) -> None:
+    """Feed a log piece by piece, a fault at any instant of each."""
+    size = -(-len(rounds) // len(faults))
     for number, fault in enumerate(faults):
-        await trial.feed(shop.rounds[number * size : (number + 1) * size])
+        await trial.feed(rounds[number * size : (number + 1) * size])
         await trial.follow_for(trial.chance.uniform(0, PAUSE_SECONDS_MAX))
         await fault(trial)
+
+
+async def befall(trial: Trial, shop: Shop, faults: list[Fault]) -> None:
+    """Let the shop's log suffer, and come to its end. Whatever is said and kept must be what the
+    undisturbed path says and keeps.
+    """
+    await suffer(trial, shop.rounds, faults)
     await trial.comes_to(shop.end)
     await trial.expect_the_same_as(shop)

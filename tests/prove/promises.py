@@ -57,6 +57,11 @@ PROMISES: tuple[Promise, ...] = (
         "one broker: a cluster whose leaders change was never under test",
     ),
     Promise(
+        "The same for histories that merge, alias, refuse, hand over and erase, some of them at "
+        "once, with clients and repeats among them",
+        ("prove/test_identity.py::test_people_become_one_whatever_befalls_the_workers",),
+    ),
+    Promise(
         "The same when the broker is away for a minute",
         ("prove/test_faults.py::test_the_broker_away_for_a_minute",),
     ),

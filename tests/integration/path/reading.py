@@ -102,8 +102,13 @@ async def rows_in(settings: Settings) -> Rows:
     stage_of = {topic.name: stage for stage, topic in ROWS_OF.items()}
     rows: Rows = {}
     async for (topic, partition), record in records_of(settings, ROWS_OF.values()):
-        if is_row_of_a_key(record.key):
-            rows[stage_of[topic], partition, record.key] = record.value
+        if not is_row_of_a_key(record.key):
+            continue
+        key = (stage_of[topic], partition, record.key)
+        if record.value is None:
+            rows.pop(key, None)
+        else:
+            rows[key] = record.value
     return rows
 
 

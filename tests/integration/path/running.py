@@ -22,7 +22,7 @@ from schemas.outputs import ClockStruck, SendCommand
 from schemas.topics import SEND_COMMANDS
 from schemas.values import Instant
 from streams.instants import to_instant
-from tests.integration.path.reading import places_of, reader_of, rows_in, said_in
+from tests.integration.path.reading import Rows, places_of, reader_of, rows_in, said_in
 from tests.integration.path.shop import Shop
 
 read_command = msgspec.json.Decoder(SendCommand | ClockStruck).decode
@@ -221,7 +221,14 @@ class Deployment:
     # --- comparing -----------------------------------------------------------------------------
 
     async def expect_the_same_as(self, shop: Shop) -> None:
-        """What was said and what is kept is what the path in memory said and keeps."""
+        """What was said and what is kept is what the path in memory said and keeps, and the rows
+        are a recount.
+        """
+        rows = await self.expect_the_bytes_of(shop)
+        assert shop.counted(rows) == shop.recount(), "rows = recount"
+
+    async def expect_the_bytes_of(self, shop: Shop) -> Rows:
+        """The bytes alone. Returns: the rows."""
         said = await said_in(self.settings)
         assert {place: len(records) for place, records in said.items()} == {
             place: len(records) for place, records in shop.said.items()
@@ -232,7 +239,7 @@ class Deployment:
         assert rows.keys() == shop.rows.keys()
         other = [key for key, row in shop.rows.items() if rows[key] != row]
         assert not other, "rows with another content"
-        assert shop.counted(rows) == shop.recount(), "rows = recount"
+        return rows
 
 
 @asynccontextmanager

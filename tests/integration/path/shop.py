@@ -27,6 +27,8 @@ from tests.integration.path.reading import ROWS_OF, Place, Rows, Said, values_of
 PARTITIONS = 2
 DAYS = 8
 SPAN = 3 * HOUR
+CLOSING = 8
+"""Rounds in which nothing comes any more: every merge comes to its end."""
 
 QUIET: tuple[dict[str, Any], ...] = (
     {
@@ -187,4 +189,10 @@ def open_shop(secret: bytes) -> Shop:
     for piece in made:
         for write in piece.said:
             said.setdefault((write.topic, write.partition), []).append((write.key, write.value))
+    ends = [made[-1].end + SPAN * number for number in range(1, CLOSING + 1)]
+    closing = [Round(end, ([a_tick(end)],) * PARTITIONS, []) for end in ends]
+    for piece in closing:
+        play(replay, piece.partitions)
+        said_by(replay, said)
+    made += closing
     return Shop(made, said, rows_of(replay))
