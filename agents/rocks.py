@@ -82,6 +82,9 @@ class RocksRows:
         rows = cast(Iterator[tuple[bytes, bytes]], self._rows.items())
         return ((key, row) for key, row in rows if key != _STATE)
 
+    def keys(self) -> Iterator[bytes]:
+        return (key for key in cast(Iterator[bytes], self._rows.keys()) if key != _STATE)
+
     def keep(self, changed: Iterable[Changed], offset: int | None) -> None:
         batch = WriteBatch(raw_mode=True)
         for key, row in changed:

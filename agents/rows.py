@@ -31,6 +31,10 @@ class Rows(Protocol):
         """All rows."""
         ...
 
+    def keys(self) -> Iterable[bytes]:
+        """Of all rows."""
+        ...
+
     def keep(self, changed: Iterable[Changed], offset: int | None) -> None:
         """Keep what the changelog holds already, up to `offset` (None: not known), all or none."""
         ...

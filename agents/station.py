@@ -19,8 +19,8 @@ from agents.rows import Rows
 from agents.transactions import Transactions
 from schemas.rows import POSITION_KEY, Position
 from streams.apply import where_raised
-from streams.intake import Intake, LogRecord, Work, load_position
-from streams.rounds import BrokenPromise
+from streams.intake import Intake, LogRecord, Work
+from streams.rounds import BrokenPromise, load_position
 from streams.versions import NewerSchema
 
 EXIT_FAILED = 71

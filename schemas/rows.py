@@ -17,6 +17,7 @@ from schemas.values import (
     Instant,
     ListId,
     Micros,
+    Millis,
     Origin,
     ProfileId,
     Properties,
@@ -75,6 +76,7 @@ class DefinitionsRow(Row):
     filled: the switch that was filled last: (received_at, partition, offset) of its origin.
     number: of what was published last, whether it changed anything or not; ingest alone keeps it.
     cuts:   that were measured last, whether these definitions ask for them or not.
+    visits: since when, and over how long, the profiles are looked at that this concerns.
     """
 
     schema: int
@@ -85,6 +87,7 @@ class DefinitionsRow(Row):
     filled: Origin = ()
     number: int = 0
     cuts: tuple[Cut, ...] = ()
+    visits: tuple[Instant, Millis] = (0, 0)
 
     @property
     def switch(self) -> Origin:

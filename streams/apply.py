@@ -14,6 +14,8 @@ from schemas.records import (
     Absorb,
     Accept,
     Body,
+    DefinitionsFilled,
+    DefinitionsPublished,
     Erased,
     ErasureAsked,
     Merge,
@@ -81,7 +83,10 @@ ChangedRow: TypeAlias = tuple[bytes, bytes | None]
 
 
 class Slice(NamedTuple):
-    """What came of a part of a round."""
+    """What came of a part of a round.
+
+    hastened: other definitions come next; all rows have to be looked at under these before.
+    """
 
     said: list[Said]
     rows: list[ChangedRow]
@@ -90,6 +95,7 @@ class Slice(NamedTuple):
     over: bool
     steps: int
     adopted: Switching | None
+    hastened: bool
 
     @property
     def set_aside(self) -> int:
@@ -117,6 +123,12 @@ class Timers:
             if len(self._heap) > 2 * len(self._due) + 64:
                 self._heap = [(due, key) for key, due in self._due.items()]
                 heapq.heapify(self._heap)
+
+    def hasten(self, key: str, due: Instant) -> None:
+        """The row of `key` changes at `due` at the latest."""
+        before = self._due.get(key)
+        if before is None or due < before:
+            self.set(key, due)
 
     def peek(self) -> tuple[Instant, str] | None:
         heap = self._heap
@@ -331,13 +343,15 @@ def play(
     """Apply up to `steps_max` turns of `window` to the rows, timers at their due instants.
 
     A definition or a stop ends the slice: what comes after is for the core that has adopted it.
+    So does one that is to come while rows are still visited for the one before.
     wakes_until: timers due later stay (the end of a replay), None: none do.
     Returns: `over` where all below the window's limit is done.
     """
     kept = _Kept(core, read, timers)
     turn, steps, over = window.start, 0, False
     adopted: Switching | None = None
-    while steps < steps_max and adopted is None and not over:
+    hastened = False
+    while steps < steps_max and adopted is None and not over and not hastened:
         timer = timers.peek()
         if timer is not None and wakes_until is not None and timer[0] > wakes_until:
             timer = None
@@ -350,6 +364,8 @@ def play(
                 kept.take(key, due, (turn[0], TIMER, (due, -1, key_number(key))), None)
         elif record is None or record >= window.limit:
             over = True
+        elif record[0] < core.visits_until and _replaces_definitions(rounds.waiting[0]):
+            hastened = True
         else:
             turn = max(turn, record)
             waiting = rounds.pop()
@@ -361,7 +377,14 @@ def play(
         steps += not over
     rows = kept.changed()
     said = [one for of_turn in kept.said for one in of_turn]
-    return Slice(said, rows, kept.failed, turn, over, steps, adopted)
+    return Slice(said, rows, kept.failed, turn, over, steps, adopted, hastened)
+
+
+def _replaces_definitions(record: WaitingRecord) -> bool:
+    """Rows know the definitions before the ones in force, and none before those."""
+    if record.key:
+        return False
+    return isinstance(_decode_body(record.body), DefinitionsPublished | DefinitionsFilled)
 
 
 def _reason(error: BaseException) -> str:

@@ -56,6 +56,15 @@ class Core(Protocol[RowT]):
     stage: Stage
     has_timers: bool
 
+    @property
+    def visits_until(self) -> Instant:
+        """When every row will have been looked at under the definitions in force."""
+        ...
+
+    def hastened(self) -> Self:
+        """The core that has every row looked at at once that nobody has looked at yet."""
+        ...
+
     def decode(self, blob: bytes) -> RowT:
         """Read a row.
 

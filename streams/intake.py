@@ -31,7 +31,6 @@ from schemas.records import (
 )
 from schemas.rows import (
     POSITION_KEY,
-    POSITION_SCHEMA,
     DefinitionsRow,
     Position,
 )
@@ -55,10 +54,10 @@ from streams.identity.keys import key_of
 from streams.ingest.arrived import arrived
 from streams.ingest.records import Read, Tick
 from streams.instants import to_timestamp
-from streams.published import InForce, is_row_of_a_key, kept
+from streams.published import InForce, concerns_rows, count_rows, is_row_of_a_key, kept
 from streams.rounds import BOUNDS_MAX, WAITING_MAX, Rounds
 from streams.sends.stops import Switch
-from streams.versions import NewerSchema
+from streams.visits import Visits, plan_visits
 
 INPUTS: Mapping[Stage, Topic] = {
     "ingest": STORE_EVENTS,
@@ -72,7 +71,6 @@ _LAG = {PEER: 1, BACK: 2}
 
 _pack = msgspec.msgpack.Encoder().encode
 _to_json = msgspec.json.Encoder().encode
-_position = msgspec.msgpack.Decoder(Position).decode
 
 
 class LogRecord(Protocol):
@@ -141,29 +139,12 @@ class Rows(Protocol):
 
     def get(self, key: bytes, /) -> bytes | None: ...
     def items(self) -> Iterable[tuple[bytes, bytes]]: ...
+    def keys(self) -> Iterable[bytes]: ...
 
 
 def partition_of(key: str, partitions: int) -> int:
     """The partition of a key in every topic that a station writes."""
     return crc32(key.encode()) % partitions
-
-
-def load_position(blob: bytes | None, partitions: int) -> Position:
-    """The position as it was kept, or the beginning.
-
-    Raises: ValueError where the partition count has changed; NewerSchema.
-    """
-    if blob is None:
-        return Position(partitions=partitions)
-    position = _position(blob)
-    if position.schema > POSITION_SCHEMA:
-        raise NewerSchema(f"a position of schema {position.schema}; known is {POSITION_SCHEMA}")
-    if position.partitions != partitions:
-        raise ValueError(
-            f"its input had {position.partitions} partitions and now has {partitions}: a change of "
-            "the number of partitions is a migration"
-        )
-    return position
 
 
 # --- ingest --------------------------------------------------------------------------------------
@@ -342,9 +323,9 @@ def _rejected(record: LogRecord, why: RejectedEvent, partition: int, at: Instant
 class RoundIntake(Generic[RowT]):
     """Identity and profile: what was read is applied round by round.
 
-    rows: of this partition, by key; they must show what was written with the work before. The
-          timers are made from them, at first and when definitions are adopted: a row under other
-          definitions is due at once.
+    rows:    of this partition, by key; they must show what was written with the work before. The
+             timers are made from them, at first and when definitions are adopted.
+    spreads: whether many rows are visited little by little; a replay without a log need not wait.
     """
 
     def __init__(
@@ -357,7 +338,9 @@ class RoundIntake(Generic[RowT]):
         waiting_max: int = WAITING_MAX,
         bounds_max: int = BOUNDS_MAX,
         steps_max: int = SLICE_MAX,
+        spreads: bool = True,
     ) -> None:
+        self._spreads = spreads
         self.core, self._partition, self._rows = core, partition, rows
         self._partitions, self._steps_max = position.partitions, steps_max
         self.rounds = Rounds(
@@ -373,7 +356,7 @@ class RoundIntake(Generic[RowT]):
             self.core = self.core.adopt(row)
         self.wakes_until: Instant | None = None
         self._again: int | None = None
-        self._adopting = False
+        self._visits: Visits | None = None
         self._set_timers()
 
     def _set_timers(self) -> None:
@@ -384,6 +367,16 @@ class RoundIntake(Generic[RowT]):
             if is_row_of_a_key(key):
                 self.timers.set(key.decode(), core.wake_at(core.decode(blob)))
 
+    def _set_visits(self, visits: Visits) -> None:
+        """Every row is due when it is visited, at the latest. Many are not read for that."""
+        if not visits.over:
+            self._set_timers()
+            return
+        for key in self._rows.keys():  # noqa: SIM118 - rows on disk are no dictionary
+            if is_row_of_a_key(key):
+                name = key.decode()
+                self.timers.hasten(name, visits.of(name))
+
     def read(self, records: Iterable[LogRecord]) -> None:
         read = self.rounds.read
         for record in records:
@@ -391,9 +384,9 @@ class RoundIntake(Generic[RowT]):
             read(record.offset, (record.key or b"").decode(), record.value)
 
     def next(self) -> Work | None:
-        if self._adopting:  # now that the rows show what was written before it
-            self._adopting = False
-            self._set_timers()
+        if self._visits is not None:  # now that the rows show what was written before it
+            self._set_visits(self._visits)
+            self._visits = None
         window = self.rounds.ready()
         if window is None:
             if self.rounds.starving:
@@ -417,14 +410,21 @@ class RoundIntake(Generic[RowT]):
         work = self._work(piece, window.bound, finished, position)
         if piece.adopted is not None:
             self._switch(piece.adopted, piece.turn, work)
+        if piece.hastened:
+            self.core = self.core.hastened()
+            self._visits = Visits()
         return work
 
     def _switch(self, said: Switching, turn: Turn, work: Work) -> None:
         """Change what is in force; its row and what is said of it go with the work."""
         instant, kind, origin = turn
+        before = self._in_force.definitions.get(said.store)
         row = self._in_force.take(said, origin)
+        if isinstance(row, DefinitionsRow) and self.core.has_timers and concerns_rows(before, row):
+            rows = count_rows(self._rows.keys(), work.rows) if self._spreads else 0
+            self._visits = plan_visits(instant, rows)
+            row = self._in_force.visit(row, self._visits)
         self.core = self.core.adopt(row)
-        self._adopting = isinstance(row, DefinitionsRow)
         work.rows.insert(0, kept(row))
         if self.core.stage == "identity":
             passed = Passed(INNER_SCHEMA, instant, kind, (*origin, 0), said)

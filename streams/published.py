@@ -28,8 +28,10 @@ from schemas.rows import (
 from schemas.values import Instant, Origin, StoreId
 from streams.definitions.switch import in_force
 from streams.ingest.rejection import Reason
+from streams.segments.ranked import mark_of
 from streams.sends.stops import Switch, switched
 from streams.versions import NewerSchema
+from streams.visits import Visits
 
 InForceRow: TypeAlias = DefinitionsRow | StopsRow
 
@@ -44,6 +46,13 @@ _pack = msgspec.msgpack.Encoder().encode
 def is_row_of_a_key(key: bytes) -> bool:
     """Whether a table's key is that of a row, and not a position or the definitions."""
     return not key.startswith((b"position/", *KEYS))
+
+
+def count_rows(there: Iterable[bytes], changed: Iterable[tuple[bytes, bytes | None]]) -> int:
+    """How many rows a partition has, of these keys, once these have changed."""
+    new = dict(changed)
+    kept_on = sum(is_row_of_a_key(key) and key not in new for key in there)
+    return kept_on + sum(is_row_of_a_key(key) and row is not None for key, row in new.items())
 
 
 class InForce:
@@ -81,6 +90,12 @@ class InForce:
         row = self.definitions[said.store] = in_force(before, said, origin)
         return row
 
+    def visit(self, row: DefinitionsRow, visits: Visits) -> DefinitionsRow:
+        """Note when the rows are visited for what is in force."""
+        visited = msgspec.structs.replace(row, visits=tuple(visits))
+        self.definitions[row.published.store] = visited
+        return visited
+
     # --- ingest ----------------------------------------------------------------------------------
 
     def switched(self, switch: Switch, at: Instant) -> SendsStopped:
@@ -115,6 +130,13 @@ class InForce:
         if not isinstance(said, DefinitionsFilled):
             row = self.definitions[said.store] = msgspec.structs.replace(row, number=said.number)
         return row
+
+
+def concerns_rows(before: DefinitionsRow | None, row: DefinitionsRow) -> bool:
+    """Does what changed concern profiles? Cuts at the same places, measured anew, do not."""
+    if before is None or row.cuts == before.cuts:
+        return row is not before
+    return mark_of(row.cuts) != mark_of(before.cuts)
 
 
 def key_of(row: InForceRow) -> bytes:

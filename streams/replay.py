@@ -97,6 +97,7 @@ class Replay:
     identity, profile: the cores, with no definitions adopted.
     is_boundary: whether ingest of partition 0 made a boundary of a tick.
     waiting_max: records that a partition keeps waiting; over that it reads the log again.
+    spreads:    as of `RoundIntake`.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Replay:
         profile: Core[Any],
         is_boundary: Callable[[Instant], bool] = always,
         waiting_max: int = WAITING_MAX,
+        spreads: bool = True,
     ) -> None:
         self.partitions = partitions
         self._logs: dict[tuple[str, int], _Log] = defaultdict(_Log)
@@ -123,7 +125,14 @@ class Replay:
                     intake = PassIntake(reader(), partition, position, is_boundary=boundaries)
                 else:
                     core = identity if stage == "identity" else profile
-                    intake = RoundIntake(core, partition, position, rows, waiting_max=waiting_max)
+                    intake = RoundIntake(
+                        core,
+                        partition,
+                        position,
+                        rows,
+                        waiting_max=waiting_max,
+                        spreads=spreads,
+                    )
                 log = self._logs[INPUTS[stage].name, partition]
                 self._seats[stage, partition] = _Seat(intake, log, rows)
 

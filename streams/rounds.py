@@ -93,6 +93,25 @@ class RawLate(Late, frozen=True, tag="late"):
 
 
 _decode = msgspec.msgpack.Decoder(RawPassed | RawLate | Clock).decode
+_position = msgspec.msgpack.Decoder(Position).decode
+
+
+def load_position(blob: bytes | None, partitions: int) -> Position:
+    """The position as it was kept, or the beginning.
+
+    Raises: ValueError where the partition count has changed; NewerSchema.
+    """
+    if blob is None:
+        return Position(partitions=partitions)
+    position = _position(blob)
+    if position.schema > POSITION_SCHEMA:
+        raise NewerSchema(f"a position of schema {position.schema}; known is {POSITION_SCHEMA}")
+    if position.partitions != partitions:
+        raise ValueError(
+            f"its input had {position.partitions} partitions and now has {partitions}: a change of "
+            "the number of partitions is a migration"
+        )
+    return position
 
 
 class Rounds:

@@ -27,7 +27,7 @@ from streams.ingest.read import EventReader
 from streams.ingest.records import Tick
 from streams.ingest.settings import IngestSettings
 from streams.instants import to_timestamp
-from streams.intake import load_position
+from streams.rounds import load_position
 
 POLL_MS = 500
 SILENT_POLLS_MAX = 20

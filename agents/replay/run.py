@@ -49,6 +49,7 @@ def new_replay() -> Replay:
         reader=lambda: EventReader(ids),
         identity=IdentityCore(ids),
         profile=ProfileCore(ids),
+        spreads=False,
     )
 
 

@@ -136,6 +136,11 @@ class IdentityCore:
     def without(self, _parts: frozenset[str]) -> Self:
         return self
 
+    visits_until: Instant = 0
+
+    def hastened(self) -> Self:
+        return self
+
     def wake_at(self, _row: IdentityRow) -> Instant | None:
         return None
 

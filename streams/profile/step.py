@@ -9,6 +9,7 @@ State: one row a profile (`ProfileRow`).
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Self
 
 import msgspec
@@ -86,6 +87,7 @@ from streams.segments.membership import (
     adopt,
     ask_ranked,
     because_late,
+    carry_features,
     carry_over,
     evaluate,
     is_under,
@@ -95,10 +97,7 @@ from streams.segments.person import TO_COME
 from streams.segments.united import take_over_past, unite_memberships
 from streams.sends.outcome import OUTCOMES, SEND_EXPIRED, completed, note_reported, send_of
 from streams.versions import NewerSchema
-
-AT_ONCE: Instant = 0
-"""Due before everything else; `now` is then the instant of the merge, or at which the definitions
-changed."""
+from streams.visits import AT_ONCE, Visits
 
 WAKES_MAX = 10_000
 """Instants that one wake works off; more is a loop, and an error."""
@@ -139,11 +138,25 @@ class ProfileCore:
     def encode(self, row: ProfileRow) -> bytes:
         return _encode(row)
 
+    @property
+    def visits_until(self) -> Instant:
+        """When every row will have been looked at under what is in force."""
+        return max((store.visits.until for store in self._stores.values()), default=AT_ONCE)
+
+    def hastened(self) -> Self:
+        """The core that looks at all rows at once which nobody has looked at yet."""
+        stores = {name: store._replace(visits=Visits()) for name, store in self._stores.items()}
+        return type(self)(self._ids, stores, self._stops, self._told)
+
     def wake_at(self, row: ProfileRow) -> Instant | None:
-        """A row that is under other definitions, or cuts, is due at once."""
+        """A row that is under other definitions, or cuts, is due when it is visited."""
         if row.to is not None or row.gone_at:
             return None
-        return row.wake_at if is_under(row, self._program(row.store)) else AT_ONCE
+        store = self._stores.get(row.store, NOTHING)
+        if is_under(row, store.program):
+            return row.wake_at
+        visit = store.visits.of(row.id) if row.definitions else AT_ONCE
+        return visit if row.wake_at is None else min(visit, row.wake_at)
 
     def _program(self, store: StoreId) -> Program:
         return self._stores.get(store, NOTHING).program
@@ -160,8 +173,8 @@ class ProfileCore:
     def adopt(self, row: DefinitionsRow | StopsRow) -> Self:
         """The core with these definitions, or these stops, in force for their store.
 
-        Every row takes definitions over at once, before the next record; flow runs go on where the
-        step is that they are in. A stop is asked about when a send is due.
+        Every row takes definitions over when it is visited, or before something happens to it; flow
+        runs go on where the step is that they are in. A stop is asked about when a send is due.
         """
         if isinstance(row, StopsRow):
             stops = {**self._stops, row.said.store: row.said.stops}
@@ -236,7 +249,10 @@ class ProfileCore:
             case Shared():
                 outputs = report(row, body, now, self._ids)
             case Accept():
-                row, outputs = hear_acceptance(row, body, self.encode)
+                store = self._stores.get(row.store, NOTHING)
+                moment = Moment(row, store.program, store.plans, self._ids, now)
+                row, moved = hear_acceptance(row, body, partial(self._handed_over, moment))
+                outputs = [*moment.outputs, *moved]
             case Absorb(loser, blob):
                 store = self._stores.get(row.store, NOTHING)
                 lost = self.decode(blob)
@@ -255,6 +271,17 @@ class ProfileCore:
             outputs = [*outputs, *erased]
         return row, outputs
 
+    def _handed_over(self, moment: Moment, row: ProfileRow) -> bytes:
+        """A row as it is sent to who absorbs it: there the definitions that it is under, where it
+        was not visited yet, may be forgotten.
+        """
+        program = moment.program
+        if row.definitions and row.definitions != program.mark:
+            relocate_runs(moment, row, self._stores[row.store])
+            carry_features(row, program)
+            row.definitions = program.mark
+        return self.encode(row)
+
     def veiled(self, _key: str) -> None:
         """Profile ids are keyed hashes already."""
 
@@ -265,6 +292,8 @@ class ProfileCore:
         """Do all that is due at or before `due`, in the order of the instants: at each of them
         segments flip first, then runs go on.
         """
+        if row.to is not None or row.gone_at:
+            return row, []  # visited, as all rows are
         assert row.id == key, "a timer of another row"
         moment, _ = self._moment(row, now)
         if row.united:

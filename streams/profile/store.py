@@ -11,6 +11,7 @@ from streams.flows.edited import Moves, moves_between, relocate
 from streams.flows.moment import Moment
 from streams.flows.plan import FlowPlans, plan_flows
 from streams.segments.features import SHADOW
+from streams.visits import Visits
 
 
 class Former(NamedTuple):
@@ -28,13 +29,15 @@ class Store(NamedTuple):
     plans: FlowPlans
     rules: ConsentRules
     former: Former | None = None
+    visits: Visits = Visits()
 
 
 def ready(definitions: DefinitionsRow) -> Store:
     """Make definitions ready, and say where the runs of the former version have to go."""
     program = program_of(definitions)
     plans = plan_flows(program.flows, program.condition)
-    store = Store(program, plans, rules_of(program.settings, program.lists))
+    visits = Visits(*definitions.visits)
+    store = Store(program, plans, rules_of(program.settings, program.lists), visits=visits)
     before = definitions.former
     if before is None:
         return store

@@ -29,11 +29,11 @@ from streams.intake import (
     PassIntake,
     RoundIntake,
     Work,
-    load_position,
 )
 from streams.profile.step import ProfileCore
 from streams.published import is_row_of_a_key
 from streams.replay import STAGES, MemoryRecord
+from streams.rounds import load_position
 from streams.versions import NewerSchema
 from tests.streams.simulation import replayed
 from tests.streams.test_rounds import PATH, world

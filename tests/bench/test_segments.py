@@ -6,21 +6,25 @@ has a core for itself takes as long.
 
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
 import pytest
 
-from schemas.records import DefinitionsPublished, EventResolved
+from schemas.records import INNER_SCHEMA, Clock, DefinitionsPublished, EventResolved, Passed
 from schemas.rows import Entry, Position
-from schemas.values import LATE, Instant
-from streams.apply import Timers, play
+from schemas.topics import SEGMENT_CHANGES
+from schemas.values import LATE, RECORD, Instant
+from streams.apply import Timers, play, remember
 from streams.definitions.program import compile_program
 from streams.definitions.switch import in_force
 from streams.ids import REPLAY_SECRET, Ids
 from streams.instants import DAY
+from streams.intake import RoundIntake
 from streams.profile.step import ProfileCore
+from streams.published import kept
+from streams.replay import MemoryRecord
 from streams.rounds import Round, Rounds
 from tests.bench.bench_segments import events, measure, segments
 from tests.bench.conftest import Results
@@ -61,7 +65,7 @@ class Partition(NamedTuple):
     timers: Timers
 
 
-def partition(spread: int) -> Partition:
+def partition(spread: int, profiles: int = PROFILES) -> Partition:
     """The flips lie in `spread` milliseconds after thirty days."""
     published = DefinitionsPublished("main", "v1", "bench", documents_of(QUIET))
     core = ProfileCore(Ids(REPLAY_SECRET)).adopt(in_force(None, published, ()))
@@ -72,7 +76,7 @@ def partition(spread: int) -> Partition:
     ((key, state),) = row.features.items()
     rows: dict[bytes, bytes] = {}
     timers = Timers()
-    for number in range(PROFILES):
+    for number in range(profiles):
         at = BEGIN + number * 7_919 % spread
         row.id = f"i{number:024x}"
         row.features[key].entries = [Entry(at, state.entries[0].event_id)]
@@ -101,16 +105,21 @@ def rounds(of: Partition, first: Instant, count: int) -> Iterator[tuple[float, i
         yield time.process_time() - began, flips
 
 
+def event_waits(took: Iterable[float]) -> Iterator[float]:
+    """How long events wait that come all the time, in seconds: rounds follow on each other."""
+    end = 0.0
+    for number, seconds in enumerate(took):
+        bound = (number + 1) * TICK / 1000
+        end = max(end, bound) + seconds
+        for late in (0.0, 0.25, 0.5, 0.75, 0.99):
+            yield end - bound + late * TICK / 1000
+
+
 def test_a_million_profiles_flip_within_a_minute_while_events_come(results: Results) -> None:
     took = list(rounds(partition(MINUTE), BEGIN + 30 * DAY - TICK, 1 + MINUTE // TICK))
     flips = sum(count for _, count in took)
     assert flips == PROFILES
-    end, waits = 0.0, []
-    for number, (seconds, _) in enumerate(took):
-        bound = (number + 1) * TICK / 1000
-        end = max(end, bound) + seconds
-        waits += [end - bound + late * TICK / 1000 for late in (0.0, 0.25, 0.5, 0.75, 0.99)]
-    waits.sort()
+    waits = sorted(event_waits([seconds for seconds, _ in took]))
     results.note(
         "a million flips within a minute",
         flip_us=sum(seconds for seconds, _ in took) / flips * 1e6,
@@ -130,3 +139,52 @@ def test_a_million_profiles_flip_at_the_same_instant(results: Results) -> None:
         flips_per_s=flips / sum(seconds for seconds, _ in took),
         memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     )
+
+
+# --- new definitions -----------------------------------------------------------------------------
+
+CROWD = 250_000
+"""Profiles of one partition: a quarter of a million."""
+
+NEW = QUIET + "---\nsegment: buyers\nwhere: {did: Placed Order}\n"
+SWITCHED_AT: Instant = BEGIN + DAY
+
+
+@pytest.mark.parametrize("spreads", [True, False], ids=["little by little", "at once"])
+def test_new_definitions_reach_every_profile_while_events_come(
+    results: Results, spreads: bool
+) -> None:
+    of = partition(MINUTE, CROWD)
+    old = DefinitionsPublished("main", "v1", "bench", documents_of(QUIET))
+    remember(of.rows, [kept(in_force(None, old, ()))])
+    core = ProfileCore(Ids(REPLAY_SECRET))
+    intake = RoundIntake(core, 0, Position(partitions=1), of.rows, spreads=spreads)
+    new = DefinitionsPublished("main", "v2", "bench", documents_of(NEW))
+    origin = (SWITCHED_AT, 0, 0)
+    log = [(b"", Passed(INNER_SCHEMA, SWITCHED_AT, RECORD, origin, new))]
+    took: list[float] = []
+    entered = 0
+    while entered < CROWD:
+        at = SWITCHED_AT + len(took) * TICK
+        log += [(b"", Clock(INNER_SCHEMA, stage, 0, at)) for stage in ("identity", "profile")]
+        records = [
+            MemoryRecord(3 * len(took) + i, at, key, msgspec.msgpack.encode(value))
+            for i, (key, value) in enumerate(log)
+        ]
+        log = []
+        began = time.process_time()
+        intake.read(records)
+        while (work := intake.next()) is not None:
+            remember(of.rows, work.rows)
+            entered += sum(write.topic == SEGMENT_CHANGES.name for write in work.writes)
+        took.append(time.process_time() - began)
+    waits = sorted(event_waits(took))
+    results.note(
+        f"new definitions, {CROWD:,} profiles of a partition, "
+        + ("little by little" if spreads else "at once"),
+        visit_us=sum(took) / CROWD * 1e6,
+        reached_s=len(took) * TICK / 1000,
+        longest_round_s=max(took),
+        event_p99_s=waits[int(len(waits) * 0.99)],
+    )
+    assert not spreads or max(took) < 2, "records hardly wait"

@@ -24,11 +24,10 @@ from streams.intake import (
     RoundIntake,
     Work,
     Write,
-    load_position,
 )
 from streams.published import InForce, is_row_of_a_key
 from streams.replay import STAGES, MemoryRecord, Replay
-from streams.rounds import BOUNDS_MAX, WAITING_MAX
+from streams.rounds import BOUNDS_MAX, WAITING_MAX, load_position
 
 INNER = {IDENTITY_REQUESTS.name, PROFILE_UPDATES.name}
 

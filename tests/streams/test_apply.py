@@ -22,9 +22,10 @@ from schemas.topics import DEAD_LETTERS, IDENTITY_MERGES
 from schemas.values import RECORD, Instant, Origin, Row, Stage
 from streams.apply import ROW_BYTES_MAX, Timers, remember
 from streams.core import Output
-from streams.intake import RoundIntake, load_position
+from streams.intake import RoundIntake
 from streams.published import InForce, is_row_of_a_key
 from streams.replay import MemoryRecord
+from streams.rounds import load_position
 
 BOUND = 1_000
 MERGES = IDENTITY_MERGES.name
@@ -48,6 +49,11 @@ class DiaryCore:
 
     def __init__(self, prefix: str = "") -> None:
         self.prefix = prefix
+
+    visits_until: Instant = 0
+
+    def hastened(self) -> Self:
+        return self
 
     def decode(self, blob: bytes) -> Diary:
         return msgspec.msgpack.decode(blob, type=Diary)

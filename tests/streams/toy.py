@@ -71,6 +71,11 @@ class ToyIdentity:
     stage: Stage = "identity"
     has_timers = False
 
+    visits_until: Instant = 0
+
+    def hastened(self) -> Self:
+        return self
+
     def decode(self, blob: bytes) -> Pointer:
         return msgspec.msgpack.decode(blob, type=Pointer)
 
@@ -122,6 +127,11 @@ class ToyProfile:
 
     stage: Stage = "profile"
     has_timers = True
+
+    visits_until: Instant = 0
+
+    def hastened(self) -> Self:
+        return self
 
     def decode(self, blob: bytes) -> Person:
         return msgspec.msgpack.decode(blob, type=Person)

@@ -95,6 +95,10 @@ class ToyCore:
     """What both stations have in common: no timers, no definitions, no erasures."""
 
     has_timers = False
+    visits_until: Instant = 0
+
+    def hastened(self) -> Self:
+        return self
 
     def encode(self, row: Row) -> bytes:
         return _pack(row)

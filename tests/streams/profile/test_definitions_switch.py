@@ -1,19 +1,25 @@
 """New definitions reach every profile at their place in the log, also one that does nothing."""
 
+from collections import Counter
 from typing import Any
 
 import msgspec
+import pytest
 
 from schemas.outputs import SegmentChanged
 from schemas.records import DefinitionsPublished
-from schemas.rows import ProfileRow
+from schemas.rows import POSITION_KEY, ProfileRow
 from schemas.topics import FLOW_TRIGGERS, SEGMENT_CHANGES
+from streams.apply import Timers
 from streams.identity.step import IdentityCore
 from streams.ids import REPLAY_SECRET, Ids
 from streams.ingest.control import definitions, tick
 from streams.ingest.read import EventReader
+from streams.intake import RoundIntake
 from streams.profile.step import ProfileCore
 from streams.replay import Replay
+from streams.rounds import load_position
+from streams.visits import FEW, Visits, plan_visits
 
 OLD = ({"segment": "s", "where": {"did": "A"}},)
 NEW = (
@@ -43,11 +49,19 @@ class Log:
         value = msgspec.json.encode({"metric": metric, "profile": {"external_id": who}})
         self.replay.append(0, value, at * 1000)
 
+    def tick(self, seconds: range) -> None:
+        value, headers = tick()
+        for second in seconds:
+            self.replay.append(0, value, second * 1000, headers=headers)
+
+    @property
+    def rows(self) -> list[ProfileRow]:
+        decode = msgspec.msgpack.Decoder(ProfileRow).decode
+        return [decode(row) for _, _, row in self.replay.rows("profile")]
+
     def until(self, at: int) -> list[tuple[str, str, str]]:
         """(segment, change, second) of what changed, after some ticks."""
-        value, headers = tick()
-        for second in range(at, at + 4):
-            self.replay.append(0, value, second * 1000, headers=headers)
+        self.tick(range(at, at + 4))
         told = []
         for write in self.replay.run():
             assert write.topic != FLOW_TRIGGERS.name, "definitions trigger nothing"
@@ -66,8 +80,80 @@ def test_profiles_that_do_nothing_change_segments_at_the_instant_of_the_switch()
     log.publish(30, "two", NEW)
     log.event(30, "B", "somebody else")
     assert log.until(40) == [("s", "exited", "30.000Z"), ("t", "entered", "30.000Z")] * 3
-    rows = [
-        msgspec.msgpack.decode(row, type=ProfileRow) for _, _, row in log.replay.rows("profile")
-    ]
-    assert {row.definitions for row in rows} == {"two"}
-    assert not any("s" in row.segments for row in rows), "a removed segment leaves nothing behind"
+    assert {row.definitions for row in log.rows} == {"two"}
+    assert not any("s" in row.segments for row in log.rows), (
+        "a removed segment leaves nothing behind"
+    )
+
+
+# --- many profiles -------------------------------------------------------------------------------
+
+MANY = FEW + 100
+"""Visited one a millisecond."""
+
+
+@pytest.fixture
+def crowd() -> Log:
+    """Many who have done A, under the old definitions."""
+    log = Log()
+    log.publish(1, "one", OLD)
+    for number in range(MANY):
+        log.event(2, "A", f"c-{number}")
+    assert len(log.until(10)) == MANY
+    return log
+
+
+def test_many_profiles_are_visited_little_by_little_but_who_does_something_at_once(
+    crowd: Log,
+) -> None:
+    crowd.publish(30, "two", NEW)
+    busy = "c-7"
+    crowd.event(30, "B", busy)
+    told = crowd.until(40)
+    assert [one[:2] for one in told] == [("s", "exited"), ("t", "entered")] * MANY
+    seconds = [float(second.removesuffix("Z")) for _, _, second in told]
+    assert seconds == sorted(seconds)
+    visited = Counter(int(second * 10) for second in seconds)
+    assert set(visited) == set(range(300, 321)), "the 2,100 profiles take 2.1 s"
+    assert max(visited.values()) < 2 * 150
+    assert {row.definitions for row in crowd.rows} == {"two"}
+    (row,) = [row for row in crowd.rows if busy in row.identifiers["external_id"]]
+    assert row.segments["t"].since == 30_000
+
+
+def test_the_next_definitions_wait_until_everybody_was_visited_for_the_ones_before(
+    crowd: Log,
+) -> None:
+    crowd.publish(30, "two", NEW)
+    crowd.publish(31, "three", [*NEW, {"segment": "u", "where": {"did": "A"}}])
+    told = crowd.until(40)
+    assert len(told) == 3 * MANY
+    late = [one for one in told if one[0] != "u" and one[2] > "31.000Z"]
+    assert not late
+    third = [second for segment, _, second in told if segment == "u"]
+    assert (min(third)[:4], max(third)[:4]) == ("31.0", "33.0")
+    assert {row.definitions for row in crowd.rows} == {"three"}
+
+
+def test_a_worker_that_starts_again_visits_who_is_left_at_the_same_instants(crowd: Log) -> None:
+    crowd.publish(30, "two", NEW)
+    crowd.tick(range(30, 32))
+    crowd.replay.run()
+    under = Counter(row.definitions for row in crowd.rows)
+    assert min(under["one"], under["two"]) > 500, "in the middle of the visits"
+    seat: Any = crowd.replay._seats["profile", 0]
+    position = load_position(seat.rows[POSITION_KEY % 0], 1)
+    again = RoundIntake(ProfileCore(Ids(REPLAY_SECRET)), 0, position, seat.rows)
+    assert in_order(again.timers) == in_order(seat.intake.timers)
+
+
+def in_order(timers: Timers) -> list[tuple[int, str]]:
+    found = []
+    while timers.peek() is not None:
+        found.append(timers.pop())
+    return found
+
+
+def test_a_few_profiles_are_visited_at_once() -> None:
+    assert plan_visits(7, FEW) == Visits()
+    assert plan_visits(7, FEW + 1).until == 7 + FEW + 1

@@ -16,7 +16,8 @@ from streams.core import Output
 from streams.definitions.switch import in_force
 from streams.ids import REPLAY_SECRET, Ids
 from streams.instants import HOUR
-from streams.profile.step import AT_ONCE, ProfileCore
+from streams.profile.step import ProfileCore
+from streams.visits import AT_ONCE
 from tests.scenarios.play import documents_of, event_of
 
 DEFINITIONS = """
