@@ -350,7 +350,7 @@ def play(
     kept = _Kept(core, read, timers)
     turn, steps, over = window.start, 0, False
     adopted: Switching | None = None
-    hastened = False
+    hastened, visited_at = False, core.visits_until
     while steps < steps_max and adopted is None and not over and not hastened:
         timer = timers.peek()
         if timer is not None and wakes_until is not None and timer[0] > wakes_until:
@@ -364,7 +364,7 @@ def play(
                 kept.take(key, due, (turn[0], TIMER, (due, -1, key_number(key))), None)
         elif record is None or record >= window.limit:
             over = True
-        elif record[0] < core.visits_until and _replaces_definitions(rounds.waiting[0]):
+        elif record[0] < visited_at and _replaces_definitions(rounds.peek()):
             hastened = True
         else:
             turn = max(turn, record)

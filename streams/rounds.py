@@ -329,6 +329,11 @@ class Rounds:
         """The smallest turn that waits."""
         return self._heap[0][:3] if self._heap else None
 
+    def peek(self) -> WaitingRecord:
+        """The record with the smallest turn."""
+        record: WaitingRecord = self._heap[0][-1]
+        return record
+
     def pop(self) -> WaitingRecord:
         """Take the record with the smallest turn."""
         record = heapq.heappop(self._heap)[-1]
