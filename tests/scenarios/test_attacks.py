@@ -149,3 +149,18 @@ def test_a_clients_trait_of_an_earlier_date_takes_nothing_from_the_servers() -> 
                 shop.event("Identify", external_id="c-1", trust=trust, time=time, **said)
             trait = shop.who("external_id", "c-1").traits["source"]
             assert trait.value == "server", (first, name)
+
+
+@pytest.mark.parametrize(("trust", "joined"), [("client", False), ("server", True)])
+def test_a_click_makes_a_browser_known_only_where_the_provider_says_so(
+    trust: str, *, joined: bool
+) -> None:
+    shop = Shop(DEFINITIONS)
+    shop.event("Placed Order", **VICTIM, value=1)
+    shop.event("Viewed Page", **VICTIM)
+    (sent,) = (one for one in shop.told("send-commands") if "id" in one)
+    named = {"send_id": sent["id"], "profile_id": sent["profile_id"]}
+    shop.event("Clicked Email", anonymous_id="b-1", trust=trust, properties=named)
+    shop.event("Viewed Page", anonymous_id="b-1")
+    victim = shop.who("external_id", "c-1")
+    assert (shop.who("anonymous_id", "b-1").id == victim.id) == joined
