@@ -70,7 +70,7 @@ def _bytes(feature: Feature, by: Traffic) -> int:
             entries = min(feature.keep, daily * YEAR_DAYS)
         case "recent":
             entries = min(feature.keep, daily * days)
-        case "span":
+        case "span" | "span-max" | "span-min":
             entries = min(ENTRIES_MAX, daily * days)
             beyond = min(BUCKETS_MAX, max(0.0, daily * days - ENTRIES_MAX))
             return round(STATE_BYTES + entry * entries + BUCKET_BYTES * beyond)

@@ -34,7 +34,17 @@ from streams.segments.values import (
 
 FeatureKey: TypeAlias = str
 Kind: TypeAlias = Literal[
-    "newest", "oldest", "span", "max", "min", "max-old", "min-old", "recent", "each"
+    "newest",
+    "oldest",
+    "span",
+    "span-max",
+    "span-min",
+    "max",
+    "min",
+    "max-old",
+    "min-old",
+    "recent",
+    "each",
 ]
 """How entries are kept:
 newest    the newest `keep`: counts in the last N, since, ever
@@ -42,6 +52,7 @@ recent    the newest `keep` that are younger than `horizon`: sequences
 each      the newest of each value of what is kept of them, `keep` at most: what led to what
 oldest    the oldest `keep`: counts at least N ago
 span      all younger than `horizon`: sums, counts between N and M ago, comparisons with a trigger
+span-max, span-min  the same, of each event its largest or smallest amount: extremes there
 max, min  those that no newer one outdoes: the extreme in the last N, since
 max-old, min-old  those that no older one outdoes: the extreme at least N ago; ever: `keep` 1
 """
@@ -211,9 +222,9 @@ def compile_amounts(of: str, currency: str) -> Amounts:
 
 def one_of(amounts: Sequence[Micros], kind: Kind) -> Micros:
     """What a feature keeps of the amounts of one event."""
-    if kind in ("max", "max-old"):
+    if kind in ("max", "max-old", "span-max"):
         return max(amounts)
-    return min(amounts) if kind in ("min", "min-old") else saturated(sum(amounts))
+    return min(amounts) if kind in ("min", "min-old", "span-min") else saturated(sum(amounts))
 
 
 def is_number(found: Any) -> bool:

@@ -52,7 +52,7 @@ def horizon_of(window: c.Window | None, *, compared: bool) -> int | None:
 def extreme_kind(measure: c.Measure, window: c.Window | None, *, compared: bool) -> Kind:
     """Which entries can never be the extreme again."""
     if compared or isinstance(window, c.Ago):
-        return "span"
+        return "span-max" if measure == "max" else "span-min"
     if isinstance(window, c.InLast | c.SinceFlowStart):
         return "max" if measure == "max" else "min"
     return "max-old" if measure == "max" else "min-old"

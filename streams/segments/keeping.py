@@ -208,6 +208,8 @@ UPDATES: dict[str, Callable[[int, Millis | None], Update]] = {
     "recent": keep_recent,
     "each": keep_each,
     "span": keep_span,
+    "span-max": keep_span,
+    "span-min": keep_span,
     "max": keep_peaks(1),
     "min": keep_peaks(-1),
     "max-old": keep_records(1),

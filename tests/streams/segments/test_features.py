@@ -224,9 +224,24 @@ def test_properties_that_are_kept_are_cut_and_the_row_is_flagged() -> None:
     assert kept == ["x" * 256, ["x" * 200, 7, "y" * 48], "x" * 256]
 
 
-def test_average_min_and_max_are_over_items_and_totals_look_at_one_currency() -> None:
+@pytest.mark.parametrize(
+    "window",
+    [
+        {},
+        {"in_last": "1d"},
+        {"at_least_ago": "1s"},
+        {"ago": ["1s", "2d"]},
+        {"before": "2030-01-01"},
+        {"after": "2020-01-01"},
+        {"between": ["2020-01-01", "2030-01-01"]},
+    ],
+)
+def test_average_min_and_max_are_over_items_and_totals_look_at_one_currency(
+    window: dict[str, Any],
+) -> None:
     def ask(measure: str, limit: str) -> bool:
-        where = {"did": "Placed Order", measure: {"of": "items[].price", "is": limit}}
+        measured = {measure: {"of": "items[].price", "is": limit}}
+        where = {"did": "Placed Order", **measured, **window}
         loaded, row = program(where), ProfileRow(id="i1")
         for name, currency, prices in (
             ("e1", None, [10, "20.50"]),
@@ -237,11 +252,12 @@ def test_average_min_and_max_are_over_items_and_totals_look_at_one_currency() ->
             items = [{"price": price} for price in prices]
             note(loaded, row, event(name, START, properties={"items": items}, currency=currency))
         condition = loaded.segments["s0"].condition
-        (evidence,) = condition.explain(Person(row, loaded), START)
+        now = START + HOUR
+        (evidence,) = condition.explain(Person(row, loaded), now)
         assert evidence.note is not None
         assert "2 in other currencies left out" in evidence.note
         assert "2 left out: finer than a millionth" in evidence.note
-        return condition.holds(Person(row, loaded), START)
+        return condition.holds(Person(row, loaded), now)
 
     assert ask("total", "= 90.5")
     assert ask("average", "30.16..30.17")
