@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from agents.replay.comparison import Compared, Comparison, shortened
 from schemas.topics import CONSENT, DEAD_LETTERS, SEGMENT_CHANGES
@@ -44,10 +45,10 @@ def test_the_same_is_equal() -> None:
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
-        (SAID[1]._replace(value=b'{"change":"exitedX"}'), "value, byte 17"),
-        (SAID[1]._replace(key=b"i3"), "key, byte 1"),
-        (SAID[1]._replace(timestamp=2_001), "timestamp, byte 3"),
-        (SAID[1]._replace(headers=()), "headers, byte 1"),
+        (replace(SAID[1], value=b'{"change":"exitedX"}'), "value, byte 17"),
+        (replace(SAID[1], key=b"i3"), "key, byte 1"),
+        (replace(SAID[1], timestamp=2_001), "timestamp, byte 3"),
+        (replace(SAID[1], headers=()), "headers, byte 1"),
     ],
 )
 def test_a_difference_is_told_with_its_offset_and_place(changed: Write, what: str) -> None:
