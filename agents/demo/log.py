@@ -11,8 +11,9 @@ reaction is known sooner than live, some are up to one round later.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from heapq import heappop, heappush
+from heapq import heappop, heappush, merge
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from zlib import crc32
@@ -37,6 +38,7 @@ ROUND: Millis = 6 * HOUR
 AHEAD: Millis = 21 * DAY
 """Who signs up early does so at most 20 days before the first invoice: read that much further."""
 
+_received_at = attrgetter("received_at")
 _read_command = msgspec.json.Decoder(SendCommand | ClockStruck).decode
 
 
@@ -130,27 +132,26 @@ def rounds(
     since: Instant,
     until: Instant,
     tick: LogRecord,
-    opening: Sequence[LogRecord] = (),
+    published: Sequence[LogRecord] = (),
     span: Millis = ROUND,
 ) -> Iterator[Round]:
     """Make the log, round by round; each is through the core when it is yielded.
 
     records: in order (`arrivals`).
-    opening: what every partition begins with (the definitions), received at `since`.
-    tick:    key, value and headers of a tick; its timestamp is the end of the round.
-    span:    of a round; the last one ends at or after `until`.
+    published: definitions; they go into every partition, before what else is received then.
+    tick: key, value and headers of a tick; its timestamp is the end of the round.
+    span: of a round; the last one ends at or after `until`.
     """
     waiting = Waiting(records)
     end = since
     while end < until:
         end += span
         pieces: tuple[list[LogRecord], ...] = tuple([] for _ in range(partitions))
-        if end == since + span:
-            for piece in pieces:
-                piece.extend(record._replace(received_at=since) for record in opening)
         for record in waiting.before(end):
             pieces[crc32(record.key) % partitions].append(record)
+        now_published = [one for one in published if end - span <= one.received_at < end]
         for piece in pieces:
+            piece[:] = merge(now_published, piece, key=_received_at)
             piece.append(tick._replace(received_at=end))
         said = _play(core, pieces)
         waiting.add(reactions(recipients, said, closed=end))

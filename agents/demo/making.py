@@ -97,7 +97,7 @@ def make(until: Instant, *, partitions: int, secret: bytes) -> Made:
         since=SINCE,
         until=until,
         tick=LogRecord(0, b"", tick_value, tick_headers),
-        opening=[LogRecord(0, b"", value, headers)],
+        published=[LogRecord(SINCE, b"", value, headers)],
     )
     said = Digests()
     return Made(_noted(made, said), said)

@@ -65,7 +65,7 @@ def library_rounds(core: Replay, secret: bytes, *, people: int, seed: int = 1) -
             since=SINCE,
             until=SINCE + DAYS * DAY,
             tick=LogRecord(0, b"", tick_value, tick_headers),
-            opening=[LogRecord(0, b"", value, headers)],
+            published=[LogRecord(SINCE, b"", value, headers)],
             span=SPAN,
         )
     )

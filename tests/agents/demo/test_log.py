@@ -28,7 +28,8 @@ UNTIL = SINCE + 3 * DAY
 PARTITIONS = 4
 _value, _headers = tick()
 A_TICK = LogRecord(0, b"tick", _value, _headers)
-OPENING = LogRecord(0, b"definitions", b"{}", (("tillstream", b"definitions"),))
+OPENING = LogRecord(SINCE, b"definitions", b"{}", (("tillstream", b"definitions"),))
+LATER = OPENING._replace(received_at=SINCE + DAY + 1)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -109,7 +110,7 @@ def make(core: Greeter, until: Instant = UNTIL) -> list[Round]:
             since=SINCE,
             until=until,
             tick=A_TICK,
-            opening=[OPENING],
+            published=[OPENING, LATER],
         )
     )
 
@@ -134,10 +135,11 @@ def test_every_round_ends_with_one_tick_in_every_partition() -> None:
             assert all(record.received_at < one.end for record in piece[:-1])
 
 
-def test_the_definitions_come_first_and_once() -> None:
+def test_the_definitions_come_first_and_later_ones_at_their_instant() -> None:
     for records in all_records():
-        assert records[0] == OPENING._replace(received_at=SINCE)
-        assert sum(record.key == b"definitions" for record in records) == 1
+        assert records[0] == OPENING
+        published = [record for record in records if record.key == b"definitions"]
+        assert published == [OPENING, LATER]
 
 
 def test_the_core_gets_every_record_of_the_log() -> None:

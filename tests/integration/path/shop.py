@@ -130,10 +130,12 @@ def a_tick(at: Instant) -> LogRecord:
     return LogRecord(at, b"", value, headers)
 
 
-def the_definitions(secret: bytes, at: Instant) -> LogRecord:
-    """The demo's segments and flows as they are published, and one that time alone changes."""
-    documents = (*load(DEFINITIONS).documents, *QUIET)
-    published = DefinitionsPublished(STORE, "shop-1", "test", documents)
+def the_definitions(
+    secret: bytes, at: Instant, version: str = "shop-1", others: Sequence[dict[str, Any]] = ()
+) -> LogRecord:
+    """The demo's segments and flows as they are published, one that time alone changes, others."""
+    documents = (*load(DEFINITIONS).documents, *QUIET, *others)
+    published = DefinitionsPublished(STORE, version, "test", documents)
     return LogRecord(at, b"", *definitions(published, secret))
 
 
@@ -168,10 +170,10 @@ def rows_of(replay: Replay) -> Rows:
     }
 
 
-def open_shop(secret: bytes) -> Shop:
-    """Make the log, with the core in memory in the loop."""
+def open_shop(secret: bytes, edits: Sequence[LogRecord] = (), days: int = DAYS) -> Shop:
+    """Make the log, with the core in memory in the loop. edits: definitions that come later."""
     replay = core_in_memory(secret)
-    records, recipients = prepare(SINCE + DAYS * DAY)
+    records, recipients = prepare(SINCE + days * DAY)
     made = list(
         rounds(
             replay,
@@ -179,9 +181,9 @@ def open_shop(secret: bytes) -> Shop:
             records,
             partitions=PARTITIONS,
             since=SINCE,
-            until=SINCE + DAYS * DAY,
+            until=SINCE + days * DAY,
             tick=a_tick(0),
-            opening=[the_definitions(secret, 0)],
+            published=[the_definitions(secret, SINCE), *edits],
             span=SPAN,
         )
     )
