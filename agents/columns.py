@@ -51,9 +51,11 @@ class EventLine(Line, frozen=True, kw_only=True, gc=False, tag="timeline-entry")
     backfill: bool
     identifiers: Raw
     traits: Raw = Raw(b"{}")
+    traits_once: Raw = Raw(b"{}")
     properties: Raw
     value: str | None
     currency: str | None
+    moved_from: str | None = None
 
 
 class SegmentLine(Line, frozen=True, kw_only=True, gc=False, tag="segment-changed"):
@@ -155,6 +157,20 @@ class ConflictLine(Line, frozen=True, kw_only=True, gc=False, tag="identity-conf
     because: Raw = Raw(b"null")
 
 
+class SplitLine(Line, frozen=True, kw_only=True, gc=False, tag="profile-split"):
+    id: str
+    store: str
+    split: str
+    outcome: str
+    identifiers: Raw
+    old: str
+    new: str
+    known_as: tuple[str, ...]
+    author: str
+    reason: str
+    decided_at: str
+
+
 LINES: tuple[type[Line], ...] = (
     EventLine,
     SegmentLine,
@@ -165,6 +181,7 @@ LINES: tuple[type[Line], ...] = (
     ConsentLine,
     ErasedLine,
     ConflictLine,
+    SplitLine,
 )
 Values: TypeAlias = list[Any]
 Builder: TypeAlias = Callable[[Values], pa.Array]
@@ -228,7 +245,7 @@ class Shape:
 
     def __init__(self, table: Table, line: type[Line]) -> None:
         self.table = table
-        self._decoder = msgspec.json.Decoder(line | ClockLine | SwitchedLine)
+        self._decoder = msgspec.json.Decoder(line | ClockLine | SwitchedLine | SplitLine)
         fields = {field.name: field.type for field in msgspec.structs.fields(line)}
         self._columns = [
             (attrgetter(field), raws if fields[field] is Raw else BUILDERS[kind])
@@ -238,7 +255,7 @@ class Shape:
         ]
 
     def decode(self, value: bytes) -> Line:
-        """Read one record of the topic: a line of the table, a clock, or the mark of a switch.
+        """Read one record of the topic: a line of the table, a clock, a mark.
 
         Raises: UnreadableRecord where it is of an unknown type, of a newer schema, or broken.
         """

@@ -1,7 +1,8 @@
-"""What was erased goes from the timeline: rewritten, not hidden.
+"""What was erased, or stands elsewhere now, goes from the timeline: rewritten, not hidden.
 
-In: who was erased (`identity-erasures`), addresses that were taken away from `consent`.
-State: the table `erasures`; a row that comes in later for somebody in it goes at once.
+In: who was erased (`identity-erasures`), addresses that were taken away from `consent`, events that
+moved to another profile at a split. State: the tables `erasures` and `events`; a row that comes in
+later for somebody erased, or of an event that has moved, goes at once.
 
 `identity_merges` stays: it holds keyed hashes alone, and old ids lead to nobody without it.
 """
@@ -18,6 +19,7 @@ from schemas.clickhouse.tables import (
     SEGMENT_CHANGED,
     SEND_DECIDED,
     SENDS,
+    SPLITS,
 )
 from schemas.values import ProfileId, StoreId
 from streams.identity.keys import identifier_of
@@ -28,8 +30,19 @@ OF_A_PROFILE = (EVENTS, SEGMENT_CHANGED, FLOW_TRIGGERED, SENDS, SEND_DECIDED)
 THEIRS = (
     *((table, "profile_id IN {profiles:Array(String)}") for table in OF_A_PROFILE),
     (CONFLICTS, "hasAny(profiles, {profiles:Array(String)})"),
+    (SPLITS, "(old IN {profiles:Array(String)} OR new IN {profiles:Array(String)})"),
 )
-"""Table -> which of its rows are these people's; a conflict names others too, and goes whole."""
+"""Table -> which of its rows are these people's; what names others too goes whole."""
+MOVED = """
+store = {store:String} AND profile_id IN {profiles:Array(String)}
+AND (profile_id, metric, event_id, origin) IN
+(
+    SELECT moved_from, metric, event_id, origin FROM events
+    WHERE store = {store:String} AND moved_from IN {profiles:Array(String)}
+)
+"""
+"""Of the events under these profiles, those that moved."""
+ANY_MOVED = "SELECT 1 FROM events WHERE <moved> LIMIT 1".replace("<moved>", MOVED)
 
 AT_ONCE = {"mutations_sync": 1}
 """A rewrite is over when it returns."""
@@ -69,6 +82,25 @@ def erase_rows(client: Client, people: Iterable[Person]) -> None:
                 f"ALTER TABLE {table.name} DELETE WHERE store = {{store:String}} AND {is_theirs}",
                 parameters=asked,
                 settings=AT_ONCE,
+            )
+
+
+def moved_before(client: Client) -> set[Person]:
+    """Everybody whose events moved to somebody else, under the ids at which they stood."""
+    found = client.query("SELECT DISTINCT store, moved_from FROM events WHERE moved_from != ''")
+    return {(store, profile_id) for store, profile_id in found.result_rows}
+
+
+def take_moved(client: Client, people: Iterable[Person]) -> None:
+    """Rewrite the events of these people without those that stand under somebody else by now."""
+    by_store: dict[StoreId, list[ProfileId]] = {}
+    for store, profile_id in people:
+        by_store.setdefault(store, []).append(profile_id)
+    for store, profile_ids in by_store.items():
+        asked = {"store": store, "profiles": sorted(profile_ids)}
+        if client.query(ANY_MOVED, asked).result_rows:
+            client.command(
+                f"ALTER TABLE events DELETE WHERE {MOVED}", parameters=asked, settings=AT_ONCE
             )
 
 

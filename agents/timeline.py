@@ -28,8 +28,10 @@ from agents.columns import (
     SHAPES,
     ClockLine,
     ErasedLine,
+    EventLine,
     Line,
     Shape,
+    SplitLine,
     SwitchedLine,
     UnreadableRecord,
 )
@@ -40,10 +42,13 @@ from agents.redaction import (
     TakenAway,
     erase_rows,
     erased_before,
+    moved_before,
+    take_moved,
     take_words_away,
 )
 from agents.settings import Settings
 from agents.topics import partitions_of, topic_name
+from schemas.clickhouse.tables import SPLITS
 from schemas.topics import TOPICS
 from schemas.values import Instant
 from streams.instants import to_instant
@@ -127,6 +132,7 @@ class TimelineSink:
         self._failure: BaseException | None = None
         self._clocks: dict[TopicPartition, Instant] = {}
         self._erased: set[Person] | None = None
+        self._moved_from: set[Person] | None = None
         self.inserted: Counter[str] = Counter()
         self.stored: dict[TopicPartition, int] = {}
 
@@ -311,9 +317,9 @@ class TimelineSink:
             self._waits_since = -inf  # somebody waits, and nothing more is on its way
 
     def _take(self, tp: TopicPartition, records: Iterable[ConsumerRecord]) -> None:
-        decode, waiting = self._shapes[tp].decode, self._waiting[tp]
+        shape, waiting = self._shapes[tp], self._waiting[tp]
         lines, offsets = waiting.lines, waiting.offsets
-        marked = False  # a back-fill waits until the offset after its mark is committed
+        marked = False  # who has set a mark waits until the offset after it is committed
         for record in records:
             if record.value is None:
                 key = (record.key or b"").decode()
@@ -321,14 +327,14 @@ class TimelineSink:
                 continue
             value = record.value
             try:
-                line = decode(value)
+                line = shape.decode(value)
             except UnreadableRecord as error:
                 raise UnreadableRecord(
                     f"{tp.topic}/{tp.partition} offset {record.offset}: {error}"
                 ) from None
             if isinstance(line, ClockLine):
                 self._clocks[tp] = to_instant(line.at)
-            elif isinstance(line, SwitchedLine):
+            elif is_mark(shape, line):
                 marked = True
             else:
                 lines.append(line)
@@ -436,7 +442,21 @@ class TimelineSink:
             erased |= {who for who in map(_whose, lines) if who in self._erased}
         if erased:
             erase_rows(self._client, erased)
+        self._take_moved(lines)
         take_words_away(self._client, taken)
+
+    def _take_moved(self, lines: Iterable[Line]) -> None:
+        """Delete what stands under another profile by now, whichever of the two rows came first."""
+        if self._moved_from is None:
+            self._moved_from = moved_before(self._client)
+        events = [line for line in lines if isinstance(line, EventLine)]
+        self._moved_from |= {(one.store, one.moved_from) for one in events if one.moved_from}
+        if not self._moved_from:
+            return
+        left = {(one.store, one.moved_from) for one in events if one.moved_from}
+        left |= {who for who in map(_whose, events) if who in self._moved_from}
+        if left:
+            take_moved(self._client, left)
 
     def _insert_now(self, shape: Shape, partition: int, waiting: Waiting, token: str) -> None:
         rows: pa.Table = shape.rows(waiting.lines, partition, waiting.offsets)
@@ -445,6 +465,13 @@ class TimelineSink:
             rows,
             settings={**INSERT_SETTINGS, "insert_deduplication_token": token},
         )
+
+
+def is_mark(shape: Shape, line: Line) -> bool:
+    """Does this stand here for its place alone? A split has a topic of its own."""
+    return isinstance(line, SwitchedLine) or (
+        isinstance(line, SplitLine) and shape.table is not SPLITS
+    )
 
 
 def _whose(line: Line) -> Person:

@@ -148,6 +148,7 @@ class TimelineEntry(Record, frozen=True, kw_only=True, tag="timeline-entry"):
     """An event as it was accepted, with the profile it was accepted for.
 
     origin: where it comes from in `store-events`: back-fills and audits read up to an origin.
+    moved_from: after a split: the profile under which the event stood; this entry replaces that.
     """
 
     event_id: EventId
@@ -162,9 +163,11 @@ class TimelineEntry(Record, frozen=True, kw_only=True, tag="timeline-entry"):
     backfill: bool
     identifiers: tuple[tuple[str, str], ...]
     traits: Properties = {}
+    traits_once: Properties = {}
     properties: Properties
     value: Money | None
     currency: str | None
+    moved_from: ProfileId | None = None
 
 
 class DefinitionsSwitched(Record, frozen=True, kw_only=True, tag="definitions-switched"):
@@ -294,7 +297,8 @@ class IdentityMerged(Record, frozen=True, kw_only=True, tag="identity-merged"):
 class IdentityConflict(Record, frozen=True, kw_only=True, tag="identity-conflict"):
     """Profiles were connected but must not be joined.
 
-    reason: `two-external-ids`, or `shared-by-too-many` where the identifier stopped linking.
+    reason: `two-external-ids`, `split` where support has split them, or `shared-by-too-many` where
+            the identifier stopped linking.
     because: the identifier that connects them, where one alone does.
     """
 
@@ -320,6 +324,31 @@ class ProfileErased(Record, frozen=True, kw_only=True, tag="profile-erased"):
     request: str
     outcome: Literal["erased", "unknown"]
     profile_ids: tuple[ProfileId, ...]
+    decided_at: Timestamp
+
+
+class ProfileSplit(Record, frozen=True, kw_only=True, tag="profile-split"):
+    """What became of a split that was asked for. Where it was made, it also stands in `timeline`:
+    what stands before it there was counted by the profile as it was.
+
+    split:    the id of what was asked; author, reason: who asked for it, and why.
+    outcome:  `split`; else nothing was changed: `unknown` where the identifier points to nobody,
+              `already-split`, `only-identifier` where nothing else names the profile, `busy` while
+              history is filled in or told again.
+    identifiers: that were split off: the one that was named, and those that came only with it.
+    old, new: the profiles. known_as: all ids of `old`, at most 501.
+    """
+
+    id: str
+    store: StoreId
+    split: str
+    outcome: Literal["split", "unknown", "already-split", "only-identifier", "busy"]
+    identifiers: tuple[tuple[str, str], ...]
+    old: ProfileId
+    new: ProfileId
+    known_as: tuple[ProfileId, ...]
+    author: str
+    reason: str
     decided_at: Timestamp
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from schemas.events import Event
+from schemas.splits import EventsTold, Parted, SplitAsked, SplitOff
 from schemas.values import (
     Channel,
     FlowId,
@@ -223,21 +224,22 @@ class Merge(Inner, frozen=True, tag="merge"):
 
 
 class Propose(Inner, frozen=True, tag="propose"):
-    """May `loser` join you with these external ids?
+    """May `loser` join you with these names?
 
-    attempt: counts the loser's proposals. retired: external ids that it knows to be retired.
+    attempt: counts the loser's proposals. names: its external ids and its sides of splits. retired:
+    external ids that it knows to be retired.
     """
 
     store: StoreId
     loser: ProfileId
     attempt: int
-    external_ids: tuple[str, ...]
+    names: tuple[str, ...]
     retired: tuple[str, ...]
     because: Identifier | None
 
 
 class Refuse(Inner, frozen=True, tag="refuse"):
-    """Both hold external ids, and not the same."""
+    """The two hold names that no profile may have together."""
 
     winner: ProfileId
     attempt: int
@@ -248,7 +250,7 @@ class Accept(Inner, frozen=True, tag="accept"):
 
     winner: ProfileId
     attempt: int
-    external_ids: tuple[str, ...]
+    names: tuple[str, ...]
 
 
 class Moved(Inner, frozen=True, tag="moved"):
@@ -390,6 +392,9 @@ IdentityBody: TypeAlias = (
     | ConsentClaimed
     | Erased
     | ErasureAsked
+    | SplitOff
+    | SplitAsked
+    | EventsTold
     | Switching
     | Backfilled
 )
@@ -406,6 +411,9 @@ ProfileBody: TypeAlias = (
     | Withdraw
     | Absorb
     | ErasureAsked
+    | Parted
+    | SplitAsked
+    | EventsTold
     | Switching
     | Backfilled
 )

@@ -125,6 +125,8 @@ class IdentityRow(Row):
     consent: channel -> what this address may receive there.
     shared_at: since when too many share this identifier: it links nobody any more; 0: it does.
     retired: an `Alias` has put another external id in the place of this one.
+    apart:   profiles that this identifier was split from: it is never linked with them again.
+    splits:  the ids of the last 20 splits that were asked for by this identifier.
     """
 
     schema: int = IDENTITY_ROW_SCHEMA
@@ -139,6 +141,8 @@ class IdentityRow(Row):
     consent: dict[Channel, AddressState] = {}
     shared_at: Instant = 0
     retired: bool = False
+    apart: list[ProfileId] = []
+    splits: list[str] = []
 
 
 # --- profile -------------------------------------------------------------------------------------
@@ -308,18 +312,35 @@ class Wish(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Proposal(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What the loser has asked the winner: may I join you with these external ids?"""
+    """What the loser has asked the winner: may I join you with these names?"""
 
     into: ProfileId
     attempt: int
-    external_ids: tuple[str, ...]
+    names: tuple[str, ...]
 
 
 class Reservation(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """External ids that a winner has promised a place to, and for which attempt of the loser."""
+    """Names that a winner has promised a place to, and for which attempt of the loser."""
 
     attempt: int
-    external_ids: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+class Side(msgspec.Struct, array_like=True):
+    """One side of a split. The two are never merged, nor is anybody who has merged with them.
+
+    stays: this is whom identifiers were split from. identifiers: what names the other side: here
+           nobody claims it.
+    next:  which part of this side's history is awaited; None: all of it is in.
+    is_told: it was reported that an event names both.
+    """
+
+    split: str
+    stays: bool
+    other: ProfileId
+    identifiers: list[Identifier]
+    next: int | None = 0
+    is_told: bool = False
 
 
 Seen: TypeAlias = bytes | dict[int, Instant]
@@ -341,7 +362,7 @@ class ProfileRow(Row):
     events:   how many there were (the timeline has them); recent: those that a repeat is told by,
               at most 512 (streams/profile/recent.py).
     absorbed: the profiles that were merged into this one, at most 500, the newest.
-    reserved: loser -> the external ids it was promised that it may bring.
+    reserved: loser -> the names it was promised that it may bring.
     proposal: what this profile has asked a smaller one and has no answer to; attempts: how many
               times it has asked. to_join: whom it is to ask, the present one first, at most 200.
     united:   loser -> its memberships, until the segments have been looked at after the merge.
@@ -355,6 +376,9 @@ class ProfileRow(Row):
     variants: `flow/message` -> the variant that was assigned, and when; at most 100, the newest.
     gone_at:  when the person was erased (asked for); then nothing else is left in the row, but
               the request that it was erased by.
+    sides:    of the splits that this profile, or one that it absorbed, was part of.
+    retold:   while the history of a side that stays is told again: what is known of those events
+              and of all that have come since. Of a row, only the facts.
     """
 
     schema: int = PROFILE_ROW_SCHEMA
@@ -397,3 +421,5 @@ class ProfileRow(Row):
     gone_at: Instant = 0
     gone_by: str = ""
     variants: dict[str, tuple[str, Instant]] = {}
+    sides: list[Side] = []
+    retold: "ProfileRow | None" = None

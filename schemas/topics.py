@@ -119,6 +119,14 @@ IDENTITY_ERASURES = Topic(
     readers=("timeline", "store", "operations"),
     public=True,
 )
+IDENTITY_SPLITS = Topic(
+    name="identity-splits",
+    key="profile id",
+    value="profile-split (JSON)",
+    writers=("profile",),
+    readers=("timeline", "store", "operations", "command line"),
+    public=True,
+)
 SEGMENT_CHANGES = Topic(
     name="segment-changes",
     key="profile id",
@@ -172,9 +180,9 @@ DEFINITIONS = Topic(
 TIMELINE = Topic(
     name="timeline",
     key="profile id; `definitions/<store>`",
-    value="timeline-entry, definitions-switched (JSON)",
+    value="timeline-entry, definitions-switched, profile-split (JSON)",
     writers=("profile",),
-    readers=("timeline", "back-fill"),
+    readers=("timeline", "back-fill", "command line"),
     public=True,
 )
 DEAD_LETTERS = Topic(
@@ -225,6 +233,7 @@ TOPICS: tuple[Topic, ...] = (
     IDENTITY_MERGES,
     IDENTITY_CONFLICTS,
     IDENTITY_ERASURES,
+    IDENTITY_SPLITS,
     SEGMENT_CHANGES,
     FLOW_TRIGGERS,
     SEND_COMMANDS,

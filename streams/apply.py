@@ -26,6 +26,7 @@ from schemas.records import (
     Switching,
     Withdraw,
 )
+from schemas.splits import Parted, SplitAsked, SplitOff
 from schemas.values import TIMER, Instant, Origin, Turn
 from streams.core import Core, Output, PartRaised, RowT
 from streams.ids import key_number
@@ -44,12 +45,15 @@ NEVER_SET_ASIDE = (
     ErasureAsked,
     Merge,
     Moved,
+    Parted,
     Propose,
     Refuse,
     Retired,
+    SplitAsked,
+    SplitOff,
     Withdraw,
 )
-"""Bodies of the merge protocol and of erasures: one that raises stops the worker."""
+"""Bodies by which profiles merge, split and are erased: one that raises stops the worker."""
 
 ReadRow: TypeAlias = Callable[[bytes], bytes | None]
 

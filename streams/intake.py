@@ -34,6 +34,7 @@ from schemas.rows import (
     DefinitionsRow,
     Position,
 )
+from schemas.splits import EventsTold, SplitAsked
 from schemas.topics import (
     CONSENT,
     DEAD_LETTERS,
@@ -50,8 +51,8 @@ from schemas.values import LATE, RECORD, Instant, Origin, Stage, StoreId, Turn
 from streams.apply import SLICE_MAX, ChangedRow, Failed, Said, Slice, Timers, play
 from streams.core import BACK, NEXT, PEER, Core, RowT
 from streams.definitions.switch import marked, stated
-from streams.identity.keys import key_of
 from streams.ingest.arrived import arrived
+from streams.ingest.control import key_in
 from streams.ingest.records import Read, Tick
 from streams.instants import to_timestamp
 from streams.published import InForce, concerns_rows, count_rows, is_row_of_a_key, kept
@@ -229,12 +230,8 @@ class PassIntake:
                     writes.extend(self._clocks(clock))
             elif isinstance(said, RejectedEvent):
                 writes.append(_rejected(record, said, self._partition, at))
-            elif isinstance(said, ErasureAsked):
-                writes.append(
-                    self._pass_on(key_of(said.store, said.identifier), said, origin, None)
-                )
-            elif isinstance(said, Backfilled):
-                writes.append(self._pass_on(said.profile_id, said, origin, None))
+            elif isinstance(said, ErasureAsked | SplitAsked | Backfilled | EventsTold):
+                writes.append(self._pass_on(key_in(said), said, origin, None))
             elif self._can_take(said):
                 body = self._in_force.switched(said, at) if isinstance(said, Switch) else said
                 rows.append(self._switch(body, origin))

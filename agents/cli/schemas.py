@@ -26,6 +26,7 @@ from schemas.topics import (
     IDENTITY_CONFLICTS,
     IDENTITY_ERASURES,
     IDENTITY_MERGES,
+    IDENTITY_SPLITS,
     NOTIFICATIONS,
     SEGMENT_CHANGES,
     SEND_COMMANDS,
@@ -57,6 +58,7 @@ RECORDS: Mapping[str, Any] = MappingProxyType(
         | outputs.SendsSwitched
         | outputs.PopulationStated,
         IDENTITY_ERASURES.name: outputs.ProfileErased,
+        IDENTITY_SPLITS.name: outputs.ProfileSplit,
         IDENTITY_MERGES.name: outputs.IdentityMerged,
         IDENTITY_CONFLICTS.name: outputs.IdentityConflict,
         SEGMENT_CHANGES.name: outputs.SegmentChanged,

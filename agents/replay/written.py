@@ -24,6 +24,7 @@ from schemas.topics import (
     IDENTITY_CONFLICTS,
     IDENTITY_ERASURES,
     IDENTITY_MERGES,
+    IDENTITY_SPLITS,
     NOTIFICATIONS,
     SEGMENT_CHANGES,
     SEND_COMMANDS,
@@ -47,6 +48,7 @@ PUBLIC = (
     IDENTITY_MERGES,
     IDENTITY_CONFLICTS,
     IDENTITY_ERASURES,
+    IDENTITY_SPLITS,
 )
 """Topics whose records are lines as they are."""
 

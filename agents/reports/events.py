@@ -11,7 +11,8 @@ from schemas.values import Instant, ProfileId, StoreId
 
 COLUMNS = """
     metric, event_id, toUnixTimestamp64Milli(occurred_at), toUnixTimestamp64Milli(received_at),
-    trust, source, backfill, properties, value_micros, currency, identifiers, traits
+    trust, source, backfill, properties, value_micros, currency, identifiers, traits,
+    traits_once
 """
 """What `event_in` reads."""
 
@@ -37,12 +38,10 @@ ORDER BY origin
 
 
 def event_in(store: StoreId, row: Sequence[Any]) -> Event:
-    """A row of `COLUMNS` as the event that was applied; what was said by `traits_once` is not
-    kept in the timeline.
-    """
+    """A row of `COLUMNS` as the event that was applied."""
     (
         metric, event_id, occurred, received, trust, source, backfill, properties, value, currency,
-        identifiers, traits,
+        identifiers, traits, once,
     ) = row  # fmt: skip
     return Event(
         schema=EVENT_SCHEMA,
@@ -54,7 +53,7 @@ def event_in(store: StoreId, row: Sequence[Any]) -> Event:
         trust=trust,
         identifiers=_identifiers(identifiers),
         traits=_properties(traits),
-        traits_once={},
+        traits_once=_properties(once or "{}"),
         properties=_properties(properties),
         value=value,
         currency=currency or None,

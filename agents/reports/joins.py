@@ -21,7 +21,7 @@ from streams.ids import Ids
 from streams.ingest.read import ALIAS, previous_of
 from streams.ingest.settings import IngestSettings, settings_of
 from streams.instants import to_timestamp
-from streams.profile.merge import SHARED_BY_TOO_MANY
+from streams.profile.conflicts import SHARED_BY_TOO_MANY
 
 NEEDLES_MAX = 200
 """Identifiers that are looked for at once; the database takes 255."""

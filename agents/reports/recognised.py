@@ -13,7 +13,7 @@ from schemas.values import Instant, Millis, ProfileId, StoreId
 from streams.ids import is_named
 from streams.ingest.read import PRODUCT_KIND
 from streams.instants import DAY
-from streams.profile.merge import SHARED_BY_TOO_MANY
+from streams.profile.conflicts import SHARED_BY_TOO_MANY
 
 _EVENTS = """
 SELECT kind, '', toInt64(0), count() FROM (<events>) WHERE startsWith(profile_id, 'i') GROUP BY kind

@@ -11,6 +11,7 @@ from schemas.topics import (
     IDENTITY_CONFLICTS,
     IDENTITY_ERASURES,
     IDENTITY_MERGES,
+    IDENTITY_SPLITS,
     SEGMENT_CHANGES,
     SEND_COMMANDS,
     SEND_DECISIONS,
@@ -53,9 +54,11 @@ EVENTS = Table(
         "backfill": "Bool",
         "identifiers": TEXT,
         "traits": TEXT,
+        "traits_once": TEXT,
         "properties": TEXT,
         "value_micros": "Nullable(Int64)",
         "currency": NAME,
+        "moved_from": TEXT,
         **KAFKA,
     },
 )
@@ -202,6 +205,26 @@ CONFLICTS = Table(
     },
 )
 
+SPLITS = Table(
+    "identity_splits",
+    IDENTITY_SPLITS.name,
+    "profile-split",
+    {
+        "id": TEXT,
+        "store": NAME,
+        "split": TEXT,
+        "outcome": NAME,
+        "identifiers": TEXT,
+        "old": TEXT,
+        "new": TEXT,
+        "known_as": "Array(String)",
+        "author": TEXT,
+        "reason": TEXT,
+        "decided_at": INSTANT,
+        **KAFKA,
+    },
+)
+
 TABLES: tuple[Table, ...] = (
     EVENTS,
     SEGMENT_CHANGED,
@@ -212,5 +235,6 @@ TABLES: tuple[Table, ...] = (
     CONSENT_WORDS,
     ERASURES,
     CONFLICTS,
+    SPLITS,
 )
 """In the order of the path."""

@@ -41,6 +41,7 @@ def forget_person(row: IdentityRow, body: Erased, ids: Ids) -> list[Output]:
         return []
     row.holders = [one for one in row.holders if one != gone]
     row.named = [one for one in row.named if one != gone]
+    row.apart = [one for one in row.apart if one != gone]
     row.links = []
     if not pointed:
         return []

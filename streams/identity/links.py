@@ -1,4 +1,4 @@
-"""What identifiers say to each other: link, hand over, forget, repoint, retire.
+"""What identifiers say to each other: link, hand over, forget, repoint, retire, split off.
 
 In:    records of other identifiers that were seen together with this one, and of profiles.
 Out:   merges that are asked for (profile), links to be forgotten (identity).
@@ -6,7 +6,8 @@ State: the pointer of an `IdentityRow`, and what it has announced.
 
 A strong identifier that points elsewhere asks for a merge. A weak one lets its nameless profile
 join the person it was seen with, and is handed over; where it points to another person it is handed
-over and nothing is merged: two people may share a browser.
+over and nothing is merged: two people may share a browser. With a profile that support has split
+it from, an identifier is not linked at all.
 """
 
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from typing import Final
 from schemas.events import Event
 from schemas.records import Forget, Linked, Merge, Repoint, Retire, Retired, Shared
 from schemas.rows import IdentityRow
+from schemas.splits import SplitOff
 from schemas.values import Identifier, Instant, ProfileId
 from streams.core import NEXT, PEER, Output
 from streams.identity.addresses import HOLDERS_MAX, LINKED, hold, quarantine
@@ -24,6 +26,9 @@ from streams.identity.rules import StoreRules
 from streams.ids import Ids, is_named
 
 LINKS_MAX: Final = 50
+SPLIT: Final = "split"
+"""The cause of a consent that a profile learns about because the address was split off to it."""
+
 BY_CLIENT: Final = "?"
 """In front of a link that only a client has announced: a server's word is worth saying again."""
 
@@ -107,6 +112,8 @@ def link(
     row: IdentityRow, linked: Linked, rules: StoreRules, ids: Ids, now: Instant
 ) -> list[Output]:
     """This identifier was seen together with one of the profile that is named."""
+    if linked.profile_id in row.apart:
+        return []
     if row.identifier[0] in rules.strong:
         return _link_strong(row, linked, now) if linked.by_server else []
     return _link_weak(row, linked, rules, ids, now)
@@ -201,6 +208,8 @@ def repoint(row: IdentityRow, body: Repoint) -> None:
         row.holders = _replaced(row.holders, body)
     if body.old in row.named:
         row.named = _replaced(row.named, body)
+    if body.old in row.apart:
+        row.apart = _replaced(row.apart, body)
 
 
 def _replaced(profiles: list[ProfileId], body: Repoint) -> list[ProfileId]:
@@ -215,3 +224,24 @@ def retire(row: IdentityRow, body: Retire) -> list[Output]:
         row.profile_id = body.profile_id
     retired = Retired(row.store, row.identifier[1], body.by[1], body.profile_id)
     return [Output(NEXT, row.profile_id, retired)]
+
+
+def split_off(row: IdentityRow, body: SplitOff) -> list[Output]:
+    """Point to the new profile, where this pointed to the one it was split from; begin anew.
+
+    Whoever is split off again gets another id: the epoch is raised.
+    """
+    old = body.known_as[0]
+    if old in row.apart:
+        return []
+    row.apart = [*row.apart, old]
+    row.links = []
+    row.holders = [one for one in row.holders if one not in body.known_as]
+    row.named = [one for one in row.named if one not in body.known_as]
+    if body.asked_for:
+        row.epoch += 1
+        row.retired = False
+    if row.profile_id not in body.known_as:
+        return []
+    row.profile_id, row.announcer = body.new, None
+    return hold(row, body.new, SPLIT)

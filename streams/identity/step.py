@@ -20,13 +20,23 @@ from schemas.records import (
     Retire,
 )
 from schemas.rows import IDENTITY_ROW_SCHEMA, DefinitionsRow, IdentityRow, StopsRow
+from schemas.splits import EventsTold, SplitAsked, SplitOff
 from schemas.values import Instant, Origin, ProfileId, Stage, StoreId
 from streams.consent.said import said_by
 from streams.core import NEXT, Output, Stepped, Touched
 from streams.identity.addresses import hear, hold, state
 from streams.identity.erasure import forget_person, is_veiled, unveil, veiled
 from streams.identity.keys import identifier_of, key_of
-from streams.identity.links import announce, forget, link, mint, repoint, retire, retire_previous
+from streams.identity.links import (
+    announce,
+    forget,
+    link,
+    mint,
+    repoint,
+    retire,
+    retire_previous,
+    split_off,
+)
 from streams.identity.rules import StoreRules, rules_in
 from streams.ids import Ids, is_profile_id
 from streams.sends.outcome import OUTCOMES
@@ -37,10 +47,13 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 _DEFAULT: Final = StoreRules()
 
+SPLITS_MAX: Final = 20
+"""Splits that a row remembers, so that one that is asked for again changes nothing."""
+
 ERASURE: Final = "erasure"
 """The cause of a word about consent that only goes to another place."""
 
-_OF_THE_PAST: Final = (Repoint, Forget, Erased)
+_OF_THE_PAST: Final = (Repoint, Forget, Erased, SplitOff)
 """What is said about links that were: it makes nobody known."""
 
 
@@ -73,10 +86,10 @@ class IdentityCore:
         self, row: IdentityRow | None, key: str, body: Body, now: Instant, _origin: Origin
     ) -> Touched[IdentityRow]:
         """Say what `body`, applied at `now`, does to the row of `key`."""
-        if isinstance(body, Backfilled):
+        if isinstance(body, Backfilled | EventsTold):
             return None, [Output(NEXT, body.profile_id, body)]
-        if isinstance(body, ErasureAsked):
-            return row, self._erasure_asked(row, key, body)
+        if isinstance(body, ErasureAsked | SplitAsked):
+            return row, self._asked(row, key, body)
         if isinstance(body, _OF_THE_PAST) and (row is None or is_veiled(row)):
             return row, []
         outputs: list[Output] = []
@@ -106,21 +119,32 @@ class IdentityCore:
                 repoint(row, body)
             case Forget():
                 forget(row, body.forgotten)
+            case SplitOff():
+                return split_off(row, body)
             case _:
                 raise AssertionError(f"no record for identity: {type(body).__name__}")
         return []
 
-    def _erasure_asked(self, row: IdentityRow | None, key: str, body: ErasureAsked) -> list[Output]:
+    def _asked(
+        self, row: IdentityRow | None, key: str, body: ErasureAsked | SplitAsked
+    ) -> list[Output]:
         """Ask the profile. Where there is none, that which the identifier would give says so."""
-        if row is not None and row.profile_id:
-            return [Output(NEXT, row.profile_id, body)]
+        if row is None or not row.profile_id:
+            return [Output(NEXT, self._mint(key, 0 if row is None else row.epoch), body)]
+        if isinstance(body, SplitAsked):
+            if body.split in row.splits:
+                return []
+            row.splits = [*row.splits, body.split][-SPLITS_MAX:]
+            body = msgspec.structs.replace(body, into=self._mint(key, row.epoch + 1))
+        return [Output(NEXT, row.profile_id, body)]
+
+    def _mint(self, key: str, epoch: int) -> ProfileId:
         store, identifier = identifier_of(key)
-        epoch = 0 if row is None else row.epoch
-        nobody = IdentityRow(store=store, identifier=identifier, epoch=epoch)
-        return [Output(NEXT, mint(nobody, self._of(store), self._ids), body)]
+        row = IdentityRow(store=store, identifier=identifier, epoch=epoch)
+        return mint(row, self._of(store), self._ids)
 
     def veiled(self, key: str) -> str | None:
-        if is_profile_id(key):  # of a back-fill, which is only passed on
+        if is_profile_id(key):  # of the past, which is only passed on
             return None
         store, identifier = identifier_of(key)
         return key_of(store, veiled(store, identifier, self._ids))

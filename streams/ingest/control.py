@@ -3,7 +3,7 @@
 A tick says that time has passed; the broker's timestamp says to when, so it needs no proof.
 What is published changes what a deployment does, so it carries a keyed hash of its bytes;
 definitions, cuts, and the word that sends stop or resume, also the next number of their store: an
-old one that is appended again is known by it. So does an erasure, without a number.
+old one that is appended again is known by it. So do an erasure and a split, without a number.
 """
 
 from collections.abc import Mapping
@@ -20,9 +20,11 @@ from schemas.records import (
     ErasureAsked,
     PopulationMeasured,
 )
+from schemas.splits import EventsTold, SplitAsked
 from schemas.values import Channel, FlowId, Identifier, Instant, Origin, ProfileId, StoreId
 from streams.definitions.problems import DefinitionsError
 from streams.definitions.program import compile_program
+from streams.identity.keys import key_of
 from streams.ids import Ids
 from streams.ingest.records import Control, Tick
 from streams.ingest.rejection import Reason, Rejection
@@ -36,6 +38,8 @@ BACKFILL: Final = b"backfill"
 SENDS: Final = b"sends"
 POPULATION: Final = b"population"
 ERASURE: Final = b"erasure"
+SPLIT: Final = b"split"
+KINDS: Final = (DEFINITIONS, BACKFILL, SENDS, POPULATION, ERASURE, SPLIT)
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -105,6 +109,33 @@ class _Erasure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     request: str
 
 
+class _Split(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"
+):
+    """What is said about a split."""
+
+    schema: Literal[1] = 1
+    store: StoreId
+    split: str
+
+
+class _SplitAsked(_Split, frozen=True, kw_only=True, tag="split-asked"):
+    """A split that is asked for."""
+
+    identifiers: Annotated[tuple[Identifier, ...], msgspec.Meta(min_length=1)]
+    author: str
+    reason: str
+
+
+class _EventsTold(_Split, frozen=True, kw_only=True, tag="events-told"):
+    """A part of the history of one side. events: base64, as in `EventsTold`."""
+
+    profile_id: ProfileId
+    number: Annotated[int, msgspec.Meta(ge=0)]
+    is_last: bool
+    events: bytes
+
+
 _encode = msgspec.json.Encoder().encode  # keys stay in the order in which they were written
 DETAIL_MAX: Final = 500
 
@@ -113,6 +144,7 @@ _decode_switch = msgspec.json.Decoder(_Switched).decode
 _decode_measured = msgspec.json.Decoder(_Measured).decode
 _decode_backfill = msgspec.json.Decoder(_Backfilled | _DefinitionsFilled).decode
 _decode_erasure = msgspec.json.Decoder(_Erasure).decode
+_decode_split = msgspec.json.Decoder(_SplitAsked | _EventsTold).decode
 
 
 def tick() -> tuple[bytes, Headers]:
@@ -154,6 +186,18 @@ def erasure(
     return _signed(ERASURE, value, secret)
 
 
+def split(said: SplitAsked | EventsTold, secret: bytes) -> tuple[bytes, Headers]:
+    """The value and the headers by which a split is asked for, or its history told again.
+
+    identifiers: normalised. secret: the deployment's, as for `Ids`.
+    """
+    fields = msgspec.structs.asdict(said)
+    if isinstance(said, SplitAsked):
+        del fields["into"]
+        return _signed(SPLIT, _encode(_SplitAsked(**fields)), secret)
+    return _signed(SPLIT, _encode(_EventsTold(**fields)), secret)
+
+
 def _signed(kind: bytes, value: bytes, secret: bytes) -> tuple[bytes, Headers]:
     return value, ((HEADER, kind), (MAC_HEADER, _mac(kind, value, Ids(secret))))
 
@@ -191,7 +235,7 @@ def read_control(
     kind = headers[HEADER]
     if kind == TICK:
         return Tick()
-    if kind not in (DEFINITIONS, BACKFILL, SENDS, POPULATION, ERASURE):
+    if kind not in KINDS:
         raise Rejection(Reason.UNKNOWN_CONTROL, "the header `tillstream` names no known record")
     value = value or b""
     if not compare_digest(headers.get(MAC_HEADER) or b"", _mac(kind, value, ids)):
@@ -200,6 +244,8 @@ def read_control(
         if kind == ERASURE:
             asked = _decode_erasure(value)
             return ErasureAsked(asked.store, asked.identifier, asked.request, received_at)
+        if kind == SPLIT:
+            return _of_split(_decode_split(value))
         if kind == BACKFILL:
             return _of_backfill(_decode_backfill(value))
         if kind == SENDS:
@@ -226,6 +272,25 @@ def _of_backfill(said: _Backfilled | _DefinitionsFilled) -> Backfilled | Definit
     if isinstance(said, _Backfilled):
         return Backfilled(said.store, said.profile_id, said.switch, said.features)
     return DefinitionsFilled(said.store, said.switch)
+
+
+def _of_split(said: _SplitAsked | _EventsTold) -> SplitAsked | EventsTold:
+    if isinstance(said, _SplitAsked):
+        return SplitAsked(said.store, said.identifiers, said.split, said.author, said.reason)
+    return EventsTold(
+        said.store, said.profile_id, said.split, said.number, said.is_last, said.events
+    )
+
+
+def key_in(said: ErasureAsked | SplitAsked | Backfilled | EventsTold) -> str:
+    """The row of identity that is asked, or passes on, what this says."""
+    match said:
+        case ErasureAsked():
+            return key_of(said.store, said.identifier)
+        case SplitAsked():
+            return key_of(said.store, said.identifiers[0])
+        case _:
+            return said.profile_id
 
 
 def _mac(kind: bytes, value: bytes, ids: Ids) -> bytes:

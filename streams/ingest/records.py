@@ -10,6 +10,7 @@ from schemas.records import (
     ErasureAsked,
     PopulationMeasured,
 )
+from schemas.splits import EventsTold, SplitAsked
 from streams.sends.stops import Switch
 
 
@@ -24,5 +25,7 @@ Control: TypeAlias = (
     | Backfilled
     | Switch
     | ErasureAsked
+    | SplitAsked
+    | EventsTold
 )
 Read: TypeAlias = tuple[str, Event] | RejectedEvent | Tick | Control

@@ -28,7 +28,12 @@ def claim_devices(moment: Moment, event: Event) -> list[Output]:
 
 def is_repeat(row: ProfileRow, event: Event, now: Instant, within: Instant) -> bool:
     """Has this metric and id been seen within the time? If not, it has now."""
-    recent = remembered(row.recent, f"{event.metric}/{event.id}", now, within)
+    recent = remembered(row.recent, name_of(event), now, within)
     if recent is not None:
         row.recent = recent
     return recent is None
+
+
+def name_of(event: Event) -> str:
+    """What tells an event from others."""
+    return f"{event.metric}/{event.id}"

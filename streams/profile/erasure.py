@@ -31,6 +31,7 @@ from schemas.records import (
     Withdraw,
 )
 from schemas.rows import ProfileRow
+from schemas.splits import SplitAsked
 from schemas.topics import IDENTITY_ERASURES
 from schemas.values import Identifier, Instant, ProfileId, StoreId
 from streams.core import BACK, PEER, Output
@@ -38,6 +39,7 @@ from streams.identity.held import pointing_to
 from streams.identity.keys import key_of
 from streams.ids import Ids
 from streams.instants import to_timestamp
+from streams.profile.split import nobody_to_split
 
 
 def nobody(key: ProfileId, body: ErasureAsked, now: Instant, ids: Ids) -> list[Output]:
@@ -83,6 +85,8 @@ def gone(
             return _erased(row, loser, lost, now, ids)
         case ErasureAsked(request=request):
             return [_answer(row.id, row.store, request, "erased", (row.id,), now, ids)]
+        case SplitAsked():
+            return nobody_to_split(row.id, body, now, ids)
         case _:
             return []
 

@@ -7,7 +7,7 @@ import msgspec
 
 from schemas.events import Event
 from schemas.records import AddressState, ConsentClaimed, EventResolved
-from schemas.rows import ListMembership, ProfileRow, Trait
+from schemas.rows import ListMembership, ProfileRow, Side, Trait
 from schemas.values import Channel, Identifier, Instant
 from streams.consent.receiving import address_of, address_state
 from streams.consent.said import (
@@ -22,12 +22,15 @@ from streams.consent.said import (
 )
 from streams.consent.state import ADDRESS_KINDS, NEVER, adds, answered_at
 from streams.core import BACK, Output
+from streams.definitions.program import Program
 from streams.flows.moment import Moment
 from streams.flows.sending import say
-from streams.identity.held import EXTERNAL_ID
+from streams.identity.held import EXTERNAL_ID, external_ids
 from streams.identity.keys import key_of
 from streams.ids import STRONG_KINDS, key_number
 from streams.lists import is_member, join, leave
+from streams.profile.conflicts import SPLIT_APART, conflict
+from streams.profile.sides import stranger
 from streams.segments.features import TOTALS, saturated
 from streams.segments.person import TO_COME
 from streams.sends.gates import PROFILE_ERASED as PROFILE_IS_ERASED
@@ -76,6 +79,9 @@ def note_identifiers(moment: Moment, event: Event, by: EventResolved) -> None:
         since = None if values is None else values.get(value)
         if since is not None and since <= at:
             continue
+        if row.sides and (side := stranger(row, identifier)) is not None:
+            _report_stranger(moment, side, identifier, event)
+            continue
         if not _may_claim(moment, identifier, event, by.resolved_by):
             _note_claimed(moment, identifier)
             continue
@@ -96,6 +102,16 @@ def note_identifiers(moment: Moment, event: Event, by: EventResolved) -> None:
         _note_addresses(moment, event, by)
 
 
+def _report_stranger(moment: Moment, side: Side, identifier: Identifier, event: Event) -> None:
+    """Tell, once, that the store still names together what support has split."""
+    if event.trust != "server" or side.is_told:
+        return
+    side.is_told = True
+    row, both = moment.row, tuple(sorted((moment.row.id, side.other)))
+    told = conflict(row, both, external_ids(row), SPLIT_APART, identifier, moment.now, moment.ids)
+    moment.outputs.append(told)
+
+
 def named_by(event: Event) -> tuple[Identifier, ...]:
     """The identifiers an event gives its profile: its own, and what an `Alias` says was before."""
     if not event.previous:
@@ -105,9 +121,11 @@ def named_by(event: Event) -> tuple[Identifier, ...]:
 
 def is_strong(moment: Moment, kind: str) -> bool:
     """Does this kind of identifier name a person in this store?"""
-    if kind in STRONG_KINDS:
-        return True
-    return moment.program.settings.identifiers.kinds.get(kind) == "strong"
+    return names_a_person(moment.program, kind)
+
+
+def names_a_person(program: Program, kind: str) -> bool:
+    return kind in STRONG_KINDS or program.settings.identifiers.kinds.get(kind) == "strong"
 
 
 def _note_addresses(moment: Moment, event: Event, by: EventResolved) -> None:

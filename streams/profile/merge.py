@@ -5,8 +5,9 @@ Out:   proposals, answers, the loser's whole row, repointing (identity), merges 
 State: of the winner what it has reserved and absorbed, of the loser whom it is to join; then the
        loser is a redirect: nothing is left of it but where it went.
 
-The loser (larger id) proposes with the external ids that it holds or has reserved. The winner
-refuses where the two hold different ones, else it reserves them and accepts, echoing the proposal.
+The loser (larger id) proposes with the names that it holds or has reserved: its external id, and
+its sides of splits. The winner refuses where the two hold different external ids, or both sides of
+a split; else it reserves the names and accepts, echoing the proposal.
 The loser looks whether the echo is still what it holds: then it becomes a redirect and sends its
 row to be absorbed; else it withdraws and proposes anew. Every proposal has a number, so whatever
 is repeated or comes too late is recognised. None of these steps may raise: that would stop the
@@ -17,7 +18,6 @@ from collections.abc import Callable
 from typing import Final
 
 from schemas.events import Event
-from schemas.outputs import IdentityConflict
 from schemas.records import (
     Absorb,
     Accept,
@@ -36,28 +36,26 @@ from schemas.records import (
     Withdraw,
 )
 from schemas.rows import ProfileRow, Proposal, Reservation, Wish
-from schemas.topics import IDENTITY_CONFLICTS
+from schemas.splits import EventsTold, Parted, SplitAsked
 from schemas.values import Identifier, Instant, ProfileId, StoreId
 from streams.core import BACK, PEER, Output
 from streams.identity.held import EXTERNAL_ID, external_ids
 from streams.identity.keys import key_of
 from streams.ids import Ids, is_named
-from streams.instants import to_timestamp
+from streams.profile.conflicts import SHARED_BY_TOO_MANY, conflict
 from streams.profile.facts import coarsen, named_by
+from streams.profile.sides import clash, external_in, sides_of
 
 WISHES_MAX: Final = 200
 RETIRED_MAX: Final = 50
-
-TWO_EXTERNAL_IDS: Final = "two-external-ids"
-SHARED_BY_TOO_MANY: Final = "shared-by-too-many"
 
 Encode = Callable[[ProfileRow], bytes]
 
 
 def held(row: ProfileRow) -> frozenset[str]:
-    """The external ids that are this profile's, or are promised a place in it."""
-    promised = (one for reserved in row.reserved.values() for one in reserved.external_ids)
-    return external_ids(row).union(promised).difference(row.retired)
+    """The names that are this profile's, or are promised a place in it."""
+    promised = (one for reserved in row.reserved.values() for one in reserved.names)
+    return external_ids(row).union(sides_of(row), promised).difference(row.retired)
 
 
 # --- the loser -----------------------------------------------------------------------------------
@@ -91,9 +89,9 @@ def _ask(row: ProfileRow) -> list[Output]:
         return []
     first = row.to_join[0]
     row.attempts += 1
-    ids = tuple(sorted(held(row)))
-    row.proposal = Proposal(first.into, row.attempts, ids)
-    body = Propose(row.store, row.id, row.attempts, ids, tuple(row.retired), first.because)
+    names = tuple(sorted(held(row)))
+    row.proposal = Proposal(first.into, row.attempts, names)
+    body = Propose(row.store, row.id, row.attempts, names, tuple(row.retired), first.because)
     return [Output(PEER, first.into, body)]
 
 
@@ -103,7 +101,7 @@ def hear_refusal(row: ProfileRow, body: Refuse) -> list[Output]:
     if asked is None or not _is_awaited(row, body):
         return []
     row.proposal = None
-    if held(row) == set(asked.external_ids):
+    if held(row) == set(asked.names):
         del row.to_join[:1]
     return _ask(row)
 
@@ -139,7 +137,7 @@ def hear_acceptance(
     """Go over, if the echo is what we hold now; else withdraw, and ask again."""
     if not _is_awaited(row, body):
         return row, [Output(PEER, body.winner, Withdraw(row.id, body.attempt))]
-    if not held(row) <= set(body.external_ids):
+    if not held(row) <= set(body.names):
         row.proposal = None
         withdraw = Output(PEER, body.winner, Withdraw(row.id, body.attempt))
         return row, [withdraw, *_ask(row)]
@@ -174,7 +172,7 @@ def _hand_on(store: StoreId, mine: ProfileId, one: Wish) -> list[Output]:
 
 
 def answer(row: ProfileRow, body: Propose, now: Instant, ids: Ids) -> list[Output]:
-    """Refuse where both hold external ids and not the same; else reserve a place, and accept.
+    """Refuse where no profile may hold both's names; else reserve a place, and accept.
 
     What the store has retired it has retired for all: that much is learned from every proposal.
     """
@@ -186,15 +184,14 @@ def answer(row: ProfileRow, body: Propose, now: Instant, ids: Ids) -> list[Outpu
         return [Output(PEER, loser, Refuse(row.id, body.attempt))]
     _learn_retired(row, body.retired)
     row.reserved.pop(loser, None)
-    ours, theirs = held(row), set(body.external_ids).difference(row.retired)
-    if theirs and len(ours | theirs) > 1:
-        conflict = _conflict(
-            row, (row.id, loser), ours | theirs, TWO_EXTERNAL_IDS, body.because, now, ids
-        )
-        return [Output(PEER, loser, Refuse(row.id, body.attempt)), conflict]
+    ours, theirs = held(row), set(body.names).difference(row.retired)
+    if theirs and (reason := clash(ours | theirs)) is not None:
+        named = external_in(ours | theirs)
+        told = conflict(row, (row.id, loser), named, reason, body.because, now, ids)
+        return [Output(PEER, loser, Refuse(row.id, body.attempt)), told]
     if theirs:
         row.reserved[loser] = Reservation(body.attempt, tuple(sorted(theirs)))
-    return [Output(PEER, loser, Accept(row.id, body.attempt, body.external_ids))]
+    return [Output(PEER, loser, Accept(row.id, body.attempt, body.names))]
 
 
 def release(row: ProfileRow, body: Withdraw) -> list[Output]:
@@ -233,29 +230,7 @@ def _learn_retired(row: ProfileRow, retired: tuple[str, ...]) -> None:
 def report(row: ProfileRow, body: Shared, now: Instant, ids: Ids) -> list[Output]:
     """Tell the store that an identifier is shared by too many."""
     profiles = tuple(sorted(body.profiles))
-    return [_conflict(row, profiles, frozenset(), SHARED_BY_TOO_MANY, body.identifier, now, ids)]
-
-
-def _conflict(
-    row: ProfileRow,
-    profiles: tuple[ProfileId, ...],
-    names: frozenset[str],
-    reason: str,
-    because: Identifier | None,
-    now: Instant,
-    ids: Ids,
-) -> Output:
-    named = tuple(sorted(names))
-    record = IdentityConflict(
-        id="x" + ids.derive("conflict", row.store, reason, *profiles, *named, *(because or ())),
-        store=row.store,
-        profiles=profiles,
-        external_ids=named,
-        reason=reason,
-        decided_at=to_timestamp(now),
-        because=because,
-    )
-    return Output(IDENTITY_CONFLICTS.name, row.id, record)
+    return [conflict(row, profiles, (), SHARED_BY_TOO_MANY, body.identifier, now, ids)]
 
 
 # --- the redirect --------------------------------------------------------------------------------
@@ -277,6 +252,8 @@ def redirect(row: ProfileRow, body: Body) -> list[Output]:
         case Accept(winner=winner, attempt=attempt) if winner != to:
             return [Output(PEER, winner, Withdraw(row.id, attempt))]
         case Absorb() | Backfilled() | Withdraw() | Retired() | Shared() | ErasureAsked():
+            return [Output(PEER, to, body)]
+        case SplitAsked() | Parted() | EventsTold():
             return [Output(PEER, to, body)]
         case _:
             return []

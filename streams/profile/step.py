@@ -32,25 +32,17 @@ from schemas.records import (
     Stop,
     Withdraw,
 )
-from schemas.rows import PROFILE_ROW_SCHEMA, DefinitionsRow, FeatureState, ProfileRow, StopsRow
+from schemas.rows import PROFILE_ROW_SCHEMA, DefinitionsRow, ProfileRow, StopsRow
+from schemas.splits import EventsTold, Parted, SplitAsked
 from schemas.topics import SEGMENT_CHANGES
 from schemas.values import Instant, Origin, Stage, StoreId
 from streams.consent.said import SMS_REPLY, with_keyword
 from streams.core import PEER, Output, Stepped, Touched
 from streams.definitions.products import is_of_the_catalogue
 from streams.definitions.program import Program
-from streams.flows.entry import (
-    RUNS_MAX,
-    TOO_MANY_RUNS,
-    await_dates,
-    end,
-    enter_by_event,
-    enter_by_list,
-    enter_by_segment,
-)
+from streams.flows.entry import await_dates, enter_by_event
 from streams.flows.moment import Moment, part_of
-from streams.flows.run import advance, go_on, hear, resume
-from streams.flows.sending import say
+from streams.flows.run import hear, resume
 from streams.flows.told import Told
 from streams.ids import Ids
 from streams.profile.arrival import claim_devices, is_repeat
@@ -58,7 +50,6 @@ from streams.profile.disabled import disable
 from streams.profile.erasure import erase, gone, nobody
 from streams.profile.expiry import note_expired
 from streams.profile.facts import (
-    coarsen,
     hear_consent,
     note_consent,
     note_erasure,
@@ -66,6 +57,17 @@ from streams.profile.facts import (
     note_identifiers,
     note_lists,
     note_traits,
+)
+from streams.profile.follow import (
+    announce,
+    enter_lists,
+    flip,
+    hear_past,
+    look,
+    look_at_union,
+    next_wake,
+    settle,
+    take_over,
 )
 from streams.profile.merge import (
     answer,
@@ -78,23 +80,25 @@ from streams.profile.merge import (
     retire,
     wish,
 )
+from streams.profile.sides import goes_to, is_quiet
+from streams.profile.split import (
+    begin_apart,
+    hand_over,
+    hear_history,
+    nobody_to_split,
+    note_beside,
+    split,
+)
 from streams.profile.store import NOTHING, Store, ready, relocate_runs
 from streams.profile.timeline import timeline_entry
 from streams.profile.united import absorb
 from streams.segments.features import note
 from streams.segments.membership import (
-    Change,
-    adopt,
     ask_ranked,
-    because_late,
     carry_features,
     carry_over,
-    evaluate,
     is_under,
-    next_flip,
 )
-from streams.segments.person import TO_COME
-from streams.segments.united import take_over_past, unite_memberships
 from streams.sends.outcome import OUTCOMES, SEND_EXPIRED, completed, note_reported, send_of
 from streams.versions import NewerSchema
 from streams.visits import AT_ONCE, Visits
@@ -149,8 +153,10 @@ class ProfileCore:
         return type(self)(self._ids, stores, self._stops, self._told)
 
     def wake_at(self, row: ProfileRow) -> Instant | None:
-        """A row that is under other definitions, or cuts, is due when it is visited."""
-        if row.to is not None or row.gone_at:
+        """A row that is under other definitions, or cuts, is due when it is visited; without its
+        history it sleeps.
+        """
+        if row.to is not None or row.gone_at or is_quiet(row):
             return None
         store = self._stores.get(row.store, NOTHING)
         if is_under(row, store.program):
@@ -199,6 +205,10 @@ class ProfileCore:
                 if body.otherwise is not None and not _has_sent(row, event):
                     other = EventResolved(event, body.resolved_by, body.retired)
                     return row, [Output(PEER, body.otherwise, other)]
+                if row is not None and row.sides and not _has_sent(row, event):
+                    to = goes_to(row, event)
+                    if to is not None:
+                        return row, hand_over(row, to, body)
                 if is_of_the_catalogue(event):
                     return row, [timeline_entry(key, event, origin)]
                 if row is None:
@@ -214,11 +224,17 @@ class ProfileCore:
                 if row is None:
                     return None, []
                 moment, _ = self._moment(row, now)
-                _hear_past(moment, body)
+                hear_past(moment, body)
+            case EventsTold():
+                if row is None:
+                    return None, []
+                moment, store = self._moment(row, now)
+                announce(moment, hear_history(moment, body, store.rules), None)
+                await_dates(moment)
             case _:
                 return self._merging(row, key, body, now)
-        _settle(moment, None)
-        row.wake_at = _next_wake(row)
+        settle(moment, None)
+        row.wake_at = next_wake(row)
         return row, moment.outputs
 
     def _merging(
@@ -229,7 +245,9 @@ class ProfileCore:
         if row is None:
             if isinstance(body, ErasureAsked):
                 return None, nobody(key, body, now, self._ids)
-            if not isinstance(body, Merge | Propose | Absorb | Retired | Shared):
+            if isinstance(body, SplitAsked):
+                return None, nobody_to_split(key, body, now, self._ids)
+            if not isinstance(body, Merge | Propose | Absorb | Retired | Shared | Parted):
                 return None, []
             of = self.decode(body.row).store if isinstance(body, Absorb) else body.store
             row = ProfileRow(store=of, id=key)
@@ -261,7 +279,11 @@ class ProfileCore:
                     relocate_runs(moment, lost, store)
                 absorbed = absorb(row, loser, lost, store.program, now, self._ids)
                 outputs = [*moment.outputs, *absorbed]
-                row.wake_at = _next_wake(row)
+                row.wake_at = next_wake(row)
+            case SplitAsked():
+                outputs = split(row, body, self._program(row.store), now, self._ids)
+            case Parted():
+                outputs = begin_apart(row, body)
             case ErasureAsked():
                 return erase(row, body, now, self._ids)
             case _:
@@ -297,20 +319,20 @@ class ProfileCore:
         assert row.id == key, "a timer of another row"
         moment, _ = self._moment(row, now)
         if row.united:
-            _look_at_union(moment)
-        _settle(moment, None)
+            look_at_union(moment)
+        settle(moment, None)
         for _ in range(WAKES_MAX):
-            at = _next_wake(row)
+            at = next_wake(row)
             if at is None or at > due:
                 break
-            _flip(moment, at)
+            flip(moment, at)
             for run in [run for run in row.runs if run.wake_at is not None and run.wake_at <= at]:
                 if any(run is one for one in row.runs):  # another one's step may have taken it out
                     part_of(run.flow, resume, moment, run)
-                    _settle(moment, None)
+                    settle(moment, None)
         else:
             raise AssertionError("time does not move on in this row")
-        row.wake_at = _next_wake(row)
+        row.wake_at = next_wake(row)
         return row, moment.outputs
 
     def _moment(self, row: ProfileRow, now: Instant) -> tuple[Moment, Store]:
@@ -324,7 +346,7 @@ class ProfileCore:
             disable(row, self._without, program, store.plans)
         if row.definitions != program.mark:
             relocate_runs(moment, row, store)
-            _take_over(moment)
+            take_over(moment)
         if row.population != program.population:
             for change in ask_ranked(row, program, now, ids=self._ids):
                 moment.outputs.append(Output(SEGMENT_CHANGES.name, row.id, change.output))
@@ -364,128 +386,17 @@ def _event(moment: Moment, store: Store, resolved: EventResolved, origin: Origin
     note_figures(row, event, settings.currency)
     note_erasure(moment, event)
     moment.features.update(note(moment.program, row, event))
+    if row.retold is not None:
+        note_beside(moment, event, store.rules)
     if row.runs or row.settled:
         hear(moment, event)
     if metric == SEND_EXPIRED and sent is not None and not sent.reported:
         note_expired(moment, sent)
-    _look(moment, event)
-    enter_by_event(moment, event)
-    _enter_lists(moment, event)
-
-
-# --- segments, and what follows from them --------------------------------------------------------
-
-
-def _look(moment: Moment, event: Event | None) -> None:
-    """Look at the segments that what was touched may change; start the flows of those entered."""
-    row, program = moment.row, moment.program
-    if moment.features or moment.traits or moment.channels or moment.lists:
-        segments = program.segments_for(
-            features=moment.features,
-            traits=moment.traits,
-            channels=moment.channels,
-            lists=moment.lists,
-        )
-        moment.features, moment.traits, moment.channels, moment.lists = set(), set(), set(), set()
-        if not segments and row.definitions:
-            return
-    elif row.definitions:
-        return
-    else:
-        segments = set()
-    changes = evaluate(row, program, segments, moment.now, due=None, ids=moment.ids)
-    _announce(moment, because_late(changes, event), event)
-
-
-def _flip(moment: Moment, at: Instant) -> None:
-    """Look at the segments that time alone changes at `at`, or changed before."""
-    if (flip := next_flip(moment.row)) is not None and flip <= at:
-        changes = evaluate(moment.row, moment.program, (), moment.now, due=at, ids=moment.ids)
-        _announce(moment, changes, None)
-        _settle(moment, None)
-
-
-def _look_at_union(moment: Moment) -> None:
-    """Look at all that a merge may have changed, once, however many were absorbed at this instant.
-
-    A flow starts for a segment that nobody of them was in.
-    """
-    row = moment.row
-    losers, row.united = row.united, {}
-    changes = unite_memberships(row, losers, moment.program, moment.now, ids=moment.ids)
-    running = [run for run in row.runs if not run.anew and run.trigger.kind != TO_COME]
-    for run in running[: max(0, len(running) - RUNS_MAX)]:
-        say(moment, run, None, "skipped", (TOO_MANY_RUNS,))
-        end(moment, run, moment.plans.flows.get(run.flow))
-        coarsen(row, "runs")
-    _announce(moment, changes, None)
-    await_dates(moment)
-    _settle(moment, None)
-
-
-def _hear_past(moment: Moment, body: Backfilled) -> None:
-    """Take over what was filled in. What this changes starts no flow."""
-    row, program, now = moment.row, moment.program, moment.now
-    features = _decode_features(body.features)
-    touched = take_over_past(row, body.profile_id, body.switch, features, program, now)
-    if touched:
-        segments = program.segments_for(features=touched)
-        changes = evaluate(
-            row, program, segments, now, due=None, ids=moment.ids, by_definition=True
-        )
-        _announce(moment, changes, None)
-
-
-def _announce(moment: Moment, changes: list[Change], event: Event | None) -> None:
-    key = moment.row.id
-    outputs = moment.outputs
-    for change in changes:
-        outputs.append(Output(SEGMENT_CHANGES.name, key, change.output))
-    for change in changes:
-        if change.entered and not change.by_definition:
-            enter_by_segment(moment, change.segment, change.at, change.output.id, event)
-
-
-def _enter_lists(moment: Moment, event: Event | None) -> None:
-    while moment.joined:
-        name, cause = moment.joined.pop(0)
-        enter_by_list(moment, name, event, cause)
-
-
-def _settle(moment: Moment, event: Event | None) -> None:
-    """Let runs go on and look at what they touched, until nothing is left to do at once.
-
-    Ends: a run leads forward, and no flow starts a second run while one goes on.
-    """
-    _look(moment, event)
-    _enter_lists(moment, event)
-    while moment.ready:
-        run = moment.ready.pop(0)
-        if run.ended_at is None:
-            part_of(run.flow, advance, moment, run)
-            _look(moment, None)
-            _enter_lists(moment, None)
-
-
-def _take_over(moment: Moment) -> None:
-    """Bring a row to the definitions in force. What this changes starts no flow."""
-    for change in adopt(moment.row, moment.program, moment.now, ids=moment.ids):
-        moment.outputs.append(Output(SEGMENT_CHANGES.name, moment.row.id, change.output))
-    await_dates(moment)
-    go_on(moment)
-
-
-def _next_wake(row: ProfileRow) -> Instant | None:
-    """The least of the segments' flips and the runs' instants; at once after a merge."""
-    if row.united:
-        return AT_ONCE
-    wake_at = next_flip(row)
-    for run in row.runs:
-        if run.wake_at is not None and (wake_at is None or run.wake_at < wake_at):
-            wake_at = run.wake_at
-    return wake_at
+    look(moment, event)
+    if not is_quiet(row):
+        enter_by_event(moment, event)
+    enter_lists(moment, event)
 
 
 _decode = msgspec.msgpack.Decoder(ProfileRow).decode
-_decode_features = msgspec.msgpack.Decoder(dict[str, FeatureState]).decode
 _encode = msgspec.msgpack.Encoder().encode

@@ -9,7 +9,10 @@ from streams.instants import to_timestamp
 from streams.money import to_money
 
 
-def timeline_entry(profile_id: ProfileId, event: Event, origin: Origin) -> Output:
+def timeline_entry(
+    profile_id: ProfileId, event: Event, origin: Origin, moved_from: ProfileId | None = None
+) -> Output:
+    """moved_from: the profile under which the event stood before a split."""
     value = event.value
     entry = TimelineEntry(
         event_id=event.id,
@@ -24,8 +27,10 @@ def timeline_entry(profile_id: ProfileId, event: Event, origin: Origin) -> Outpu
         backfill=event.backfill,
         identifiers=event.identifiers,
         traits=event.traits,
+        traits_once=event.traits_once,
         properties=event.properties,
         value=None if value is None else to_money(value),
         currency=event.currency,
+        moved_from=moved_from,
     )
     return Output(TIMELINE.name, profile_id, entry)

@@ -10,6 +10,8 @@ both, what both still remember of it counts once.
 
 from typing import Final
 
+import msgspec
+
 from schemas.outputs import IdentityMerged
 from schemas.records import AddressState
 from schemas.rows import Figures, ListMembership, ProfileRow, Reservation, Trait
@@ -50,12 +52,14 @@ def absorb(
     """Take over the loser, once; point all its identifiers here."""
     if loser in row.absorbed or loser == row.id:
         return []
+    if row.retold is not None or lost.retold is not None:
+        retold, other = row.retold or _copy(row), lost.retold or _copy(lost)
+        _unite_facts(retold, other, program, now)
+        row.retold = retold
     _disown_devices(row, loser, lost)
     _unite_identity(row, loser, lost)
-    row.traits = unite_traits(row, lost.traits)
     row.consent = _unite_consent(row, lost)
-    row.lists = _unite_lists(row, lost)
-    unite_features(row, lost, program, now)
+    _unite_facts(row, lost, program, now)
     unite_flows(row, lost, now)
     row.variants = _unite_variants(row, lost)
     sent = {one.send_id: one for one in (*row.sent, *lost.sent)}
@@ -63,13 +67,9 @@ def absorb(
     if len(row.sent) > SENT_MAX:
         del row.sent[:-SENT_MAX]
         coarsen(row, "sent")
-    revenue = row.figures.revenue + lost.figures.revenue
-    row.figures = _unite_figures(row.figures, lost.figures)
-    if saturated(revenue) != revenue:
-        coarsen(row, TOTALS)
-    row.recent, repeated = unite(row.recent, lost.recent)
-    row.events += lost.events - repeated
-    _unite_times(row, lost)
+    if lost.erased_at is not None:  # nothing is sent to who was erased by way of another
+        row.erased_at = max(lost.erased_at, row.erased_at or 0)
+        row.runs, row.settled = [], []
     row.united[loser] = lost.segments
     row.united.update(lost.united)
     for cap in lost.coarsened:
@@ -83,7 +83,27 @@ def absorb(
     )
     outputs = [Output(IDENTITY_MERGES.name, row.id, record)]
     outputs += [repointed(row.store, one, loser, row.id) for one in pointing_to(lost)]
+    strangers = [one for side in lost.sides for one in side.identifiers]
+    outputs += [repointed(row.store, one, loser, row.id) for one in strangers]
     return outputs
+
+
+def _copy(row: ProfileRow) -> ProfileRow:
+    return _decode(_encode(row))
+
+
+def _unite_facts(row: ProfileRow, lost: ProfileRow, program: Program, now: Instant) -> None:
+    """What events have said, and how many there were."""
+    row.traits = unite_traits(row, lost.traits)
+    row.lists = _unite_lists(row, lost)
+    unite_features(row, lost, program, now)
+    revenue = row.figures.revenue + lost.figures.revenue
+    row.figures = _unite_figures(row.figures, lost.figures)
+    if saturated(revenue) != revenue:
+        coarsen(row, TOTALS)
+    row.recent, repeated = unite(row.recent, lost.recent)
+    row.events += lost.events - repeated
+    _unite_times(row, lost)
 
 
 def _disown_devices(row: ProfileRow, loser: ProfileId, lost: ProfileRow) -> None:
@@ -122,6 +142,7 @@ def _unite_identity(row: ProfileRow, loser: ProfileId, lost: ProfileRow) -> None
             united[kind] = {value: values[value] for value in newest}
             coarsen(row, "identifiers")
     row.identifiers = united
+    _unite_sides(row, lost)
     for kind, said in lost.ordered_with.items():
         row.ordered_with[kind] = max(row.ordered_with.get(kind, said), said)
     claimed = dict.fromkeys((*row.claimed, *lost.claimed))
@@ -138,6 +159,22 @@ def _unite_identity(row: ProfileRow, loser: ProfileId, lost: ProfileRow) -> None
     if len(row.absorbed) > ABSORBED_MAX:
         del row.absorbed[:-ABSORBED_MAX]
         coarsen(row, "absorbed")
+
+
+def _unite_sides(row: ProfileRow, lost: ProfileRow) -> None:
+    """What was split off from either is nobody's here; what either holds is no stranger's."""
+    row.sides += lost.sides
+    for kind, value in [one for side in row.sides if side.stays for one in side.identifiers]:
+        values = row.identifiers.get(kind, {})
+        if kind != EXTERNAL_ID and values.pop(value, None) is not None and not values:
+            del row.identifiers[kind]
+    for side in row.sides:
+        if not side.stays:
+            side.identifiers = [
+                (kind, value)
+                for kind, value in side.identifiers
+                if value not in row.identifiers.get(kind, ())
+            ]
 
 
 def unite_traits(row: ProfileRow, lost: dict[str, Trait]) -> dict[str, Trait]:
@@ -207,10 +244,10 @@ def _unite_figures(one: Figures, other: Figures) -> Figures:
 
 
 def _unite_times(row: ProfileRow, lost: ProfileRow) -> None:
-    """An erased profile stays erased: nothing is sent to it by way of another."""
     firsts = [at for at in (row.first_seen_at, lost.first_seen_at) if at]
     row.first_seen_at = min(firsts, default=0)
     row.last_seen_at = max(row.last_seen_at, lost.last_seen_at)
-    if lost.erased_at is not None:
-        row.erased_at = max(lost.erased_at, row.erased_at or 0)
-        row.runs, row.settled = [], []
+
+
+_decode = msgspec.msgpack.Decoder(ProfileRow).decode
+_encode = msgspec.msgpack.Encoder().encode

@@ -61,7 +61,7 @@ def state_in(stated: DefinitionsStated) -> DefinitionsRow:
 
 
 def event_of(entry: TimelineEntry) -> Event:
-    """The event as it was applied; the timeline does not tell what was said by `traits_once`."""
+    """The event as it was applied."""
     return Event(
         schema=EVENT_SCHEMA,
         id=entry.event_id,
@@ -72,7 +72,7 @@ def event_of(entry: TimelineEntry) -> Event:
         trust=entry.trust,  # type: ignore[arg-type]
         identifiers=entry.identifiers,
         traits=entry.traits,
-        traits_once={},
+        traits_once=entry.traits_once,
         properties=entry.properties,
         value=None if entry.value is None else to_micros(Decimal(entry.value)),
         currency=entry.currency,

@@ -7,14 +7,27 @@ import clickhouse_connect
 import msgspec
 import pytest
 from clickhouse_connect.driver.client import Client
+from msgspec.structs import replace
 
 from agents.columns import SHAPES
 from agents.migrations import migrate
 from agents.redaction import TakenAway
 from agents.settings import Settings
-from agents.timeline import TimelineSink, Waiting
-from schemas.outputs import ConsentStated, IdentityMerged, ProfileErased, TimelineEntry
-from schemas.topics import CONSENT, IDENTITY_ERASURES, IDENTITY_MERGES, TIMELINE
+from agents.timeline import TimelineSink, Waiting, is_mark
+from schemas.outputs import (
+    ConsentStated,
+    IdentityMerged,
+    ProfileErased,
+    ProfileSplit,
+    TimelineEntry,
+)
+from schemas.topics import (
+    CONSENT,
+    IDENTITY_ERASURES,
+    IDENTITY_MERGES,
+    IDENTITY_SPLITS,
+    TIMELINE,
+)
 from schemas.values import Record
 
 AT = "2010-12-01T08:26:00.000Z"
@@ -36,8 +49,9 @@ def sink(client: Client) -> TimelineSink:
 def come_in(sink: TimelineSink, topic: str, *records: Record) -> None:
     """As one range that was read: inserted, then redacted."""
     shape, waiting = SHAPES[topic], Waiting(0)
-    waiting.lines = [shape.decode(msgspec.json.encode(record)) for record in records]
-    waiting.offsets = list(range(len(records)))
+    read = [shape.decode(msgspec.json.encode(record)) for record in records]
+    waiting.lines = [one for one in read if not is_mark(shape, one)]
+    waiting.offsets = list(range(len(waiting.lines)))
     sink._insert_now(shape, 0, waiting, f"{topic}-{records}")
     sink._redact([waiting])
 
@@ -58,6 +72,27 @@ def entry(profile_id: str, store: str = "main") -> TimelineEntry:
         properties={},
         value="1.00",
         currency="EUR",
+    )
+
+
+def moved(profile_id: str, new: str) -> TimelineEntry:
+    """The entry of `profile_id`, as it stands under another profile after a split."""
+    return replace(entry(profile_id), profile_id=new, moved_from=profile_id)
+
+
+def split() -> ProfileSplit:
+    return ProfileSplit(
+        id="p1",
+        store="main",
+        split="s1",
+        outcome="split",
+        identifiers=(("email", "ann@example.com"),),
+        old="i1",
+        new="i5",
+        known_as=("i1",),
+        author="sue",
+        reason="a mistake",
+        decided_at=AT,
     )
 
 
@@ -119,3 +154,29 @@ def test_what_was_taken_away_from_consent_goes_from_its_history_but_not_what_fol
     timeline._redact([taken])
     said = client.query("SELECT address, cause FROM consent_words ORDER BY cause").result_rows
     assert [tuple(row) for row in said] == [("bob@example.com", "e1"), ("ann@example.com", "e2")]
+
+
+def test_an_event_that_moved_stands_under_one_profile_whichever_row_came_first(
+    client: Client,
+) -> None:
+    here = sink(client)
+    come_in(here, TIMELINE.name, entry("i1"), entry("i2"), entry("i1", "other"))
+    come_in(here, TIMELINE.name, moved("i1", "i5"), split())
+    come_in(here, TIMELINE.name, moved("i3", "i6"))
+    come_in(sink(client), TIMELINE.name, entry("i3"), entry("i4"))
+    assert people(client) == [
+        ("main", "i2"),
+        ("main", "i4"),
+        ("main", "i5"),
+        ("main", "i6"),
+        ("other", "i1"),
+    ]
+
+
+@pytest.mark.parametrize("who", ["i1", "i5"])
+def test_an_erasure_of_either_deletes_who_split_them(client: Client, who: str) -> None:
+    here = sink(client)
+    come_in(here, IDENTITY_SPLITS.name, split())
+    assert client.command("SELECT count() FROM identity_splits") == 1
+    come_in(here, IDENTITY_ERASURES.name, erased(who))
+    assert client.command("SELECT count() FROM identity_splits") == 0

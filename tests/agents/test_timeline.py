@@ -31,6 +31,7 @@ CONTRACTS: tuple[type[Record], ...] = (
     outputs.ConsentStated,
     outputs.ProfileErased,
     outputs.IdentityConflict,
+    outputs.ProfileSplit,
 )
 NOT_KEPT = {"unsubscribe_token", "postal_address"}
 """Fields of contracts that no table has: a key to a door, and what is the same for every send."""

@@ -33,7 +33,7 @@ from agents.switches import TRANSACTIONAL_ID
 from agents.timeline import GROUP, INSERTING
 from agents.topics import topic_name
 from agents.transactions import KafkaTransactions
-from schemas import events, outputs, records, rows
+from schemas import events, outputs, records, rows, splits
 from schemas.clickhouse.tables import TABLES
 from schemas.topics import TOPICS
 from schemas.values import Inner, Record
@@ -109,7 +109,7 @@ def public_records() -> Iterator[str]:
 
 
 def inner_records() -> Iterator[str]:
-    for one in (*structs(events, Inner), *structs(records, Inner)):
+    for one in (*structs(events, Inner), *structs(records, Inner), *structs(splits, Inner)):
         name = one.__struct_config__.tag or f"({one.__name__})"
         yield f"{name}: {', '.join(one.__struct_fields__)}"
 
@@ -120,7 +120,7 @@ def row_fields() -> Iterator[str]:
 
 
 def schema_numbers() -> Iterator[str]:
-    for module in (events, records, rows):
+    for module in (events, records, rows, splits):
         for name, value in vars(module).items():
             if name.endswith("_SCHEMA"):
                 yield f"{name.removesuffix('_SCHEMA').lower().replace('_', '-')}: {value}"

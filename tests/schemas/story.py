@@ -15,10 +15,11 @@ import msgspec
 
 import streams.replay
 from schemas.records import DefinitionsPublished
+from schemas.splits import SplitAsked
 from schemas.values import Instant, Stage
 from streams.identity.step import IdentityCore
 from streams.ids import REPLAY_SECRET, Ids
-from streams.ingest.control import definitions, erasure, tick
+from streams.ingest.control import definitions, erasure, split, tick
 from streams.ingest.read import EventReader
 from streams.instants import DAY, HOUR, SECOND, to_instant, to_timestamp
 from streams.intake import PassIntake, RoundIntake, Work, Write
@@ -161,6 +162,9 @@ def told(*, stumbles: bool = False) -> tuple[Told, ...]:
         path.append(0, msgspec.json.encode(event), received_at)
         for seconds in range(1, 5):
             _tick(path, received_at + seconds * SECOND)
+    asked = SplitAsked("main", (("email", BOB["email"]),), "split-1", "sue", "a mistake")
+    value, headers = split(asked, REPLAY_SECRET)
+    path.append(0, value, BEGIN + 5 * DAY, headers=headers)
     value, headers = erasure("main", ("email", BOB["email"]), "request-1", REPLAY_SECRET)
     path.append(0, value, BEGIN + 5 * DAY, headers=headers)
     _tick(path, BEGIN + 63 * DAY)

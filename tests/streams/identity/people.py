@@ -83,8 +83,10 @@ CORE = PATH.profile
 class _Unranked(Ids):
     """Ids by which an account may have to join an address: the protocol must bear that too."""
 
-    def profile(self, store: Any, identifier: Any, *, strong: bool, **_: Any) -> ProfileId:
-        return super().profile(store, identifier, strong=strong)
+    def profile(
+        self, store: Any, identifier: Any, *, strong: bool, epoch: int = 0, **_: Any
+    ) -> ProfileId:
+        return super().profile(store, identifier, strong=strong, epoch=epoch)
 
 
 UNRANKED = IdentityCore(_Unranked(REPLAY_SECRET)).adopt(PUBLISHED)

@@ -12,7 +12,7 @@ from streams.identity.rules import rules_in
 from streams.ingest.read import EventReader
 from streams.instants import to_instant
 from streams.intake import Write
-from streams.profile.merge import SHARED_BY_TOO_MANY
+from streams.profile.conflicts import SHARED_BY_TOO_MANY
 from streams.replay import MemoryRecord
 from tests.streams.identity.people import (
     IDS,

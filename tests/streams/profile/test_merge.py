@@ -92,7 +92,7 @@ def test_a_late_withdrawal_does_not_free_the_place_of_a_newer_proposal() -> None
     row, _ = say(person(WINNER), Propose("main", LOSER, 1, (), (), MAIL))
     row, _ = say(row, Propose("main", LOSER, 2, ("c-1",), (), MAIL))
     row, _ = say(row, Withdraw(LOSER, 1))
-    assert row.reserved[LOSER].external_ids == ("c-1",)
+    assert row.reserved[LOSER].names == ("c-1",)
     row, said = say(row, Propose("main", LOSER, 1, (), (), MAIL))
     assert (row.reserved[LOSER].attempt, said) == (2, []), "an old proposal, come again"
 
