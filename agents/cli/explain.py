@@ -5,12 +5,18 @@
 """
 
 import argparse
-import time
 from collections.abc import Sequence
 
 from agents.cli.explain_segment import explained, show
 from agents.cli.failures import CommandFailed
-from agents.cli.looking import database, ids_of, looked_at, looking_arguments
+from agents.cli.looking import (
+    at_argument,
+    database,
+    ids_of,
+    instant_meant,
+    looked_at,
+    looking_arguments,
+)
 from agents.cli.meant import definitions_argument, published_meant
 from agents.cli.printing import Printer, json_argument
 from agents.cli.telling import leaf_of
@@ -18,8 +24,6 @@ from agents.reports.explanations import Explanation, Teller, explain_flow, expla
 from agents.reports.people import profiles_meant
 from agents.settings import Settings
 from schemas.records import DefinitionsPublished
-from schemas.values import Instant
-from streams.instants import to_instant
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,19 +35,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--profile", metavar="WHO", help="a profile id or an identifier")
     parser.add_argument("--flow", metavar="FLOW", help="the flow that is meant")
-    parser.add_argument(
-        "--at", type=_instant, metavar="T", help="of a segment: at this instant (default: now)"
-    )
+    at_argument(parser, "of a segment: at this instant (default: now)")
     definitions_argument(parser)
     looking_arguments(parser)
     json_argument(parser)
-
-
-def _instant(text: str) -> Instant:
-    try:
-        return to_instant(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"'{text}' {error}") from error
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
@@ -65,12 +60,11 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 def _segment(options: argparse.Namespace, settings: Settings, segment: str) -> int:
     printer = Printer(as_json=options.json)
-    at = time.time_ns() // 1_000_000 if options.at is None else options.at
     published = published_meant(options, settings)
     looked = looked_at(options, settings)
     with database(looked) as client:
         meant = profiles_meant(client, options.store, options.profile)
-        ids = ids_of(looked)
+        at, ids = instant_meant(options, client, looked), ids_of(looked)
         found = explained(client, published, segment, meant[0], at, ids) if meant else None
     printer.data(found)
     if found is None:

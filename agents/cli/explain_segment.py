@@ -56,7 +56,8 @@ def _lines(part: Part, depth: int) -> list[str]:
     if part.leaf is None:
         answer = "yes" if part.holds else "no"
         below = [line for one in part.parts for line in _lines(one, depth + 1)]
-        return [f"{indent}{answer}: {part.word} of", *below]
+        of = " of" if part.word in ("all", "any", "none") else ""
+        return [f"{indent}{answer}: {part.word}{of}", *below]
     leaf = part.leaf
     told = {
         "leaf": leaf.leaf,

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -16,13 +17,20 @@ from clickhouse_connect.driver.client import Client
 
 from agents.cli.failures import CommandFailed
 from agents.clickhouse import ClickHouseFailed, open_client
+from agents.demo.place import NAMESPACE as DEMO
 from agents.demo.place import demo_settings
 from agents.embedded.kafka import EmbeddedKafka
 from agents.live.place import database_address
 from agents.settings import PREFIX, Settings, kept_secret
+from schemas.values import Instant
 from streams.ids import Ids
+from streams.instants import to_instant
 
 DATABASE_FOLDER = "clickhouse"
+
+NEWEST = """
+SELECT max(toUnixTimestamp64Milli(received_at)) FROM events WHERE store = {store:String}
+"""
 
 
 def looking_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +50,31 @@ def looked_at(options: argparse.Namespace, settings: Settings) -> Settings:
         sys.stderr.write("looking at the demo's data (as with --demo)\n")
         return demo
     return settings
+
+
+def at_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add `--at`; it is None where the newest is meant (`instant_meant`)."""
+    parser.add_argument("--at", type=_instant, metavar="T", help=meaning)
+
+
+def _instant(text: str) -> Instant:
+    try:
+        return to_instant(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' {error}") from error
+
+
+def instant_meant(options: argparse.Namespace, client: Client, looked: Settings) -> Instant:
+    """The instant of `--at`, else now; the demo's time is simulated and ends with its log."""
+    if options.at is not None:
+        at: Instant = options.at
+        return at
+    now = time.time_ns() // 1_000_000
+    if looked.namespace != DEMO:
+        return now
+    asked = {"store": options.store}
+    ((last,),) = client.query(NEWEST, parameters=asked).result_rows
+    return int(last) or now
 
 
 def ids_of(settings: Settings) -> Ids:

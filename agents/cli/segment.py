@@ -1,13 +1,19 @@
 """`tillstream segment preview FILE|ID`, `tillstream segment history ID`."""
 
 import argparse
-import time
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from agents.cli.failures import CommandFailed
-from agents.cli.looking import database, ids_of, looked_at, looking_arguments
+from agents.cli.looking import (
+    at_argument,
+    database,
+    ids_of,
+    instant_meant,
+    looked_at,
+    looking_arguments,
+)
 from agents.cli.meant import definitions_argument, documents_meant, settings_meant
 from agents.cli.printing import Printer, json_argument, printer_for
 from agents.definitions import load_file
@@ -27,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     looking = actions.add_parser("preview", help="who would be in it, before it is published")
     looking.add_argument("what", metavar="FILE|ID", help="a segment's file, or its id")
+    at_argument(looking, "at this instant (default: now)")
     telling = actions.add_parser("history", help="its size by day: joined, left, net")
     telling.add_argument("what", metavar="ID", help="the segment's id")
     telling.add_argument("--from", dest="since", type=date.fromisoformat, metavar="DAY")
@@ -55,10 +62,10 @@ def _preview(options: argparse.Namespace, settings: Settings) -> int:
     printer = printer_for(options)
     segment, documents = _meant(options, settings)
     looked = looked_at(options, settings)
-    now = time.time_ns() // 1_000_000
     with database(looked) as client:
+        at = instant_meant(options, client, looked)
         try:
-            found = preview(client, options.store, documents, segment, now, ids_of(looked))
+            found = preview(client, options.store, documents, segment, at, ids_of(looked))
         except DefinitionsError as error:
             raise CommandFailed(str(error)) from error
     printer.data(found)
@@ -115,7 +122,8 @@ def _show_preview(printer: Printer, found: Preview) -> None:
                 for one in shown
             ],
         )
-    printer.line("Nothing was published; told from the timeline as it is now.")
+    at = found.at[:16].replace("T", " ")
+    printer.line(f"Nothing was published; told from the timeline, as of {at} UTC.")
 
 
 def _share(part: int, whole: int) -> str:

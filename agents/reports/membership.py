@@ -14,10 +14,14 @@ from schemas.values import Instant, ProfileId, SegmentId, StoreId, Timestamp
 from streams.ids import Ids
 from streams.instants import to_timestamp
 from streams.segments.person import Person
+from streams.segments.rfm import GROUPS
+from streams.segments.texts import leaf_text
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a condition: `all`, `any`, `none` with its parts, or a leaf with what was found."""
+    """A part of a condition: `all`, `any`, `none` with its parts, a group of customers with its cut
+    points, or a leaf with what was found.
+    """
 
     word: str
     holds: bool
@@ -97,6 +101,10 @@ def _part(condition: c.Condition, leaves: Iterator[Evidence]) -> Part:
                     return Part(word="any", holds=any(answers), parts=parts)
                 case _:
                     return Part(word="none", holds=not any(answers), parts=parts)
+        case c.RfmIs(groups):
+            parts = [_part(GROUPS[group], leaves) for group in groups]
+            holds = any(part.holds for part in parts)
+            return Part(word=leaf_text(condition), holds=holds, parts=parts)
         case _:
             evidence = next(leaves)
             return Part(word="leaf", holds=evidence.holds, leaf=evidence)

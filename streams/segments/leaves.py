@@ -8,11 +8,13 @@ from hashlib import blake2b
 from typing import Any, TypeAlias
 
 from schemas import conditions as c
+from schemas.records import AddressState
 from schemas.rows import ProfileRow
 from schemas.values import Instant
 from streams.consent.receiving import address_of, address_state, may_receive
 from streams.consent.state import state_of
 from streams.identity.held import newest
+from streams.instants import to_timestamp
 from streams.lists import is_member, on_it_since
 from streams.segments.person import FAILS, HOLDS, TO_COME, Answer, Ask, Person
 from streams.segments.values import canonical, compile_event_test, compile_tests, text_of
@@ -89,7 +91,11 @@ def can_receive(condition: c.CanReceive) -> Leaf:
             return FAILS
         return HOLDS if may_receive(row, channel, person.program.settings) else FAILS
 
-    return ask, lambda person: _word(person.row, condition.channel)
+    def find(person: Person) -> str:
+        word = _word(person.row, channel)
+        return word if on is None or is_member(person.row.lists.get(on)) else f"{word}, not on it"
+
+    return ask, find
 
 
 def _word(row: ProfileRow, channel: Any) -> str:
@@ -120,19 +126,28 @@ def consent_is(condition: c.ConsentIs) -> Leaf:
             return FAILS
         if method is not None and (state is None or state.method != method):
             return FAILS
-        if span is None:
-            return HOLDS
-        said_at = 0
-        if state is not None:
-            said_at = {
-                "granted": state.granted_occurred_at,
-                "denied": state.denied_occurred_at,
-                "pending": state.pending_at,
-                "never": 0,
-            }[wanted]
-        return _until(said_at + span, now)
+        return HOLDS if span is None else _until(_said_at(state) + span, now)
 
-    return ask, lambda person: _word(person.row, channel)
+    def find(person: Person) -> str:
+        address = address_of(person.row, channel)
+        state = None if address is None else address_state(person.row, channel, address)
+        said_at = _said_at(state)
+        since = f" at {to_timestamp(said_at)}" if span is not None and said_at else ""
+        return f"{_word(person.row, channel)}{since}"
+
+    return ask, find
+
+
+def _said_at(state: AddressState | None) -> Instant:
+    """When what an address says now was said; 0: it has said nothing."""
+    match state_of(state):
+        case "granted" if state is not None:
+            return state.granted_occurred_at
+        case "denied" if state is not None:
+            return state.denied_occurred_at
+        case "pending" if state is not None:
+            return state.pending_at
+    return 0
 
 
 def in_list(condition: c.InList) -> Leaf:
@@ -144,7 +159,13 @@ def in_list(condition: c.InList) -> Leaf:
             return FAILS
         return HOLDS if span is None else _until(on_it_since(membership) + span, now)
 
-    return ask, lambda person: "on it" if is_member(person.row.lists.get(name)) else None
+    def find(person: Person) -> str | None:
+        membership = person.row.lists.get(name)
+        if membership is None or not is_member(membership):
+            return None
+        return f"on it since {to_timestamp(on_it_since(membership))}"
+
+    return ask, find
 
 
 def in_segment(condition: c.InSegment) -> Leaf:
@@ -160,7 +181,11 @@ def in_segment(condition: c.InSegment) -> Leaf:
             return FAILS
         return HOLDS if span is None else _from(entered_at + span, now)
 
-    return ask, lambda person: "in it" if since(person) is not None else None
+    def find(person: Person) -> str | None:
+        entered_at = since(person)
+        return None if entered_at is None else f"in it since {to_timestamp(entered_at)}"
+
+    return ask, find
 
 
 # --- chance, flows -------------------------------------------------------------------------------

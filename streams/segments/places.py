@@ -53,7 +53,7 @@ def near(condition: c.Near) -> Leaf:
 
     def find(person: Person) -> str | None:
         found = meters(person)
-        return None if found is None else f"{found:.0f} m"
+        return "no known place" if found is None else f"{found:.0f} m"
 
     return ask, find
 

@@ -77,11 +77,16 @@ def leaf_text(condition: c.Condition) -> str:
             return f"in_flow {name}{_span_text('in_last', span)}"
         case c.Near(latitude, longitude, meters, said):
             place = said or f"{show_number(latitude)}, {show_number(longitude)}"
-            return f"near {place} within {meters} m"
+            within = f"{meters // 1000}km" if meters % 1000 == 0 else f"{meters}m"
+            return f"near {place} within {within}"
         case c.Ranked():
             return _ranked_text(condition)
         case c.HasAffinity(path, tests):
             return f"affinity {path} {' and '.join(map(_test_text, tests))}"
+        case c.RfmIs(groups):
+            return f"rfm {', '.join(groups)}"
+        case c.Received(channel, window):
+            return f"received {channel}{_window_text(window)}"
         case _:
             return str(condition.__struct_config__.tag)
 

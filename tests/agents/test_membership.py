@@ -22,7 +22,12 @@ from tests.scenarios.play import documents_of
 from tests.streams.identity.people import BEGIN, IDS, Kind, also, history
 from tests.streams.profile.test_backfill import NEW, World, arrivals, published
 
-DOCUMENTS = documents_of(NEW)
+GROUPED = """
+segment: grouped
+where: {all: [{rfm: [recent, loyal]}, {did: Placed Order, times: "< 3"}]}
+"""
+DEFINITIONS = f"{NEW}---{GROUPED}"
+DOCUMENTS = documents_of(DEFINITIONS)
 CLOSING = 12
 
 
@@ -35,7 +40,7 @@ class Told:
         events = [one for one in also(rng, history(rng, kind)) if "scribed" not in one["metric"]]
         self.rows: dict[Instant, list[ProfileRow]] = {}
         world = World(rng.randint(1, 2))
-        world.publish(published("new", NEW))
+        world.publish(published("new", DEFINITIONS))
         queue = arrivals(rng, events)
         closing = 0
         while closing < CLOSING:
@@ -81,7 +86,7 @@ def test_what_is_explained_is_what_was_kept_at_any_instant_also_through_merges(
         for row in told.rows[at]:
             if not row.events or row.proposal is not None or row.to_join:
                 continue
-            for segment in ("spenders", "quiet", "edited", "recent", "in-order"):
+            for segment in ("spenders", "quiet", "edited", "recent", "in-order", "grouped"):
                 found = explain_segment(client, "main", DOCUMENTS, segment, row.id, at, IDS)
                 assert found is not None
                 if found.profile_id == row.id and found.events == row.events:
@@ -119,7 +124,7 @@ def test_sizes_by_day_end_at_the_size_that_is_there(client: Client, seed: int) -
 
 def test_each_leaf_is_told_with_its_value_its_events_and_its_flip(client: Client) -> None:
     world = World(1)
-    world.publish(published("new", NEW))
+    world.publish(published("new", DEFINITIONS))
     order = {"metric": "Placed Order", "profile": {"external_id": "c-1"}, "currency": "EUR"}
     for number in range(2):
         event = order | {"id": f"o-{number}", "value": 25, "time": to_timestamp(BEGIN + number)}
@@ -166,3 +171,17 @@ def test_a_picture_shows_every_day() -> None:
     assert "a &lt; b" in drawn
     assert drawn.count("<rect") == 1 + 2 * len(days)
     assert all(day.day in drawn for day in days)
+
+
+def test_a_group_of_customers_is_explained_by_its_cut_points_and_what_follows_by_its_own(
+    client: Client,
+) -> None:
+    told = Told(client, 0)
+    (row, *_) = (row for row in told.rows[told.end] if "grouped" in inside(row))
+    found = explain_segment(client, "main", DOCUMENTS, "grouped", row.id, told.end, IDS)
+    assert found is not None
+    group, last = found.condition.parts
+    assert (group.word, group.holds) == ("rfm recent, loyal", True)
+    assert [part.word for part in group.parts] == ["all", "all"]
+    assert last.leaf is not None
+    assert last.leaf.leaf == "did Placed Order < 3"

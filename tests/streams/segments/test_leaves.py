@@ -24,6 +24,7 @@ from tests.streams.segments.test_membership import START, event
 EXTRAS: list[dict[str, Any]] = [
     {"segment": "vip", "where": {"did": "Never"}},
     {"list": "newsletter"},
+    {"list": "fans"},
     {"flow": "welcome", "trigger": {"did": "Never"}, "steps": []},
     {"store": "main", "currency": "EUR"},
 ]
@@ -173,6 +174,34 @@ def test_membership_in_lists_and_segments() -> None:
     assert answer({"in_segment": "vip", "for": "7d"}, START, **vip) == (False, START + 7 * DAY)
 
 
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ({"in_list": "newsletter"}, "on it since 2023-11-14T22:13:20.000Z"),
+        ({"in_segment": "vip", "for": "7d"}, "in it since 2023-11-14T22:13:20.000Z"),
+        ({"can_receive": "email", "list": "newsletter"}, "granted"),
+        ({"can_receive": "email", "list": "fans"}, "granted, not on it"),
+        ({"consent": "email", "is": "granted"}, "granted"),
+        (
+            {"consent": "email", "is": "denied", "in_last": "3d"},
+            "granted at 2023-11-14T22:13:20.000Z",
+        ),
+        ({"consent": "sms", "is": "denied", "in_last": "3d"}, "no address"),
+    ],
+)
+def test_evidence_of_memberships_and_consent_says_since_when(
+    where: dict[str, Any], value: str
+) -> None:
+    person = {
+        "lists": {"newsletter": ListMembership(joined_at=START)},
+        "segments": {"vip": Membership(since=START)},
+        **consent(GRANTED),
+    }
+    program, condition = compiled(where)
+    (evidence,) = condition.explain(Person(ProfileRow(id="i1", **person), program), START)
+    assert evidence.value == value
+
+
 def test_a_sample_is_stable_and_about_as_large_as_said() -> None:
     program, condition = compiled({"sample": "10%", "seed": "spring"})
     inside = [condition.holds(Person(ProfileRow(id=f"i{i}"), program), START) for i in range(4000)]
@@ -237,19 +266,19 @@ def test_near_is_the_distance_on_a_sphere(
         ({"postal_code": "20095", "country": "DE", "lat": 52.53, "lon": 13.38}, "0 m"),
         ({"latitude": "52.53", "longitude": 13.38}, "0 m"),
         ({"postal_code": "10117", "country": "DE", "lat": 52.53}, "1302 m"),
-        ({"postal_code": "10117"}, None),
-        ({"postal_code": "00000", "country": "DE"}, None),
-        ({"country": "DE"}, None),
+        ({"postal_code": "10117"}, "no known place"),
+        ({"postal_code": "00000", "country": "DE"}, "no known place"),
+        ({"country": "DE"}, "no known place"),
     ],
 )
 def test_a_profile_is_where_its_traits_say_else_at_its_postal_code(
-    traits: dict[str, object], meters: str | None
+    traits: dict[str, object], meters: str
 ) -> None:
     near = {"near": {"postal_code": 10115, "country": "DE"}, "within": "5km"}
     program, condition = compiled(near)
     row = ProfileRow(id="i1", traits={n: Trait(v, START, START) for n, v in traits.items()})
     (evidence,) = condition.explain(Person(row, program), START)
-    assert (evidence.leaf, evidence.value) == ("near DE 10115 within 5000 m", meters)
+    assert (evidence.leaf, evidence.value) == ("near DE 10115 within 5km", meters)
     assert evidence.holds is (meters in ("1302 m", "0 m"))
     named = {"lat", "lon", "latitude", "longitude", "postal_code", "country"}
     assert condition.needs.traits == named
@@ -259,7 +288,8 @@ def test_evidence_of_places_sequences_and_the_newest() -> None:
     program, condition = compiled({"near": {"lat": 52.52, "lon": 13.405}, "within": "1km"})
     person = Person(ProfileRow(id="i1", **place("48.137", "11.575")), program)
     assert condition.explain(person, START)[0].value == "504339 m"
-    assert condition.explain(Person(ProfileRow(), program), START)[0].value is None
+    nowhere = condition.explain(Person(ProfileRow(), program), START)
+    assert nowhere[0].value == "no known place"
     steps = [{"did": "Placed Order"}, {"did_not": "Placed Order", "within": "2h"}]
     half = found({"sequence": steps}, START + HOUR, 1, 1)
     assert (half.value, half.events, half.note) == ("1 of 2 steps", ("e1",), None)
@@ -339,7 +369,7 @@ LEAVES: list[tuple[dict[str, Any], str]] = [
     ),
     ({"trait": "t", "anniversary": {"in_last": "7d"}}, "trait t anniversary in_last 7d"),
     ({"trait": "t", "anniversary": {"month": 11}}, "trait t anniversary month 11"),
-    ({"near": {"lat": 52.52, "lon": "13.4"}, "within": "50km"}, "near 52.52, 13.4 within 50000 m"),
+    ({"near": {"lat": 52.52, "lon": "13.4"}, "within": "50km"}, "near 52.52, 13.4 within 50km"),
     (
         {
             "sequence": [{"did": "A"}, {"did": "B", "within": "1h"}, {"did_not": "C"}],
