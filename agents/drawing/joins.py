@@ -11,7 +11,7 @@ from typing import NamedTuple
 from agents.reports.joins import IdentifierTold, JoinTold, PersonTold
 from schemas.values import Identifier, ProfileId
 
-POINTS = ("first-seen", "link-taken", "answered", "handed-over")
+POINTS = ("first-seen", "link-taken", "answered", "handed-over", "split")
 """Rules by which an identifier points to a profile from then on."""
 
 VALUE_MAX, ID_SHOWN = 30, 8

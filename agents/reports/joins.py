@@ -15,25 +15,34 @@ from agents.reports.stories import profile_ids
 from schemas.records import DefinitionsPublished
 from schemas.values import Identifier, Instant, ProfileId, StoreId, Timestamp
 from streams.definitions.parse import parse
-from streams.identity.joins import Accepted, Join, Joins, Rule, Settled, Standing, joins
+from streams.identity.joins import (
+    Accepted,
+    Join,
+    Joins,
+    Rule,
+    Settled,
+    Standing,
+    TakenOut,
+    joins,
+)
 from streams.identity.rules import StoreRules, rules_in
 from streams.ids import Ids
 from streams.ingest.read import ALIAS, previous_of
 from streams.ingest.settings import IngestSettings, settings_of
 from streams.instants import to_timestamp
-from streams.profile.conflicts import SHARED_BY_TOO_MANY
+from streams.profile.conflicts import SHARED_BY_TOO_MANY, SPLIT_APART
 
 NEEDLES_MAX = 200
 """Identifiers that are looked for at once; the database takes 255."""
 
 _OF_PROFILES = """
-SELECT profile_id, origin, <columns> FROM events FINAL
+SELECT if(moved_from = '', profile_id, moved_from), origin, <columns> FROM events FINAL
 WHERE store = {store:String} AND profile_id IN {profiles:Array(String)}
 ORDER BY origin
 """.replace("<columns>", COLUMNS)
 
 _NAMING = """
-SELECT profile_id, origin, <columns> FROM events FINAL
+SELECT if(moved_from = '', profile_id, moved_from), origin, <columns> FROM events FINAL
 WHERE store = {store:String} AND (multiSearchAny(identifiers, {named:Array(String)})
     OR (metric = 'Alias' AND multiSearchAny(properties, {values:Array(String)})))
 """.replace("<columns>", COLUMNS)
@@ -51,6 +60,15 @@ WHERE store = {store:String} AND hasAny(profiles, {profiles:Array(String)})
 ORDER BY decided_at, id
 """
 
+_SPLITS = """
+SELECT
+    toUnixTimestamp64Milli(decided_at), identifiers, old, new, known_as,
+    if(reason = '', author, concat(author, ': ', reason))
+FROM identity_splits FINAL
+WHERE store = {store:String} AND outcome = 'split'
+    AND (old IN {profiles:Array(String)} OR new IN {profiles:Array(String)})
+"""
+
 _ERASURES = """
 SELECT toUnixTimestamp64Milli(decided_at), request, profile_ids FROM erasures FINAL
 WHERE store = {store:String} AND outcome = 'erased'
@@ -59,6 +77,7 @@ ORDER BY decided_at, id
 """
 
 _encode = msgspec.json.encode
+_identifiers = msgspec.json.Decoder(tuple[Identifier, ...]).decode
 _because = msgspec.json.Decoder(Identifier | None).decode
 
 
@@ -74,6 +93,7 @@ class JoinTold(msgspec.Struct, frozen=True, kw_only=True):
     event: str | None = None
     metric: str | None = None
     external_ids: tuple[str, ...] = ()
+    reason: str | None = None
 
 
 class IdentifierTold(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,8 +135,7 @@ def explain_person(
         return None
     named = sorted({one for accepted in own for one in _named_by(accepted)})
     found = _told(client, store, named, own, rules, reading, ids)
-    theirs = {*profiles}
-    told = [one for one in found.joins if theirs.intersection(one.profiles)]
+    told = _of(found.joins, {*profiles})
     standing = [one for one in found.identifiers if one.identifier in named]
     known = {one.identifier for one in told if one.rule == "shared"}
     told += [one for one in _shared(client, store, profiles) if one.identifier not in known]
@@ -128,6 +147,18 @@ def explain_person(
         identifiers=[_standing(one) for one in standing],
         joins=[_join(one) for one in told] + erased,
     )
+
+
+def _of(told: Sequence[Join], theirs: set[ProfileId]) -> list[Join]:
+    """The joins of a person; of identifiers that were split off for them, also what was before."""
+    split_at = {
+        one.identifier: one.at for one in told if one.rule == "split" and one.profiles[0] in theirs
+    }
+    return [
+        one
+        for one in told
+        if theirs.intersection(one.profiles) or one.at <= split_at.get(one.identifier, -1)
+    ]
 
 
 def _told(
@@ -174,8 +205,10 @@ def _named_by(accepted: Accepted) -> Iterable[Identifier]:
     return (*accepted.event.identifiers, *accepted.event.previous)
 
 
-def _settled(client: Client, store: StoreId, profiles: Sequence[ProfileId]) -> list[Settled]:
-    """The merges of these profiles, and of those that they became; and the refusals."""
+def _settled(
+    client: Client, store: StoreId, profiles: Sequence[ProfileId]
+) -> list[Settled | TakenOut]:
+    """The merges of these profiles, and of those that they became; refusals, splits."""
     known, merges = {*profiles}, set[Settled]()
     while True:
         asked = {"store": store, "profiles": sorted(known)}
@@ -186,27 +219,34 @@ def _settled(client: Client, store: StoreId, profiles: Sequence[ProfileId]) -> l
             break
         known = found
     refusals = [
-        Settled(at, low, high, refused=True, because=because, external_ids=names)
-        for at, (low, high), names, because in _conflicts(client, store, known, shared=False)
+        Settled(at, low, high, refused=reason, because=because, external_ids=names)
+        for at, (low, high), names, reason, because in _conflicts(client, store, known, False)
     ]
-    return [*merges, *refusals]
+    asked = {"store": store, "profiles": sorted(known)}
+    splits = [
+        TakenOut(at, _identifiers(identifiers), old, new, tuple(known_as), why)
+        for at, identifiers, old, new, known_as, why in client.query(
+            _SPLITS, parameters=asked
+        ).result_rows
+    ]
+    return [*merges, *refusals, *splits]
 
 
 def _shared(client: Client, store: StoreId, profiles: Sequence[ProfileId]) -> list[Join]:
     """Identifiers of these profiles that too many share, as it was recorded."""
     return [
         Join(at=at, rule="shared", identifier=because, profiles=among)
-        for at, among, _, because in _conflicts(client, store, profiles, shared=True)
+        for at, among, _, _, because in _conflicts(client, store, profiles, True)
     ]
 
 
 def _conflicts(
-    client: Client, store: StoreId, profiles: Iterable[ProfileId], *, shared: bool
-) -> list[tuple[Instant, tuple[ProfileId, ...], tuple[str, ...], Identifier | None]]:
+    client: Client, store: StoreId, profiles: Iterable[ProfileId], shared: bool
+) -> list[tuple[Instant, tuple[ProfileId, ...], tuple[str, ...], str, Identifier | None]]:
     asked = {"store": store, "profiles": sorted(profiles)}
     rows = client.query(_CONFLICTS, parameters=asked).result_rows
     return [
-        (at, tuple(among), tuple(names), _because(because))
+        (at, tuple(among), tuple(names), reason, _because(because))
         for at, among, names, reason, because in rows
         if (reason == SHARED_BY_TOO_MANY) is shared
     ]
@@ -251,6 +291,7 @@ def _join(one: Join) -> JoinTold:
         event=one.event,
         metric=one.metric,
         external_ids=one.external_ids,
+        reason=one.reason,
     )
 
 
@@ -290,10 +331,9 @@ def words_of(one: Join) -> str:
         case "merged":
             return f"{other} became part of {first}{_cause(one)}"
         case "refused":
-            names = " and ".join(one.external_ids)
-            return (
-                f"{other} does not join {first}{_cause(one)}: two different external ids ({names})"
-            )
+            return f"{other} does not join {first}{_cause(one)}: {_refusal(one)}"
+        case "split":
+            return f"{what} was split from {other} by {one.reason}: it points to {first}"
         case "shared":
             return f"{what} was seen with {len(one.profiles)} people{_by(one)}: it links nobody now"
 
@@ -309,6 +349,13 @@ def _event(one: Join) -> str:
 
 def _by(one: Join) -> str:
     return "" if one.event is None else f", last in {_event(one)}"
+
+
+def _refusal(one: Join) -> str:
+    """Why both stay apart."""
+    if one.reason == SPLIT_APART:
+        return "support has split them"
+    return f"two different external ids ({' and '.join(one.external_ids)})"
 
 
 def _cause(one: Join) -> str:

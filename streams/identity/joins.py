@@ -26,6 +26,7 @@ from schemas.records import (
     Shared,
 )
 from schemas.rows import IdentityRow
+from schemas.splits import SplitOff
 from schemas.values import EventId, Identifier, Instant, Origin, ProfileId, StoreId
 from streams.core import Output
 from streams.identity.keys import identifier_of, key_of
@@ -51,6 +52,7 @@ Rule = Literal[
     "merged",
     "refused",
     "shared",
+    "split",
 ]
 
 
@@ -63,17 +65,31 @@ class Accepted(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What profiles came to. loser: became part of `winner`; a refusal keeps both apart.
+    """What profiles came to. loser: became part of `winner`, unless that was refused.
 
-    because: of a refusal, the identifier that connects them.
+    refused: why both stay apart. because: the identifier that connects them then.
     """
 
     at: Instant
     winner: ProfileId
     loser: ProfileId
-    refused: bool = False
+    refused: str | None = None
     because: Identifier | None = None
     external_ids: tuple[str, ...] = ()
+
+
+class TakenOut(NamedTuple):
+    """Support has split identifiers from a profile; the first of them is the one that was meant.
+
+    known_as: all ids of `old`, its own first. why: who did it, and what for.
+    """
+
+    at: Instant
+    identifiers: tuple[Identifier, ...]
+    old: ProfileId
+    new: ProfileId
+    known_as: tuple[ProfileId, ...]
+    why: str
 
 
 class Join(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -84,6 +100,7 @@ class Join(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     profiles:   whose it is then, or who won; then the other ones it concerns.
     seen_with:  the identifier it was seen with; of an alias, that in whose place it came.
     event, metric: of the event that said so; None where the timeline does not have it.
+    reason:     of a refusal; of a split, who made it and what for.
     """
 
     at: Instant
@@ -94,6 +111,7 @@ class Join(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     event: EventId | None = None
     metric: str | None = None
     external_ids: tuple[str, ...] = ()
+    reason: str | None = None
 
 
 class Standing(NamedTuple):
@@ -115,17 +133,17 @@ class Joins(NamedTuple):
 def joins(
     store: StoreId,
     events: Iterable[Accepted],
-    settled: Iterable[Settled],
+    settled: Iterable[Settled | TakenOut],
     rules: StoreRules,
     ids: Ids,
 ) -> Joins:
     """Tell how the identifiers of these events found their profiles.
 
     events:  all that name any of the identifiers that are asked about.
-    settled: merges and refusals of the profiles that they were accepted for.
+    settled: merges, refusals and splits of the profiles that they were accepted for.
     """
     telling = _Telling(store, rules, ids)
-    waiting = sorted(settled, key=lambda one: (one.at, one.refused, one.loser, one.winner))
+    waiting = sorted(settled, key=_place)
     for accepted in events:
         while waiting and waiting[0].at < accepted.event.received_at:
             telling.settle(waiting.pop(0))
@@ -133,6 +151,13 @@ def joins(
     for one in waiting:
         telling.settle(one)
     return Joins(telling.told, telling.standing())
+
+
+def _place(one: Settled | TakenOut) -> tuple[Instant, int, str, str]:
+    """Their order: of one instant merges first, then refusals, then splits."""
+    if isinstance(one, TakenOut):
+        return one.at, 2, one.old, one.new
+    return one.at, int(one.refused is not None), one.loser, one.winner
 
 
 class _Telling:
@@ -298,8 +323,11 @@ class _Telling:
 
     # --- what profiles came to ----------------------------------------------------------------
 
-    def settle(self, one: Settled) -> None:
-        """Tell what became of what was asked for: a merge, or a refusal."""
+    def settle(self, one: Settled | TakenOut) -> None:
+        """Tell what became of what was asked for: a merge, or a refusal; or what support did."""
+        if isinstance(one, TakenOut):
+            self._take_out(one)
+            return
         winner, loser = self._now(one.winner), self._now(one.loser)
         between = [
             ask for ask in self._asked.get(loser, ()) if self._is_between(ask, winner, loser)
@@ -308,16 +336,17 @@ class _Telling:
         self.told.append(
             Join(
                 at=one.at,
-                rule="refused" if one.refused else "merged",
+                rule="merged" if one.refused is None else "refused",
                 identifier=one.because if cause is None else cause.identifier,
                 profiles=(one.winner, one.loser),
                 seen_with=None if cause is None else cause.seen_with,
                 event=None if cause is None else cause.event,
                 metric=None if cause is None else cause.metric,
                 external_ids=one.external_ids,
+                reason=one.refused,
             )
         )
-        if one.refused:
+        if one.refused is not None:
             for side in (winner, loser):
                 asked = self._asked.get(side, ())
                 self._asked[side] = [ask for ask in asked if ask not in between]
@@ -325,6 +354,22 @@ class _Telling:
         rest = [ask for ask in self._asked.pop(loser, ()) if ask not in between]
         self._asked.setdefault(winner, []).extend(rest)
         self._redirects[one.loser] = one.winner
+
+    def _take_out(self, one: TakenOut) -> None:
+        for number, identifier in enumerate(one.identifiers):
+            key = key_of(self._store, identifier)
+            row = self._rows.get(key)
+            if row is not None:
+                self._repoint(key, row)
+                asked_for = number == 0
+                body = SplitOff(self._store, identifier, one.known_as, one.new, asked_for)
+                self._core.step(row, key, body, one.at, ())
+            profiles = (one.new, one.old)
+            said = Join(
+                at=one.at, rule="split", identifier=identifier, profiles=profiles, reason=one.why
+            )
+            self.told.append(said)
+            self._pointed[key] = said
 
     def _is_between(self, ask: Join, one: ProfileId, other: ProfileId) -> bool:
         return {self._now(profile_id) for profile_id in ask.profiles} == {one, other}

@@ -5,11 +5,13 @@ from typing import Any
 import msgspec
 from clickhouse_connect.driver.client import Client
 
+from agents.redaction import moved_before, take_moved
 from schemas.outputs import (
     ConsentStated,
     FlowTriggered,
     IdentityConflict,
     IdentityMerged,
+    ProfileSplit,
     SegmentChanged,
     SendCommand,
     SendDecided,
@@ -20,6 +22,7 @@ from schemas.topics import (
     FLOW_TRIGGERS,
     IDENTITY_CONFLICTS,
     IDENTITY_MERGES,
+    IDENTITY_SPLITS,
     SEGMENT_CHANGES,
     SEND_COMMANDS,
     SEND_DECISIONS,
@@ -37,6 +40,7 @@ KINDS: dict[str, Any] = {
     IDENTITY_MERGES.name: IdentityMerged,
     CONSENT.name: ConsentStated,
     IDENTITY_CONFLICTS.name: IdentityConflict,
+    IDENTITY_SPLITS.name: ProfileSplit,
 }
 
 
@@ -51,7 +55,11 @@ def keep(client: Client, shop: Shop) -> None:
         "identity_merges",
         "consent_words",
         "identity_conflicts",
+        "identity_splits",
     ):
         client.command(f"TRUNCATE TABLE {table}")
     for topic, kind in KINDS.items():
-        insert(client, topic, [msgspec.convert(one, kind) for one in shop.told(topic)])
+        tag = kind.__struct_config__.tag
+        records = [one for one in shop.told(topic) if one["type"] == tag]
+        insert(client, topic, [msgspec.convert(one, kind) for one in records])
+    take_moved(client, moved_before(client))

@@ -20,6 +20,8 @@ from streams.instants import to_timestamp
 from tests.agents.kept import keep
 from tests.agents.told_timelines import insert
 from tests.scenarios.shop import Shop
+from tests.scenarios.test_split import ANN as ACCOUNT
+from tests.scenarios.test_split import BOB, joined
 
 IDS = Ids(REPLAY_SECRET)
 ANN = {"external_id": "17", "email": "ann@example.com"}
@@ -113,6 +115,25 @@ def test_what_a_client_says_of_an_address_is_told_to_join_nothing(asking: Asking
     assert ("client-said", said) in asking.rules(shop.who("external_id", "17").id)
     bobs = asking.rules(shop.who("email", "bob@example.com").id)
     assert "client-said" not in [rule for rule, _ in bobs]
+
+
+def test_a_split_is_told_to_both_with_who_made_it_and_what_was_before(asking: Asking) -> None:
+    desk = joined()
+    asking = asking._replace(shop=desk)
+    desk.ask(*BOB, *desk.companions(*BOB))
+    desk.tell()
+    desk.event("Identify", external_id="c-1", email=BOB[1])
+    ann, bob = desk.who(*ACCOUNT).id, desk.who(*BOB).id
+    told = [one for one in asking.about(bob).joins if one.identifier == BOB]
+    assert [one.rule for one in told] == ["link-taken", "split", "refused"]
+    assert told[0].profiles == (ann,)
+    assert told[1].words == (
+        f"email {BOB[1]} was split from {ann} by sue: wrong alias: it points to {bob}"
+    )
+    assert told[2].words.endswith("support has split them")
+    assert ("split", None) in asking.rules(ann)
+    assert asking.about(bob).identifiers[-1].profile_id == bob
+    assert [one.value for one in asking.about(ann).identifiers if one.profile_id == ann] == ["c-1"]
 
 
 def test_of_somebody_erased_it_is_told_when_and_nothing_else(asking: Asking) -> None:

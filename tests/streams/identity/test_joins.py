@@ -71,7 +71,7 @@ def settled(said: list[Write]) -> list[Settled]:
         for one in records(said, IDENTITY_MERGES.name)
     ]
     refusals = [
-        Settled(to_instant(one["decided_at"]), *one["profiles"], refused=True)
+        Settled(to_instant(one["decided_at"]), *one["profiles"], refused=one["reason"])
         for one in records(said, IDENTITY_CONFLICTS.name)
         if one["reason"] != SHARED_BY_TOO_MANY
     ]
