@@ -29,6 +29,11 @@ def to_millis(text: str) -> Millis | None:
     return millis if millis <= LONGEST else None
 
 
+def is_too_long(text: str) -> bool:
+    """Is this a duration, but one of more than a hundred years?"""
+    return to_millis(text) is None and _DURATION.fullmatch(text) is not None
+
+
 def to_duration(millis: Millis) -> str:
     """The shortest text of a duration: `3d`, `90m`; milliseconds where nothing else fits."""
     for unit in ("w", "d", "h", "m", "s"):

@@ -30,7 +30,10 @@ def check_place(values: dict[str, Any], at: Path, reading: Reading) -> None:
     if postal.find_place(country, code) is not None:
         return
     if country.upper() in postal.countries():
-        reading.refuse((*at, "postal_code"), f"no postal code {show(code)} is known in {country}")
+        quoted = postal.find_place(country, f"0{code}") is not None
+        hint = f'; a zero in front needs quotes: "0{code}"' if quoted else ""
+        message = f"no postal code {show(code)} is known in {country}{hint}"
+        reading.refuse((*at, "postal_code"), message)
     else:
         message = f"the postal codes of {show(country)} are not known; say `lat` and `lon`"
         reading.refuse((*at, "country"), message)

@@ -38,9 +38,9 @@ def show(found: Any) -> str:
         case bool():
             return "true" if found else "false"
         case dict():
-            return "a map"
+            return "a map" if found else "an empty map"
         case list():
-            return "a list"
+            return "a list" if found else "an empty list"
         case str():
             return f"'{found}'" if len(found) <= 80 else f"'{found[:77]}...'"
         case _:

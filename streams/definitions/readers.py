@@ -157,6 +157,8 @@ class Duration:
 
     def read(self, found: Any, at: Path, reading: Reading) -> Any:
         millis = durations.to_millis(found) if isinstance(found, str) else None
+        if isinstance(found, str) and durations.is_too_long(found):
+            return reading.refuse(at, f"{show(found)} is longer than a hundred years")
         if millis is None:
             return reading.refuse(at, f"{show(found)} is not a duration such as 4h or 3d")
         if millis < self.least:

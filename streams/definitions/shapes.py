@@ -29,9 +29,11 @@ class ListOf:
         if self.single and not isinstance(found, list):
             value = self.of.read(found, at, reading)
             return None if value is None else (value,)
-        if not isinstance(found, list) or not self.least <= len(found) <= self.most:
-            size = f" of {self.least} to {self.most}" if isinstance(found, list) else ""
-            return reading.refuse(at, f"{show(found)} is not a list{size}")
+        if not isinstance(found, list):
+            return reading.refuse(at, f"{show(found)} is not a list")
+        if not self.least <= len(found) <= self.most:
+            wanted = f"{self.least} to {self.most} were expected"
+            return reading.refuse(at, f"a list of {len(found)}; {wanted}")
         before = len(reading.problems)
         read = tuple([self.of.read(item, (*at, i), reading) for i, item in enumerate(found)])
         return read if no_error_since(reading, before) else None

@@ -84,7 +84,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (segment({"trait": "city"}), "where: a trait needs a test: one of is, is_not, contains"),
     (segment({"trait": "city", "matches": "("}), "where.matches: '(' is not a regular expression"),
     (segment({"trait": "age", "is": "> old"}), "where.is: '> old' compares with 'old': no number"),
-    (segment({"all": []}), "where.all: a list is not a list of 1 to 200"),
+    (segment({"all": []}), "where.all: a list of 0; 1 to 200 were expected"),
     (segment({"in_segment": "t"}), "where: there is no segment 't'"),
     (segment({"in_list": "l"}), "where: there is no list 'l'"),
     (segment({"in_segment": "s"}), "where: the segments go round in a circle: s -> s"),
@@ -354,21 +354,28 @@ MORE_WRONG: list[tuple[dict[str, Any], str]] = [
         "where.affinity.category: say what it likes; what it does not like is under `none`",
     ),
     (segment({"did": "A", "where": {"x": {}}}), "where.where.x: an empty map tests nothing"),
-    (segment({"did": "A", "where": {}}), "where.where: a map is not a map of properties"),
+    (segment({"did": "A", "where": {}}), "where.where: an empty map is not a map of properties"),
     (segment({"did": "A", "where": {"x": {"iz": 1}}}), "where.where.x.iz: 'iz' is not one of is"),
     (segment({"did": "A", "where": {"x": None}}), "where.where.x: nothing is not a text, a number"),
     (segment({"did": "A", "where": {"[]": 1}}), "where.where.[]: '[]' is not the name of a prop"),
     (segment({"trait": "x", "contains": [1]}), "where.contains: a list is not a text, a number"),
     (segment({"trait": "x", "is_set": "yes"}), "where.is_set: 'yes' is neither true nor false"),
     (segment({"trait": "x", "matches": 5}), "where.matches: 5 is not a regular expression"),
-    (segment({"did": "A", "in_last": "99999w"}), "where.in_last: '99999w' is not a duration"),
+    (
+        segment({"did": "A", "in_last": "99999w"}),
+        "where.in_last: '99999w' is longer than a hundred years",
+    ),
     (
         segment({"did": "A", "times": "5..2"}),
         "where.times: '5..2' is an empty range: the smaller end comes first",
     ),
     (segment({"did": "A", "after": 2026}), "where.after: 2026 is not a date"),
     (segment({"did": "A", "after": "20260101"}), "where.after: '20260101' is not a date"),
-    (segment({"country": []}), "where.country: a list is not a list of 1 to 1000"),
+    (
+        segment({"near": {"postal_code": 1067, "country": "DE"}, "within": "5km"}),
+        "where.near.postal_code: no postal code '1067' is known in DE; a zero in front",
+    ),
+    (segment({"country": []}), "where.country: a list of 0; 1 to 1000 were expected"),
     (segment({"did": True}), "where.did: true is not the name of a metric"),
     (segment({"sample": "101%"}), "where.sample: '101%' is not a share"),
     (segment({}), "where: nothing is not a condition; one is told by affinity"),
@@ -409,7 +416,10 @@ MORE_WRONG: list[tuple[dict[str, Any], str]] = [
     ({"store": "main", "zone": "zone.tab"}, "zone: 'zone.tab' is not a time zone"),
     ({"store": "main", "zone": "tzdata"}, "zone: 'tzdata' is not a time zone"),
     ({"store": "main", "smart_sending": "1h"}, "smart_sending: '1h' is not windows of smart"),
-    ({"store": "main", "identifiers": {"kinds": []}}, "identifiers.kinds: a list is not a map"),
+    (
+        {"store": "main", "identifiers": {"kinds": []}},
+        "identifiers.kinds: an empty list is not a map",
+    ),
 ]
 
 
