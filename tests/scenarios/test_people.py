@@ -259,6 +259,21 @@ def test_a_device_of_too_many_people_links_nobody_and_is_reported_once() -> None
     assert len(shop.profiles()) == 9, "whoever stands there is nobody we know"
 
 
+ROW_BYTES_MAX = 64_000
+
+
+def test_a_cart_that_every_browser_has_makes_one_nameless_profile_with_a_bounded_row() -> None:
+    shop = Shop()
+    for number in range(600):
+        profile = {"anonymous_id": f"b-{number}", "cart_token": "everybody's"}
+        shop.event("Added to Cart", **profile, trust="client", rounds=1)
+    shop.wait(MINUTE, 60)
+    (all_of_them,) = shop.profiles().values()
+    assert all_of_them.events == 600
+    assert "identifiers" in all_of_them.coarsened
+    assert max(len(row) for _, _, row in shop.path.rows("profile")) < ROW_BYTES_MAX
+
+
 def test_two_stores_share_nothing() -> None:
     shop = Shop()
     for store in ("main", "other"):
