@@ -48,6 +48,7 @@ def looked_at(options: argparse.Namespace, settings: Settings) -> Settings:
     own = (settings.data / DATABASE_FOLDER).exists()
     if not chosen and not own and (demo.data / DATABASE_FOLDER).exists():
         sys.stderr.write("looking at the demo's data (as with --demo)\n")
+        options.demo = True  # said once, whoever asks next
         return demo
     return settings
 

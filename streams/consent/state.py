@@ -89,26 +89,30 @@ def _state(
     grants, granted_too = newest(grants), newest(transactional_grants)
     requests, confirmations = newest(requests), newest(confirmations)
     asked = [word for word in requests if is_later(word, denied)]
-    counting = [word for word in grants if is_later(word, denied)]
+    given = [word for word in grants if is_later(word, denied)]
     answers = [
         word
         for word in confirmations
-        if is_later(word, denied) and any(_is_answered(one, word) for one in (*asked, *counting))
+        if is_later(word, denied) and any(_is_answered(one, word) for one in (*asked, *given))
     ]
-    counting += answers
+    counting = [*given, *answers]
     suppressions, lifts = _by_reason(suppressions, all_of), _by_reason(lifts, newest)
     soft = sorted({one for one in soft_bounced if one[0] > delivered_at}, reverse=True)
     soft = soft[: SOFT_BOUNCES_MAX + 1]
     granted = max(counting, key=_weight, default=_NOTHING)
     newest_denial = max(denials, key=_age, default=_NOTHING)
     word = granted if counting else asked[0] if asked else newest_denial
+    method = word.method
+    if method is None and granted in answers:
+        answered = (one.method for one in (*asked, *given) if _is_answered(one, granted))
+        method = next(filter(None, answered), None)
     return AddressState(
         granted_occurred_at=granted.occurred_at,
         granted_received_at=granted.received_at,
         denied_occurred_at=denied[0],
         denied_received_at=denied[1],
         pending_at=asked[0].occurred_at if asked else 0,
-        method=word.method,
+        method=method,
         source=word.source,
         suppressed=_in_force(suppressions, lifts, counting, len(soft)),
         soft_bounces=len(soft),

@@ -28,9 +28,9 @@ from schemas.definitions import (
     WaitUntil,
 )
 from schemas.events import Event
-from schemas.outputs import NotificationRequested, TimelineEntry
+from schemas.outputs import NotificationRequested
 from schemas.rows import FlowRun, ListMembership, Trait
-from schemas.topics import NOTIFICATIONS, TIMELINE
+from schemas.topics import NOTIFICATIONS
 from schemas.values import Instant, ListId, Properties
 from streams.core import Output
 from streams.flows.chance import choose
@@ -52,8 +52,6 @@ GOAL_REACHED = "goal-reached"
 NO_DATE = "no-date"
 FLOW_GONE = "flow-gone"
 FLOW_RAISED = "flow-raised"
-NOTIFIED = "Notification Requested"
-"""The metric under which a `notify` step stands in the timeline."""
 
 
 def hear(moment: Moment, event: Event) -> None:
@@ -333,10 +331,10 @@ def _membership(moment: Moment, name: ListId) -> ListMembership:
 
 
 def _take_notify(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> bool:
-    """Tell the people of the store; it stands in the profile's timeline too."""
+    """Tell the people of the store."""
     step, row = place.step, moment.row
     assert isinstance(step, Notify)
-    path, at = "/".join(map(str, run.step)), to_timestamp(moment.now)
+    path = "/".join(map(str, run.step))
     requested = NotificationRequested(
         id=moment.ids.derive("notified", run.id, path, moment.now),
         store=row.store,
@@ -347,26 +345,9 @@ def _take_notify(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> 
         flow_run_id=run.id,
         identifiers={kind: in_order(row, kind) for kind in sorted(row.identifiers)},
         context=context_of(row, run),
-        decided_at=at,
-    )
-    entry = TimelineEntry(
-        event_id=requested.id,
-        store=row.store,
-        profile_id=row.id,
-        metric=NOTIFIED,
-        occurred_at=at,
-        received_at=at,
-        origin=(),
-        trust="server",
-        source="tillstream",
-        backfill=False,
-        identifiers=(),
-        properties={"to": step.to, "message": step.message, "flow": run.flow, "run": run.id},
-        value=None,
-        currency=None,
+        decided_at=to_timestamp(moment.now),
     )
     moment.outputs.append(Output(NOTIFICATIONS.name, row.id, requested))
-    moment.outputs.append(Output(TIMELINE.name, row.id, entry))
     return _go_on(moment, plan, run, place.after)
 
 

@@ -153,6 +153,7 @@ def test_a_run_takes_every_step_at_its_instant(door: Door) -> None:
     )
     assert note["identifiers"] == {kind: [value] for kind, value in WHO.items()}
     assert note["context"]["trigger"] == bought
+    assert len(files["profiles"][0]["events"]) == len(lines), "it is no event"
     started = [(one["flow"], one["decided_at"][:16]) for one in files["flow-triggers"]]
     assert started == [
         ("abandoned-cart", "2026-01-05T09:00"),

@@ -132,6 +132,12 @@ def test_a_request_and_its_confirmation_grant_in_either_order_unless_one_was_den
         assert (state.said_at, state.method, state.confirmed_at) == (6, "link", 6)
 
 
+def test_a_confirmation_that_names_no_method_shows_that_of_its_request() -> None:
+    asks, yes = pending((5, 5, 1), "form", "shop"), confirmed((6, 6, 2), None, "mail")
+    for state in (join(asks, yes), join(yes, asks)):
+        assert (state.said_at, state.method, state.source) == (6, "form", "mail")
+
+
 def test_a_confirmation_from_before_a_request_was_made_does_not_answer_it() -> None:
     early, asks = confirmed((3, 3, 1), None, None), pending((5, 5, 2), None, None)
     assert state_of(joined([early, asks])) == "pending"

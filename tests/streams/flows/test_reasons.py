@@ -8,7 +8,7 @@ from streams.flows import entry, run, sending
 from streams.flows.reasons import REASONS, reason_words
 from streams.sends import gates
 
-NO_REASONS = {"DATE", "NOTIFIED"}
+NO_REASONS = {"DATE"}
 
 
 @pytest.mark.parametrize("module", [entry, run, sending, gates], ids=lambda one: one.__name__)
