@@ -79,20 +79,26 @@ def load(folder: Path, *, advised_by: Traffic | None = None) -> Loaded:
     return _load([_read(path, path.relative_to(folder).as_posix()) for path in paths], advised_by)
 
 
-def load_file(path: Path) -> Loaded:
-    """Read the definition in one file; what it refers to is elsewhere, and so a problem."""
+def load_file(path: Path, among: Sequence[dict[str, Any]] = ()) -> Loaded:
+    """Read the definition in one file. among: what it may refer to; of another with its id, the
+    file, whatever its name, takes the place. Problems are those of the file.
+    """
     if not path.is_file():
         return Loaded([], [Problem(str(path), 0, "", "there is no such file")])
-    return _load([_read(path, path.name)], None)
+    return _load([_read(path, path.name)], None, among)
 
 
-def _load(files: Sequence[_File], advised_by: Traffic | None) -> Loaded:
+def _load(
+    files: Sequence[_File], advised_by: Traffic | None, among: Sequence[dict[str, Any]] = ()
+) -> Loaded:
     good = [file for file in files if file.document is not None]
     good.sort(key=lambda file: _order(file.document or {}))
     documents = [file.document for file in good if file.document is not None]
     problems = [problem for file in files for problem in file.problems]
     known = set(advised_by.daily) if advised_by is not None and advised_by.daily else None
-    parsed = parse(documents, known_metrics=known)
+    own = {_order(document) for document in documents}
+    others = [document for document in among if _order(document) not in own]
+    parsed = parse([*documents, *others], known_metrics=known)
     advice: list[core.Problem] = []
     cost: Cost | None = None
     if advised_by is not None and not parsed.errors:
@@ -100,6 +106,8 @@ def _load(files: Sequence[_File], advised_by: Traffic | None) -> Loaded:
         advice = advise(parsed.definitions, program, advised_by)
         cost = total_cost(program, advised_by)
     for found in (*parsed.problems, *advice):
+        if found.document >= len(good):
+            continue
         file = good[found.document]
         problems.append(
             Problem(
@@ -110,7 +118,7 @@ def _load(files: Sequence[_File], advised_by: Traffic | None) -> Loaded:
                 found.severity,
             )
         )
-    for file in good:
+    for file in () if among else good:
         problems += _misnamed(file)
     in_order = sorted(problems, key=lambda p: (p.file, p.line, p.path, p.message))
     return Loaded(documents, in_order, cost)

@@ -86,11 +86,12 @@ def _meant(
             there = ", ".join(sorted(_segments(documents))) or "none"
             raise CommandFailed(f"there is no segment '{options.what}'; there are: {there}")
         return options.what, documents
-    loaded = load_file(Path(options.what))
-    if not loaded.documents or kind_of(loaded.documents[0]) != "segment":
-        said = "\n".join(map(str, loaded.errors))
-        raise CommandFailed(said or f"{options.what} is no segment")
+    loaded = load_file(Path(options.what), documents)
+    if loaded.errors:
+        raise CommandFailed("\n".join(map(str, loaded.errors)))
     (document,) = loaded.documents
+    if kind_of(document) != "segment":
+        raise CommandFailed(f"{options.what} is no segment")
     segment = id_of(document)
     others = [one for one in documents if (kind_of(one), id_of(one)) != ("segment", segment)]
     return segment, [*others, document]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.definitions import check, load, schema_text
+from agents.definitions import check, load, load_file, schema_text
 
 CART = """\
 # a comment
@@ -112,3 +112,16 @@ def test_the_published_schema_is_current() -> None:
     assert published.read_text("utf-8") == schema_text(), (
         "write it anew: .venv/bin/python -m agents.definitions > docs/definitions.schema.json"
     )
+
+
+def test_a_draft_among_others_takes_the_place_of_its_former_self(tmp_path: Path) -> None:
+    there = [
+        {"segment": "vip", "where": {"in_segment": "gone"}},
+        {"segment": "gold", "where": {"did": "A"}},
+    ]
+    draft = tmp_path / "draft.yaml"
+    draft.write_text("segment: vip\nwhere:\n  all:\n    - {in_segment: gold}\n")
+    assert not load_file(draft, there).problems
+    draft.write_text("segment: vip\nwhere:\n  all:\n    - {in_segment: gold, fro: 3d}\n")
+    (problem,) = load_file(draft, there).problems
+    assert str(problem).startswith("draft.yaml:4 where.all[0].fro: 'fro' is no key")

@@ -57,6 +57,9 @@ ASKED = (
     "explain s000 --json",
     "explain --profile ann@example.com --flow cart",
     "flow preview cart --last 2",
+    "segment preview FOLDER/draft.yaml",
+    "segment preview FOLDER/draft.yaml --at 2020-01-01T00:00:00Z --json",
+    "segment preview FOLDER/bad.yaml",
     "consent at ann@example.com",
     "consent at ann@example.com --time 2020-01-01T00:00:00Z --json",
     "consent at nobody@example.com",
@@ -81,6 +84,8 @@ def answers(folder: Path) -> Answers:
     definitions.mkdir()
     (definitions / "main.yaml").write_text('store: main\naddress: "Street 1, Berlin"\n')
     (definitions / "cart.yaml").write_text(CART)
+    (folder / "draft.yaml").write_text("segment: carts\nwhere: {did: Started Checkout}\n")
+    (folder / "bad.yaml").write_text("segment: bad\nwhere: {did: Started Checkout, tims: 2}\n")
     secret = folder / "secret"
     secret.write_bytes(REPLAY_SECRET)
     secret.chmod(0o600)
@@ -119,6 +124,13 @@ def test_a_flow_and_a_person_are_explained(answers: Answers) -> None:
     text = said(answers, "explain --profile ann@example.com --flow cart")
     assert "entered    enters cart, because: did Started Checkout" in text
     assert "not-asked  cart starts only where value > 0" in text
+
+
+def test_a_draft_of_a_segment_is_previewed_whatever_its_file_is_called(answers: Answers) -> None:
+    assert "Segment carts: 1 of 1 profiles" in said(answers, "segment preview FOLDER/draft.yaml")
+    before = "segment preview FOLDER/draft.yaml --at 2020-01-01T00:00:00Z --json"
+    assert as_json(answers, before)["everybody"] == 0
+    assert answers["segment preview FOLDER/bad.yaml"] == (2, "")
 
 
 def test_a_preview_says_who_enters_and_what_objects(answers: Answers) -> None:
