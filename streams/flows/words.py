@@ -120,9 +120,8 @@ def clock_text(minutes: d.Minutes) -> str:
 
 def _until_words(wait: d.WaitUntil) -> str:
     days = "" if not wait.days else f"{wait.days} day{'s' * (wait.days > 1)}, "
-    weekdays = "" if wait.weekdays == d.WEEK else f" on {', '.join(wait.weekdays)}"
     zone = {"store": "", "profile": ", the profile's time"}.get(wait.zone, f", {wait.zone}")
-    return f"wait {days}until {clock_text(wait.until)}{weekdays}{zone}"
+    return f"wait {days}until {clock_text(wait.until)}{_weekdays(wait.weekdays)}{zone}"
 
 
 def _send_words(send: d.Send) -> list[str]:
@@ -136,10 +135,21 @@ def _send_words(send: d.Send) -> list[str]:
     elif not send.smart_sending:
         told.append("without smart sending")
     if send.window is not None:
-        told.append(f"from {clock_text(send.window.start)} until {clock_text(send.window.end)}")
+        hours = f"from {clock_text(send.window.start)} until {clock_text(send.window.end)}"
+        told.append(f"{hours}{_weekdays(send.window.weekdays)}")
+    if send.quiet_hours != "hold" and not send.transactional:
+        told.append(
+            {"drop": "dropped in quiet hours", "ignore": "also in quiet hours"}[send.quiet_hours]
+        )
+    if send.priority != "normal":
+        told.append(f"{send.priority} priority")
     if send.filter is not None:
         told.append(f"only if {condition_text(send.filter)}")
     return told
+
+
+def _weekdays(weekdays: tuple[str, ...]) -> str:
+    return "" if weekdays == d.WEEK else f" on {', '.join(weekdays)}"
 
 
 def _list_words(step: d.SetTraits) -> str:
@@ -149,4 +159,6 @@ def _list_words(step: d.SetTraits) -> str:
 
 
 def _pairs(values: dict[str, object]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in values.items())
+    return ", ".join(
+        f"{name} = {'nothing' if value is None else value}" for name, value in values.items()
+    )

@@ -68,6 +68,37 @@ def test_an_outline_tells_every_step_in_words() -> None:
     ]
 
 
+def test_an_outline_tells_when_a_send_may_go_out_and_what_is_taken_away() -> None:
+    flow = """
+flow: hints
+trigger: {did: A}
+steps:
+  - send: one
+    channel: sms
+    template: t
+    window: {from: "09:00", until: "18:00", weekdays: [mon, fri]}
+    quiet_hours: drop
+    priority: high
+  - {send: two, channel: sms, template: t, quiet_hours: ignore}
+  - {send: three, channel: sms, template: t, quiet_hours: ignore, transactional: true}
+  - {set: {plan: null, seen: now}}
+"""
+    assert outline(blocks_of(flow_of(flow)))[1:] == [
+        "sms: one",
+        "  (template t)",
+        "  (from 09:00 until 18:00 on mon, fri)",
+        "  (dropped in quiet hours)",
+        "  (high priority)",
+        "sms: two",
+        "  (template t)",
+        "  (also in quiet hours)",
+        "sms: three",
+        "  (template t)",
+        "  (transactional)",
+        "set plan = nothing, seen = now",
+    ]
+
+
 def test_mermaid_leads_every_branch_on_and_ends_where_the_flow_does() -> None:
     lines = mermaid(blocks_of(flow_of(NUDGE))).splitlines()
     boxes = dict(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -196,6 +197,15 @@ def test_what_an_earlier_version_kept_goes_on_to_count() -> None:
     assert (both.said_at, both.method) == (7, "link")
     too = AddressState(transactional_denied=(5, 5))
     assert not permits_transactional(join(too, denied((1, 1, 1), None, None)))
+
+
+def test_a_row_of_an_earlier_version_is_read() -> None:
+    """Its suppressions were triples, what is a word now were two times."""
+    kept = [9, 9, 3, 3, 0, "form", "shop", [], 0, [[8, 10]], [["manual", 4, 4]], [["*", 5, 5]]]
+    state = msgspec.msgpack.decode(msgspec.msgpack.encode(kept), type=AddressState)
+    again = join(state, suppressed((6, 6, 1), MANUAL))
+    assert (state_of(again), again.suppressed, len(again.grants)) == ("granted", (), 2)
+    assert join(again, suppressed((11, 11, 2), MANUAL)).suppressed == ("manual",)
 
 
 @given(states, states)
