@@ -37,6 +37,8 @@ ORDERS = "streams/consent/test_interleavings.py"
 FACTS = "streams/profile/test_facts.py"
 HISTORIES = "streams/identity/test_histories.py"
 BACKFILL = "streams/profile/test_backfill.py"
+EDITED, EDITED_LIVE = "scenarios/test_edited.py", f"{PATH}/test_edited.py"
+RANKING = "integration/live/test_ranking.py"
 SINK = "integration/test_timeline_sink.py"
 LIBRARY = "scenarios/test_library_replay.py"
 FAULTS = "prove/test_faults.py::test_faults_at_any_instant"
@@ -183,6 +185,23 @@ PROMISES: tuple[Promise, ...] = (
         (
             f"{BACKFILL}::test_shadow_then_live_equals_live_from_the_start",
             f"{BACKFILL}::test_shadow_then_live_equals_live_from_the_start_at_length",
+        ),
+    ),
+    Promise(
+        "Definitions added, edited and removed in mid-stream: live equals the replay, byte for "
+        "byte, also while many profiles are visited for them and a worker is killed",
+        (
+            "scenarios/test_edited.py::test_the_recorded_log_says_the_same_again_byte_for_byte",
+            f"{EDITED_LIVE}::test_workers_that_are_killed_while_definitions_change_say_the_same",
+            f"{EDITED_LIVE}::test_a_worker_that_is_killed_while_many_are_visited_says_the_same",
+        ),
+    ),
+    Promise(
+        "A cut through the population is in the log: measured by `up` and by the command, the same "
+        "for all, live and replayed",
+        (
+            f"{RANKING}::test_up_and_the_command_rank_the_profiles_and_live_equals_replay",
+            "agents/test_population.py::test_the_timeline_gives_the_cuts_of_the_profiles",
         ),
     ),
     Promise(
