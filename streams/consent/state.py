@@ -163,28 +163,29 @@ def adds(state: AddressState, said: AddressState) -> AddressState | None:
     return None if joined == state else joined
 
 
-_KINDS = (
-    "grants",
-    "denials",
-    "requests",
-    "confirmations",
-    "suppressions",
-    "lifts",
-    "transactional_grants",
-    "transactional_denials",
-)
+_FOR = ("grants", "requests", "confirmations", "lifts", "transactional_grants")
+_AGAINST = ("denials", "suppressions", "transactional_denials")
 """The fields that hold words."""
 
 
 def _is_repeat(state: AddressState, said: AddressState) -> bool:
-    """Has `state` heard the events of all that `said` says?"""
+    """Has `state` heard all the words of `said`?
+
+    What speaks against an address is another word if it happened at another time: a store that
+    gives every STOP the same id must not lose one.
+    """
     lifted_at = max((lift.occurred_at for lift in said.lifts), default=0)
     if said.soft_bounced or said.delivered_at > lifted_at:
         return False
-    for kind in _KINDS:
+    for kind in _FOR:
         known = {word.event for word in getattr(state, kind)} - {OF_SEVERAL}
-        if not all(word.event in known for word in getattr(said, kind)):
+        if any(word.event not in known for word in getattr(said, kind)):
             return False
+    for kind in _AGAINST:
+        heard = {(word.occurred_at, word.event) for word in getattr(state, kind)}
+        for word in getattr(said, kind):
+            if word.event == OF_SEVERAL or (word.occurred_at, word.event) not in heard:
+                return False
     return True
 
 
