@@ -74,10 +74,7 @@ class Health(mode.Service):
         )
 
     async def on_start(self) -> None:
-        await self._probes.__aenter__()
-
-    async def on_stop(self) -> None:
-        await self._probes.__aexit__()
+        await self.add_async_context(self._probes)
 
     def status(self) -> WorkerStatus:
         """All figures, now."""

@@ -50,7 +50,12 @@ async def answering(tmp_path: Path) -> AsyncIterator[tuple[Settings, list[Stage]
     health = Health(settings, stages, ticker=Watch())  # type: ignore[arg-type]
     await health.on_start()
     yield settings, stages, health
-    await health.on_stop()
+    await health.stop()
+    assert not list(run_folder(settings).glob("*.json"))
+
+
+async def test_a_worker_told_to_end_before_it_began_ends_in_order(tmp_path: Path) -> None:
+    await Health(Settings(data=tmp_path), [], ticker=None).stop()
 
 
 async def ask(settings: Settings, path: str) -> tuple[int, str]:
