@@ -4,6 +4,7 @@ A run of some of them replaces their figures and leaves the others; ratios are m
 one run only.
 """
 
+import gc
 import os
 import platform
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import msgspec
 import pytest
 
 from agents.embedded.kafka import EmbeddedKafka
+from agents.worker import GC_THRESHOLDS
 
 RESULTS = Path(__file__).parents[2] / "bench" / "results.json"
 
@@ -42,6 +44,7 @@ class Results:
 @pytest.fixture(scope="session")
 def results() -> Iterator[Results]:
     """Where a benchmark notes what it found."""
+    gc.set_threshold(*GC_THRESHOLDS)  # what runs in this process runs as in a worker
     noted = Results()
     noted.note(
         "machine",

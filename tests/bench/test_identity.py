@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
-from time import perf_counter, process_time
+from time import perf_counter
 
 import pytest
 
@@ -16,18 +16,15 @@ from agents.rows import MemoryRows
 from agents.settings import Settings
 from schemas.records import EventArrived
 from schemas.topics import IDENTITY_ROWS
-from streams.apply import remember
 from streams.identity.keys import key_of
 from streams.identity.step import IdentityCore
 from streams.ids import REPLAY_SECRET, Ids
-from streams.ingest.read import EventReader
-from streams.profile.step import ProfileCore
 from streams.published import InForce, kept
-from streams.replay import Replay
 from tests.bench.conftest import Results
 from tests.bench.load import START, STORE, TICK, published
 from tests.bench.path import usage_of
 from tests.bench.test_recovery import KINDS, identifier, identity_rows, write_rows
+from tests.bench.timed import TimedReplay
 from tests.integration.path.running import deployed
 from tests.integration.path.shop import a_tick, play
 from tests.scenarios.play import event_of
@@ -39,37 +36,8 @@ LOOKUPS = 100_000
 RUNS = 3
 
 
-class TimedReplay(Replay):
-    """The path in memory, with the seconds of CPU that each stage took: its steps and the decoding
-    and encoding of what it reads and writes; no broker.
-    """
-
-    def __init__(self) -> None:
-        ids = Ids(REPLAY_SECRET)
-        super().__init__(
-            PARTITIONS,
-            reader=lambda: EventReader(ids),
-            identity=IdentityCore(ids),
-            profile=ProfileCore(ids),
-        )
-        self.seconds: Counter[str] = Counter()
-
-    def run(self) -> list[object]:  # type: ignore[override]
-        moved = True
-        while moved:
-            moved = False
-            for (stage, _), seat in self._seats.items():
-                began = process_time()
-                for work in seat.works():
-                    moved = True
-                    remember(seat.rows, work.rows)
-                    self._deliver(work.writes)
-                self.seconds[stage] += process_time() - began
-        return []
-
-
 def spent(rounds: list[Round]) -> Counter[str]:
-    replay = TimedReplay()
+    replay = TimedReplay(PARTITIONS)
     for piece in rounds:
         play(replay, piece.partitions)
         replay.run()
@@ -97,6 +65,7 @@ import os
 from itertools import islice
 from agents.rows import MemoryRows
 from tests.bench.path import usage_of
+from tests.bench.timed import TimedReplay
 from tests.bench.test_recovery import identity_rows
 rows = MemoryRows()
 before = usage_of(os.getpid()).memory
