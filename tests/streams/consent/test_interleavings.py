@@ -247,7 +247,7 @@ def decided_after(gap: Instant, partition: int) -> bool:
 
 
 def test_the_partition_of_an_event_decides_nothing() -> None:
-    """So five events need not be spread in every way: no two are received at one instant."""
+    """So many events need not be spread in every way: no two are received at one instant."""
     names = ("ann-views", "merge", "bob-denies", "refusal", "bob-views")
     came = [
         Came("ann-subscribes", BEGIN - 10 * SECOND),
@@ -267,12 +267,12 @@ def among(size: int) -> list[Any]:
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("of", [*among(2), *among(3), *among(4)])
+@pytest.mark.parametrize("of", [*among(2), *among(3)])
 def test_no_order_of_any_events_in_any_partitions_sends_after_a_denial(of: Sequence[str]) -> None:
     total(orders(of, ALL_WAYS))
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("of", among(5))
-def test_no_order_of_five_events_sends_after_a_denial(of: Sequence[str]) -> None:
+@pytest.mark.parametrize("of", [*among(4), *among(5)])
+def test_no_order_of_four_or_five_events_sends_after_a_denial(of: Sequence[str]) -> None:
     total(orders(of, 2))
