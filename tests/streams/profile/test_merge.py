@@ -1,9 +1,14 @@
 """How a merge breaks when it is done almost right: every step by itself."""
 
+from typing import Any
+
+import msgspec
+
 from schemas.outputs import IdentityConflict
 from schemas.records import (
     Absorb,
     Accept,
+    DefinitionsPublished,
     Merge,
     Moved,
     Propose,
@@ -13,8 +18,9 @@ from schemas.records import (
     Shared,
     Withdraw,
 )
-from schemas.rows import ProfileRow, Trait
+from schemas.rows import FlowRun, Membership, ProfileRow, Trait, Trigger
 from streams.core import Output
+from streams.definitions.switch import in_force
 from streams.ids import REPLAY_SECRET, Ids
 from streams.profile.merge import WISHES_MAX
 from streams.profile.step import ProfileCore
@@ -62,6 +68,32 @@ def test_a_repeated_acceptance_moves_nothing_twice() -> None:
     assert [type(one) for one in records(said)] == [Absorb]
     again, said = say(row, Accept(WINNER, 1, ("c-1",)))
     assert (again, said) == (row, []), "the place may not be given free before the row is there"
+
+
+def test_who_was_not_visited_yet_is_handed_over_under_the_definitions_in_force() -> None:
+    wait, send = {"wait": "1d"}, {"send": "m", "channel": "email", "template": "t"}
+    flow = {"flow": "f", "trigger": {"did": "A"}}
+    gone = {"segment": "gone", "where": {"did": "A"}}
+    old = in_force(None, published("one", [gone, {**flow, "steps": [wait, send]}]), ())
+    later = [{"set": {"seen": True}}, wait, send]
+    new = in_force(old, published("two", [{**flow, "steps": later}]), ())
+    visits = msgspec.structs.replace(new, visits=(100, 1_000_000))
+    core = CORE.adopt(visits)
+    row = asking()
+    row.definitions, row.segments = "one", {"gone": Membership(since=1, changes=1)}
+    row.runs = [FlowRun("r", "f", "one", Trigger("event", "e", "A", 1), 1, 1, step=(0,), wake_at=9)]
+    wake_at = core.wake_at(row)
+    assert wake_at is not None
+    assert 100 <= wake_at < 1_000_100, "it is visited later"
+    _, (absorbed,) = core.step(row, LOSER, Accept(WINNER, 1, ()), 10, (10, 0, 0))
+    assert isinstance(absorbed.record, Absorb)
+    lost = core.decode(absorbed.record.row)
+    assert (lost.definitions, lost.runs[0].step) == ("two", (1,))
+    assert "gone" in lost.segments, "who absorbs it says that it has left"
+
+
+def published(version: str, documents: list[dict[str, Any]]) -> DefinitionsPublished:
+    return DefinitionsPublished("main", version, "ann", tuple(documents))
 
 
 def test_an_acceptance_of_what_is_out_of_date_is_withdrawn_and_asked_anew() -> None:
