@@ -37,7 +37,7 @@ from streams.ids import Ids, is_named
 from streams.sends.outcome import OUTCOMES
 
 EPOCHS_MAX = 16
-"""Erasures of one identifier that are looked through for the profile id that it gave."""
+"""Erasures and splits of one identifier that are looked through for the profile id that it gave."""
 
 Rule = Literal[
     "first-seen",
@@ -200,8 +200,9 @@ class _Telling:
             self._tell_of_claims(accepted)
 
     def _give_epoch(self, row: IdentityRow, profile_id: ProfileId) -> None:
-        """An identifier that was erased before gives another profile id each time."""
-        for row.epoch in range(EPOCHS_MAX):
+        """An identifier that was erased or split off before gives another profile id each time."""
+        for epoch in range(EPOCHS_MAX):
+            row.epoch = epoch
             if mint(row, self._rules, self._ids) == profile_id:
                 return
         row.epoch = 0
@@ -277,9 +278,8 @@ class _Telling:
                 case Merge(into=into):
                     asks = True
                     self._ask(accepted, linked.identifier, (into, output.key), seen_with)
-                case Forget(forgotten=forgotten):
-                    self._step(output.key, self._rows[output.key], output.record, accepted)
-                    assert forgotten == linked.identifier, "it is about the row that says it"
+                case Forget() as forget:
+                    self._step(output.key, self._rows[output.key], forget, accepted)
         if row.profile_id != before:
             profiles = (row.profile_id, before) if before else (row.profile_id,)
             if asks:
@@ -287,7 +287,7 @@ class _Telling:
             else:
                 said = self._tell(accepted, rule, linked.identifier, profiles, seen_with)
                 self._pointed[key] = said
-        elif not asks and not was_shared and self._now(before) != self._now(linked.profile_id):
+        elif before and not (asks or was_shared or before == self._now(linked.profile_id)):
             profiles = (before, linked.profile_id)
             self._tell_once(accepted, "kept-apart", linked.identifier, profiles, seen_with)
 
