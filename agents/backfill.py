@@ -105,7 +105,7 @@ async def standing_of_backfills(settings: Settings) -> list[BackfillStanding]:
     due = [stated for stated in (await published(settings)).values() if stated.filling]
     if not due:
         return []
-    known = (await _committed(settings, topic_name(settings, GROUP))).values()
+    known = (await committed(settings, topic_name(settings, GROUP))).values()
     found = []
     for stated in due:
         parts = [one for one in map(_read_progress, known) if one and one.switch == stated.switch]
@@ -155,7 +155,7 @@ class _Filling:
         self._last_at: Instant = 0
 
     async def run(self, say: Callable[[str], None]) -> int:
-        known = await _committed(self._settings, topic_name(self._settings, GROUP))
+        known = await committed(self._settings, topic_name(self._settings, GROUP))
         for partition in range(self._settings.partitions):
             progress = _read_progress(known.get(TopicPartition(self._timeline, partition)))
             if progress is None or progress.switch != self._stated.switch:
@@ -254,7 +254,7 @@ class _Filling:
         place = TopicPartition(self._timeline, partition)
         key = b"definitions/" + self._stated.store.encode()
         at = to_instant(self._stated.published_at)
-        async with _reader(self._settings, [place]) as reader:
+        async with reader_of(self._settings, [place]) as reader:
             found = (await reader.offsets_for_times({place: at}))[place]
             end = (await reader.end_offsets([place]))[place]
             reader.seek(place, end if found is None else found.offset)
@@ -268,8 +268,8 @@ class _Filling:
         place = TopicPartition(self._timeline, partition)
         group = topic_name(self._settings, TIMELINE_GROUP)
         while True:
-            committed = (await _committed(self._settings, group)).get(place)
-            if committed is not None and committed.offset > mark:
+            stored = (await committed(self._settings, group)).get(place)
+            if stored is not None and stored.offset > mark:
                 return
             await asyncio.sleep(ASK_SECONDS)
 
@@ -280,7 +280,7 @@ class _Filling:
         topic = topic_name(self._settings, SEND_COMMANDS.name)
         places = [TopicPartition(topic, one) for one in range(self._settings.partitions)]
         rounds = dict.fromkeys(places, 0)
-        async with _reader(self._settings, places) as reader:
+        async with reader_of(self._settings, places) as reader:
             await reader.seek_to_end(*places)
             while any(count <= ROUNDS_MAX_ON_THE_WAY for count in rounds.values()):
                 found = await reader.getmany(*places, timeout_ms=POLL_MS)
@@ -306,7 +306,7 @@ async def _is_there(settings: Settings, topic: Topic) -> bool:
         await admin.close()
 
 
-async def _committed(settings: Settings, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
+async def committed(settings: Settings, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
     """What a group has committed, with its metadata."""
     admin = AIOKafkaAdminClient(**settings.kafka_clients())
     await admin.start()
@@ -334,7 +334,7 @@ async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
 
 
 @asynccontextmanager
-async def _reader(
+async def reader_of(
     settings: Settings, places: Sequence[TopicPartition]
 ) -> AsyncIterator[AIOKafkaConsumer]:
     reader = AIOKafkaConsumer(

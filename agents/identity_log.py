@@ -5,8 +5,8 @@ the answer of the profile station.
 """
 
 import asyncio
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Generic, NamedTuple, Self, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -19,7 +19,7 @@ from agents.settings import Settings
 from agents.topics import topic_name
 from schemas.outputs import ProfileErased
 from schemas.rows import IdentityRow, ProfileRow
-from schemas.topics import IDENTITY_ERASURES, IDENTITY_ROWS, PROFILE_ROWS, STORE_EVENTS
+from schemas.topics import IDENTITY_ERASURES, IDENTITY_ROWS, PROFILE_ROWS, STORE_EVENTS, Topic
 from schemas.values import Identifier, ProfileId, StoreId
 from streams.definitions.parse import parse
 from streams.identity.held import pointing_to
@@ -33,6 +33,8 @@ from streams.intake import partition_of
 ANSWER_SECONDS_MAX = 60.0
 POLL_MS = 200
 REDIRECTS_MAX = 1_000
+
+Answer = TypeVar("Answer")
 
 _identity_row = msgspec.msgpack.Decoder(IdentityRow).decode
 _profile_row = msgspec.msgpack.Decoder(ProfileRow).decode
@@ -68,7 +70,7 @@ async def identifier_meant(settings: Settings, store: StoreId, text: str) -> Ide
             if await profile_of(settings, store, one) == row.id:  # type: ignore[union-attr]
                 return one
         raise NobodyThere(f"no identifier of the store {store} points to {text}")
-    rules = await _rules(settings, store)
+    rules = await rules_in_force(settings, store)
     kinds = strength_order(rules)
     kind, slash, value = text.partition("/")
     if not slash or kind not in kinds:
@@ -89,7 +91,8 @@ def _kind_of(text: str, kinds: Iterable[str]) -> str:
     )
 
 
-async def _rules(settings: Settings, store: StoreId) -> IngestSettings:
+async def rules_in_force(settings: Settings, store: StoreId) -> IngestSettings:
+    """What a store says of its identifiers."""
     region = IngestSettings(default_region=settings.default_region or None)
     published = (await definitions_in_force(settings)).get(store)
     if published is None:
@@ -129,13 +132,13 @@ async def erase(settings: Settings, store: StoreId, identifier: Identifier) -> E
     known = [identifier] if row is None else list(dict.fromkeys((identifier, *pointing_to(row))))
     request = uuid4().hex
     value, headers = erasure(store, identifier, request, settings.secret_bytes)
-    async with _answers(settings) as answers:
-        await _append(settings, key_of(store, identifier), value, headers)
-        answer = await answers.to(request)
+    async with answers(settings, IDENTITY_ERASURES, _erased) as heard:
+        await append(settings, key_of(store, identifier), value, headers)
+        answer = await heard.of(lambda said: said.request == request)
     return Erasure(answer, known, await _leftover(settings, known))
 
 
-async def _append(settings: Settings, key: str, value: bytes, headers: Headers) -> None:
+async def append(settings: Settings, key: str, value: bytes, headers: Headers) -> None:
     producer = AIOKafkaProducer(**settings.kafka_clients(), acks="all")
     await producer.start()
     try:
@@ -150,17 +153,18 @@ async def _append(settings: Settings, key: str, value: bytes, headers: Headers) 
         await producer.stop()
 
 
-class _answers:
+class answers(Generic[Answer]):
     """The answers that are given from now on."""
 
-    def __init__(self, settings: Settings) -> None:
-        name = topic_name(settings, IDENTITY_ERASURES.name)
+    def __init__(self, settings: Settings, topic: Topic, decode: Callable[[bytes], Answer]) -> None:
+        name = topic_name(settings, topic.name)
+        self._decode = decode
         self._places = [TopicPartition(name, p) for p in range(settings.partitions)]
         self._reader = AIOKafkaConsumer(
             **settings.kafka_clients(), isolation_level="read_committed", enable_auto_commit=False
         )
 
-    async def __aenter__(self) -> "_answers":
+    async def __aenter__(self) -> Self:
         await self._reader.start()
         self._reader.assign(self._places)
         for place, end in (await self._reader.end_offsets(self._places)).items():
@@ -170,15 +174,15 @@ class _answers:
     async def __aexit__(self, *_: object) -> None:
         await self._reader.stop()
 
-    async def to(self, request: str) -> ProfileErased | None:
-        """The answer to a request; None where none comes in time."""
+    async def of(self, is_meant: Callable[[Answer], bool]) -> Answer | None:
+        """The answer that is meant; None where none comes in time."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
                 while True:
                     found = await self._reader.getmany(timeout_ms=POLL_MS)
                     for record in (one for records in found.values() for one in records):
-                        said = _erased(record.value)
-                        if said.request == request:
+                        said = self._decode(record.value)
+                        if is_meant(said):
                             return said
         except TimeoutError:
             return None

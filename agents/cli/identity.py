@@ -1,11 +1,11 @@
-"""`tillstream identity explain|erase`: how a person came to be one; what support does to people."""
+"""`tillstream identity explain|split|erase`: how a person came to be one, and support."""
 
 import argparse
 import asyncio
 
 import msgspec
 
-from agents.cli import explain_identity
+from agents.cli import explain_identity, split_identity
 from agents.cli.failures import CommandFailed
 from agents.cli.printing import Printer, json_argument, printer_for
 from agents.identity_log import (
@@ -45,6 +45,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "explain", help="which event joined what, when, by which rule (docs/identity.md)"
     )
     explain_identity.arguments(explaining)
+    splitting = actions.add_parser(
+        "split", help="take an identifier out of a profile, with its past (docs/identity.md)"
+    )
+    split_identity.arguments(splitting)
     erasing = actions.add_parser(
         "erase", help="erase a person: rows, timeline and reports (docs/identity.md)"
     )
@@ -60,6 +64,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """
     if options.action == "explain":
         return explain_identity.run(options, settings)
+    if options.action == "split":
+        return split_identity.run(options, settings)
     printer = printer_for(options)
     try:
         erasure = asyncio.run(_erase(settings, options.store, options.who))

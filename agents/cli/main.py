@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "population": "rank the profiles for `top` and `bottom`",
     "sends": "stop sends, all or some of them; resume them; what is stopped",
     "catalog": "watch what stores say of products for whom it concerns",
-    "identity": "explain how a person came to be one; erase a person",
+    "identity": "explain how a person came to be one; split, or erase, a person",
     "profile": "show one person: traits, consent, segments, timeline; export all that is held",
     "consent": "what an address might receive at any instant, and why; all it ever said",
     "segment": "preview one before it is published; its size by day",
