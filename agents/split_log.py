@@ -42,7 +42,7 @@ from streams.intake import partition_of
 from streams.profile.sides import belongs
 from streams.profile.split_history import companions, counted_once, parts
 
-ASK_SECONDS: Final = 0.25
+ASK_SECONDS: Final = 0.5
 POLL_MS: Final = 200
 TRANSACTION_TIMEOUT_MS: Final = 60_000
 REQUEST_BYTES_MAX: Final = 8 << 20
