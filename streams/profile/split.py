@@ -36,7 +36,6 @@ from streams.ids import Ids
 from streams.instants import to_timestamp
 from streams.profile.arrival import is_repeat, name_of
 from streams.profile.facts import (
-    coarsen,
     named_by,
     names_a_person,
     note_figures,
@@ -275,8 +274,6 @@ def _all_told(moment: Moment) -> list[Change]:
     if row.retold is not None and is_told:
         for name in FACTS:
             setattr(row, name, getattr(row.retold, name))
-        for cap in row.retold.coarsened:
-            coarsen(row, cap)
         row.retold = None
         _end_runs(moment)
     if is_quiet(row):

@@ -6,13 +6,17 @@ import msgspec
 import pytest
 
 from schemas.outputs import ProfileSplit
+from schemas.records import DefinitionsPublished
+from schemas.rows import ProfileRow
 from schemas.splits import EventTold, SplitAsked
 from schemas.values import Identifier
-from streams.ids import REPLAY_SECRET
-from streams.ingest.control import erasure, split
+from streams.ids import REPLAY_SECRET, Ids
+from streams.ingest.control import definitions, erasure, split
 from streams.ingest.identifiers import KINDS
 from streams.profile import split_history
 from streams.profile.split_history import companions, parts
+from streams.profile.step import ProfileCore
+from tests.scenarios.play import documents_of
 from tests.scenarios.shop import MINUTE, Shop
 from tests.streams.identity.splits import Timeline
 
@@ -412,6 +416,35 @@ def test_it_is_told_in_parts_and_a_part_that_comes_again_is_recognised(
     desk.ask(*BOB)
     desk.tell(times=3)
     assert (desk.who(*ANN).events, desk.who(*BOB).events) == (3, 3)
+
+
+def test_definitions_that_change_before_the_history_is_told_are_asked_of_all_of_it() -> None:
+    desk = joined()
+    desk.ask(*BOB)
+    edited = DEFINITIONS.replace('times: ">= 3"', 'times: ">= 2"')
+    published = DefinitionsPublished("main", "2", "ann", documents_of(edited), number=1)
+    value, headers = definitions(published, REPLAY_SECRET)
+    for partition in range(2):
+        desk.path.append(partition, value, desk.now, headers=headers)
+    desk.event("Placed Order", external_id="c-1", value=1)
+    desk.tell()
+    assert memberships(desk, *ANN) == memberships(desk, *BOB) == {"buyers", "regulars"}
+
+
+def test_what_came_with_somebody_elses_identifier_too_came_not_only_with_this_one() -> None:
+    desk = joined()
+    desk.event("Viewed Product", email=BOB[1], device_id="d-1", cart_token="t-1")
+    desk.event("Viewed Product", external_id="c-1", anonymous_id="b-1", cart_token="t-1")
+    assert desk.companions(*BOB) == (), "the device came with a cart that came with Ann"
+
+
+def test_who_points_to_nobody_is_not_split() -> None:
+    ids = Ids(REPLAY_SECRET)
+    row = ProfileRow(store="main", id="i1", identifiers={"email": {"a@b.de": 1, BOB[1]: 1}})
+    asked = SplitAsked("main", (BOB,), "s1", "sue", "wrong alias")
+    _, (told,) = ProfileCore(ids).step(row, "i1", asked, 1, (1, 0, 0))
+    assert isinstance(told.record, ProfileSplit)
+    assert told.record.outcome == "unknown"
 
 
 def test_who_asked_and_why_is_said() -> None:
