@@ -1,7 +1,10 @@
 """Would it enter? An event that may start a flow, check by check, as the entry itself asks them."""
 
+from decimal import Decimal
+
 import msgspec
 
+from schemas.conditions import Filter
 from schemas.definitions import OnEvent
 from schemas.events import Event
 from schemas.outputs import Evidence
@@ -10,8 +13,9 @@ from streams.flows.plan import FlowPlan
 from streams.flows.reasons import reason_words
 from streams.flows.told import Asked
 from streams.flows.words import trigger_words
+from streams.segments.leaves import shown
 from streams.segments.texts import filters_text
-from streams.segments.values import compile_event_test
+from streams.segments.values import compile_event_test, compile_path
 
 TRIGGER = "trigger"
 REPEATED = "repeated"
@@ -32,15 +36,15 @@ def trigger_checks(plan: FlowPlan, event: Event) -> list[Check]:
     if not isinstance(plan.flow.trigger, OnEvent):
         words = trigger_words(plan.flow.trigger)
         return [Check(name=TRIGGER, passes=plan.test(event, None), words=words)]
-    where = plan.flow.trigger.event.where
-    return [
-        Check(
-            name=TRIGGER,
-            passes=compile_event_test((one,))(event, None),
-            words=f"where {filters_text((one,))}",
-        )
-        for one in where
-    ]
+    return [_filter_check(one, event) for one in plan.flow.trigger.event.where]
+
+
+def _filter_check(asked: Filter, event: Event) -> Check:
+    words, passes = filters_text((asked,)), compile_event_test((asked,))(event, None)
+    found = compile_path(asked.path)(event)
+    value = f"{found.normalize():f}" if isinstance(found, Decimal) else shown(found)
+    evidence = Evidence(leaf=words, holds=passes, value=value)
+    return Check(name=TRIGGER, passes=passes, words=f"where {words}", evidence=(evidence,))
 
 
 def entry_checks(plan: FlowPlan, asked: Asked | None) -> list[Check]:

@@ -95,6 +95,8 @@ def test_every_check_answers_for_itself(client: Client) -> None:
     trigger = [check.words for check in found[3].checks if check.name == "trigger"]
     assert trigger == ["where value > 0", "where source is shop"]
     assert [check.passes for check in found[3].checks] == [False, True]
+    values = [leaf.value for check in found[3].checks for leaf in check.evidence]
+    assert values == ["0", "shop"], "what was found is told"
     (bought,) = (check for check in found[0].checks if check.name == "flow-filter")
     assert [(leaf.leaf, leaf.value) for leaf in bought.evidence] == [
         ("did Placed Order in_last 30d", "1")
