@@ -96,10 +96,15 @@ async def _split(
         store = options.store
         identifier = await identifier_meant(there, store, options.who)
         seen = await outlook(there, client, store, identifier)
-        if seen.unfinished is not None:
+        while seen.unfinished is not None:
             printer.line(f"the split {seen.unfinished} has no history yet: it is told first")
+            if options.dry_run:
+                return Split(outcome="no", split=seen.unfinished)
             done = await made(client, store, seen.unfinished)
-            return await _told(there, client, printer, done, seen, "told-again")
+            told = await _told(there, client, printer, done, seen, "told-again")
+            if identifier in done.identifiers or not told.has_history:
+                return told
+            seen = await outlook(there, client, store, identifier)
         _show(printer, seen)
         if options.dry_run or not (options.yes or await asyncio.to_thread(_agreed)):
             printer.line("nothing was split")
