@@ -82,6 +82,9 @@ def split(
     """Let the identifiers go to a profile of their own. The same split again changes nothing."""
     if any(side.split == body.split for side in row.sides):
         return []
+    named, *others = body.identifiers
+    ours = [one for one in others if stranger(row, one) is None]
+    body = msgspec.structs.replace(body, identifiers=(named, *ours))
     outcome = _outcome(row, body, program)
     known_as = (row.id, *row.absorbed)
     answer = _answer(row.id, body, outcome, known_as, now, ids)

@@ -59,13 +59,14 @@ def counted_once(told: Iterable[EventTold]) -> list[EventTold]:
 
 
 def parts(done: ProfileSplit, told: Iterable[EventTold]) -> Iterator[EventsTold]:
-    """What is to be told to both sides.
+    """What is to be told to both sides: first to the new one, so that the old one can be split again
+    only when the timeline knows what went.
 
     told: all that stood under the profile, by any of its ids, when it was split.
     """
     history, going = counted_once(told), frozenset(done.identifiers)
-    yield from _to(done, done.old, [one for one in history if not belongs(one.event, going)])
     yield from _to(done, done.new, [one for one in history if belongs(one.event, going)])
+    yield from _to(done, done.old, [one for one in history if not belongs(one.event, going)])
 
 
 def _to(

@@ -63,7 +63,12 @@ class Timeline:
                 if line.moved_from is not None:
                     self.moved.add((line.moved_from, *here))
                 self.entries[(line.profile_id, *here)] = line
-        return found
+        return [(done, [one for one in told if self._is_there(one)]) for done, told in found]
+
+    def _is_there(self, told: EventTold) -> bool:
+        """Not so where it moved in the same round: who reads waits for all that was written."""
+        event = told.event
+        return (told.profile_id, event.metric, event.id, told.origin) not in self.moved
 
     def told(self, known_as: Sequence[ProfileId]) -> list[EventTold]:
         return [
