@@ -59,8 +59,8 @@ def counted_once(told: Iterable[EventTold]) -> list[EventTold]:
 
 
 def parts(done: ProfileSplit, told: Iterable[EventTold]) -> Iterator[EventsTold]:
-    """What is to be told to both sides: first to the new one, so that the old one can be split again
-    only when the timeline knows what went.
+    """What is to be told to both sides: first to the new one, so that the old one can be split
+    again only when the timeline knows what went.
 
     told: all that stood under the profile, by any of its ids, when it was split.
     """
