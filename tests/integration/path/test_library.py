@@ -15,7 +15,7 @@ from tests.integration.path.running import Deployment, Worker
 from tests.integration.path.shop import Shop, rows_of
 from tests.scenarios.library_shop import core, library_rounds
 
-pytestmark = [pytest.mark.integration, pytest.mark.prove]
+pytestmark = [pytest.mark.integration, pytest.mark.prove, pytest.mark.timeout(400)]
 
 PEOPLE = 24
 
