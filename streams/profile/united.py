@@ -56,6 +56,7 @@ def absorb(
         retold, other = row.retold or _copy(row), lost.retold or _copy(lost)
         _unite_facts(retold, other, program, now)
         row.retold = retold
+    strangers = [one for side in lost.sides for one in side.identifiers]
     _disown_devices(row, loser, lost)
     _unite_identity(row, loser, lost)
     row.consent = _unite_consent(row, lost)
@@ -83,7 +84,6 @@ def absorb(
     )
     outputs = [Output(IDENTITY_MERGES.name, row.id, record)]
     outputs += [repointed(row.store, one, loser, row.id) for one in pointing_to(lost)]
-    strangers = [one for side in lost.sides for one in side.identifiers]
     outputs += [repointed(row.store, one, loser, row.id) for one in strangers]
     return outputs
 

@@ -220,6 +220,20 @@ def test_who_has_merged_with_one_of_them_stays_apart_from_the_other() -> None:
     assert "split" in {one["reason"] for one in desk.told("identity-conflicts")}
 
 
+def test_what_was_linked_to_a_side_follows_it_into_whom_it_joins() -> None:
+    desk = joined()
+    desk.event("Identify", external_id="c-1", phone="+493012345678")
+    desk.ask(*BOB)
+    desk.tell()
+    desk.event("Viewed Product", email=BOB[1], phone="+493012345678")
+    bob = desk.who(*BOB).id
+    desk.event("Identify", external_id="c-0", phone="+493012345678")
+    desk.event("Identify", external_id="c-0", email=BOB[1])
+    assert desk.who(*BOB).id != bob
+    rows = [desk.identity.decode(blob) for _, _, blob in desk.path.rows("identity")]
+    assert bob not in {one for row in rows for one in row.holders}
+
+
 def test_a_wrong_alias_is_undone() -> None:
     desk = Desk()
     desk.event("Placed Order", external_id="c-2", value=7)
