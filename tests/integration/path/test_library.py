@@ -92,7 +92,7 @@ async def strike(path: Deployment, chance: random.Random, frozen: list[Worker]) 
     path.start_worker()
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(3))
 async def test_every_send_is_commanded_and_delivered_once(
     path: Deployment, library: Shop, tmp_path: Path, seed: int
 ) -> None:
