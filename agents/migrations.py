@@ -43,16 +43,12 @@ def migrations() -> list[Migration]:
     return found
 
 
-def migrate(client: Client) -> list[str]:
-    """Apply what is missing; return the names of what was applied.
-
-    Statements may be run twice (a process that ends in the middle of a file, two that start at
-    once), so each says `IF NOT EXISTS` or `OR REPLACE`.
+def missing(client: Client) -> list[Migration]:
+    """What this version needs and the database does not have yet, in order.
 
     Raises: MigrationError where the database is newer than this version, or an applied file was
             changed since.
     """
-    client.command(REMEMBERED)
     rows = client.query("SELECT number, name, checksum FROM migrations FINAL").result_rows
     applied = {number: (name, checksum) for number, name, checksum in rows}
     known = migrations()
@@ -61,12 +57,23 @@ def migrate(client: Client) -> list[str]:
             f"the database has migration {applied[max(applied)][0]}, "
             f"this version ends with {known[-1].name}: use the newer version"
         )
-    done = []
     for migration in known:
-        if migration.number in applied:
-            if applied[migration.number][1] != migration.checksum:
-                raise MigrationError(f"{migration.name} was changed after it had been applied")
-            continue
+        if applied.get(migration.number, ("", migration.checksum))[1] != migration.checksum:
+            raise MigrationError(f"{migration.name} was changed after it had been applied")
+    return [migration for migration in known if migration.number not in applied]
+
+
+def migrate(client: Client) -> list[str]:
+    """Apply what is missing; return the names of what was applied.
+
+    Statements may be run twice (a process that ends in the middle of a file, two that start at
+    once), so each says `IF NOT EXISTS` or `OR REPLACE`.
+
+    Raises: MigrationError, as `missing` does.
+    """
+    client.command(REMEMBERED)
+    done = []
+    for migration in missing(client):
         for statement in migration.statements:
             client.command(statement)
         remembered = [[migration.number, migration.name, migration.checksum]]

@@ -21,6 +21,7 @@ from agents.demo.place import NAMESPACE as DEMO
 from agents.demo.place import demo_settings
 from agents.embedded.kafka import EmbeddedKafka
 from agents.live.place import database_address
+from agents.migrations import MigrationError, missing
 from agents.settings import PREFIX, Settings, kept_secret
 from schemas.values import Instant
 from streams.ids import Ids
@@ -104,6 +105,15 @@ def database(settings: Settings) -> Iterator[Client]:
             raise CommandFailed(
                 f"the database of the namespace '{settings.namespace}' holds no timeline yet: "
                 "`tillstream up` makes it"
+            )
+        try:
+            lacking = missing(client)
+        except MigrationError as error:
+            raise CommandFailed(str(error)) from error
+        if lacking:
+            raise CommandFailed(
+                f"the timeline was made by an older version and lacks {lacking[0].name}: "
+                f"`tillstream {'demo' if settings.namespace == DEMO else 'up'}` brings it here"
             )
         yield client
     finally:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import clickhouse_connect
 import msgspec
@@ -12,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents import migrations
+from agents.cli import looking
+from agents.cli.failures import CommandFailed
 from agents.columns import LINES, SHAPES, ClockLine, Line, UnreadableRecord, micros
 from agents.migrations import MigrationError, migrate
+from agents.settings import Settings
 from agents.timeline import passes
 from schemas import outputs
 from schemas.clickhouse.tables import TABLES, Table
@@ -91,6 +95,24 @@ def test_an_edited_migration_is_refused(client: Client, monkeypatch: pytest.Monk
     monkeypatch.setattr(migrations, "migrations", lambda: edited)
     with pytest.raises(MigrationError, match=r"0001_tables\.sql was changed"):
         migrate(client)
+
+
+def test_what_an_older_version_made_is_not_looked_at(
+    client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    migrate(client)
+    newest = migrations.migrations()[-1]
+    client.command(f"DELETE FROM migrations WHERE number = {newest.number}")
+    settings = Settings(data=tmp_path, clickhouse="chdb://nowhere")
+    monkeypatch.setattr(looking, "open_client", lambda _: client)
+    monkeypatch.setattr(client, "close", lambda: None)
+    with (
+        pytest.raises(
+            CommandFailed, match=f"and lacks {newest.name}: `tillstream up`"
+        ),
+        looking.database(settings),
+    ):
+        pass
 
 
 def test_a_database_of_a_newer_version_is_refused(client: Client) -> None:
