@@ -107,9 +107,7 @@ def test_what_an_older_version_made_is_not_looked_at(
     monkeypatch.setattr(looking, "open_client", lambda _: client)
     monkeypatch.setattr(client, "close", lambda: None)
     with (
-        pytest.raises(
-            CommandFailed, match=f"and lacks {newest.name}: `tillstream up`"
-        ),
+        pytest.raises(CommandFailed, match=f"and lacks {newest.name}: `tillstream up`"),
         looking.database(settings),
     ):
         pass
