@@ -440,9 +440,9 @@ class TimelineSink:
         self._erased |= erased
         if self._erased:
             erased |= {who for who in map(_whose, lines) if who in self._erased}
+        self._take_moved(lines)
         if erased:
             erase_rows(self._client, erased)
-        self._take_moved(lines)
         take_words_away(self._client, taken)
 
     def _take_moved(self, lines: Iterable[Line]) -> None:

@@ -100,12 +100,15 @@ class EventResolved(Inner, frozen=True, tag="event-resolved"):
 
     retired: the identifier that resolved it is an external id that names nobody any more.
     otherwise: this is the answer to a send; whose it is if this profile has not made that send.
+    handed_on: at a split, by the profile that it was on its way to; empty: and back again, from
+               somebody who was erased. It happens once.
     """
 
     event: Event
     resolved_by: Identifier
     retired: bool = False
     otherwise: ProfileId | None = None
+    handed_on: ProfileId | None = None
 
 
 class Word(msgspec.Struct, array_like=True, frozen=True):

@@ -70,6 +70,8 @@ def gone(
         case EventResolved(event=event, otherwise=other) if other not in (None, row.id):
             assert other is not None
             return [Output(PEER, other, EventResolved(event, body.resolved_by, body.retired))]
+        case EventResolved(handed_on=other) if other:
+            return [Output(PEER, other, msgspec.structs.replace(body, handed_on=""))]
         case EventResolved(event=event, resolved_by=identifier):
             return _resolve_anew(row, event, identifier)
         case ConsentChanged(identifier=identifier):

@@ -61,6 +61,15 @@ def goes_to(row: ProfileRow, event: Event) -> ProfileId | None:
     return None
 
 
+def went_to(row: ProfileRow, identifier: Identifier) -> ProfileId | None:
+    """The profile that has an identifier since a split; None: it is not known to have gone."""
+    kind, value = identifier
+    if value in row.identifiers.get(kind, ()):
+        return None
+    sides = (side for side in row.sides if side.stays and identifier in side.identifiers)
+    return next((side.other for side in sides), None)
+
+
 def is_quiet(row: ProfileRow) -> bool:
     """Is the history of who was split off still to come? Until then no segment is asked, no flow
     starts or goes on.

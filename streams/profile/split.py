@@ -175,7 +175,8 @@ def hand_over(row: ProfileRow, to: ProfileId, body: EventResolved) -> list[Outpu
     """Send an event on that was resolved before its identifier knew of the split; what it linked
     here belongs there, too.
     """
-    outputs = [Output(PEER, to, EventResolved(body.event, body.resolved_by, body.retired))]
+    handed = EventResolved(body.event, body.resolved_by, body.retired, handed_on=row.id)
+    outputs = [Output(PEER, to, handed)]
     ours = pointing_to(row)
     named = (one for one in named_by(body.event) if one not in ours)
     linked = (one for one in named if stranger(row, one) is None)
@@ -225,7 +226,7 @@ def note_beside(moment: Moment, event: Event, rules: ConsentRules) -> None:
     retold = moment.row.retold
     assert retold is not None, "nothing is told again"
     is_repeat(retold, event, moment.now, moment.program.settings.deduplicate_for)
-    note_facts(_beside(moment, retold), event, rules)
+    _note_beside(moment, retold, event, rules)
 
 
 def _beside(moment: Moment, row: ProfileRow) -> Moment:
@@ -234,6 +235,15 @@ def _beside(moment: Moment, row: ProfileRow) -> Moment:
         carry_features(row, moment.program)
         row.definitions = moment.program.mark
     return Moment(row, moment.program, moment.plans, moment.ids, moment.now)
+
+
+def _note_beside(moment: Moment, retold: ProfileRow, event: Event, rules: ConsentRules) -> None:
+    """Count an event in the row that is told again. Lists ask for consent, which stays with each
+    address: the person's own is asked.
+    """
+    retold.consent, retold.identifiers = moment.row.consent, moment.row.identifiers
+    note_facts(_beside(moment, retold), event, rules)
+    retold.consent, retold.identifiers = {}, {}
 
 
 def hear_history(moment: Moment, body: EventsTold, rules: ConsentRules) -> list[Change]:
@@ -253,7 +263,7 @@ def hear_history(moment: Moment, body: EventsTold, rules: ConsentRules) -> list[
                 continue
             note_facts(moment, told.event, rules)
         if row.retold is not None:
-            note_facts(_beside(moment, row.retold), told.event, rules)
+            _note_beside(moment, row.retold, told.event, rules)
     if not side.stays:
         row.recent, _ = unite(row.recent, told_of)
     if row.retold is not None:

@@ -80,7 +80,7 @@ from streams.profile.merge import (
     retire,
     wish,
 )
-from streams.profile.sides import goes_to, is_quiet
+from streams.profile.sides import goes_to, is_quiet, went_to
 from streams.profile.split import (
     begin_apart,
     hand_over,
@@ -205,7 +205,7 @@ class ProfileCore:
                 if body.otherwise is not None and not _has_sent(row, event):
                     other = EventResolved(event, body.resolved_by, body.retired)
                     return row, [Output(PEER, body.otherwise, other)]
-                if row is not None and row.sides and not _has_sent(row, event):
+                if row is not None and body.handed_on is None and not _has_sent(row, event):
                     to = goes_to(row, event)
                     if to is not None:
                         return row, hand_over(row, to, body)
@@ -285,6 +285,9 @@ class ProfileCore:
             case Parted():
                 outputs = begin_apart(row, body)
             case ErasureAsked():
+                beyond = went_to(row, body.identifier)
+                if beyond is not None:
+                    return row, [Output(PEER, beyond, body)]
                 return erase(row, body, now, self._ids)
             case _:
                 raise AssertionError(f"no record for profile: {type(body).__name__}")

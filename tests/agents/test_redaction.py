@@ -48,12 +48,16 @@ def sink(client: Client) -> TimelineSink:
 
 def come_in(sink: TimelineSink, topic: str, *records: Record) -> None:
     """As one range that was read: inserted, then redacted."""
+    sink._redact([inserted(sink, topic, *records)])
+
+
+def inserted(sink: TimelineSink, topic: str, *records: Record) -> Waiting:
     shape, waiting = SHAPES[topic], Waiting(0)
     read = [shape.decode(msgspec.json.encode(record)) for record in records]
     waiting.lines = [one for one in read if not is_mark(shape, one)]
     waiting.offsets = list(range(len(waiting.lines)))
     sink._insert_now(shape, 0, waiting, f"{topic}-{records}")
-    sink._redact([waiting])
+    return waiting
 
 
 def entry(profile_id: str, store: str = "main") -> TimelineEntry:
@@ -154,6 +158,16 @@ def test_what_was_taken_away_from_consent_goes_from_its_history_but_not_what_fol
     timeline._redact([taken])
     said = client.query("SELECT address, cause FROM consent_words ORDER BY cause").result_rows
     assert [tuple(row) for row in said] == [("bob@example.com", "e1"), ("ann@example.com", "e2")]
+
+
+def test_what_moved_to_somebody_and_their_erasure_leave_nothing_though_they_come_at_once(
+    client: Client,
+) -> None:
+    here = sink(client)
+    come_in(here, TIMELINE.name, entry("i1"))
+    events = inserted(here, TIMELINE.name, moved("i1", "i5"))
+    here._redact([events, inserted(here, IDENTITY_ERASURES.name, erased("i5"))])
+    assert people(client) == []
 
 
 def test_an_event_that_moved_stands_under_one_profile_whichever_row_came_first(

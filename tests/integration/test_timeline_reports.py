@@ -41,7 +41,7 @@ REPORTS: dict[str, Callable[[Client], object]] = {
     "runs": lambda client: runs(client, "main", run="r1"),
     "decisions": lambda client: decisions(client, "main", run="r1"),
     "commands": lambda client: commands(client, "main", "r1"),
-    "causes": lambda client: list(causes(client, "main", ["e1", "g0"]).values()),
+    "causes": lambda client: sorted(causes(client, "main", ["e1", "g0"]).items()),
     "outcomes": lambda client: outcomes(client, "main", ["s1"]),
     "history": lambda client: history_of(client, "main", "ib"),
     **{

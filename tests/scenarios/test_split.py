@@ -55,8 +55,8 @@ steps:
 class Desk(Shop):
     """A shop with support, and with a timeline that can be told again."""
 
-    def __init__(self) -> None:
-        super().__init__(DEFINITIONS)
+    def __init__(self, *, opt_in: str = "single") -> None:
+        super().__init__(DEFINITIONS.replace("opt_in: single", f"opt_in: {opt_in}"))
         self.timeline, self.heard = Timeline(), 0
         self.made: list[tuple[ProfileSplit, list[EventTold]]] = []
 
