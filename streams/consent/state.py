@@ -157,6 +157,7 @@ def adds(state: AddressState, said: AddressState) -> AddressState | None:
     """
     if said.delivered_at and not state.soft_bounces and _is_delivery_alone(said):
         return None
+    said = _in_words(said)
     if _is_repeat(state, said):
         return None
     joined = join(state, said)
@@ -371,4 +372,4 @@ def _in_force(
 
 
 def _is_delivery_alone(said: AddressState) -> bool:
-    return not (said.lifts or said.suppressions or said.soft_bounced or said.said_at)
+    return said == AddressState(delivered_at=said.delivered_at)

@@ -31,6 +31,7 @@ def note_expired(moment: Moment, sent: SentMemory) -> None:
         held_since=None,
         variants=dict(run.variants),
         listening=False,
+        passed=False,
         anew=True,
         ended_at=None,
     )

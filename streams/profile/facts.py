@@ -225,7 +225,8 @@ def note_consent(moment: Moment, event: Event, rules: ConsentRules) -> None:
         return
     row = moment.row
     said = statements(event, rules)
-    if not said and _is_global_unsubscribe(row, event):
+    is_widened = not said and _is_global_unsubscribe(row, event)
+    if is_widened:
         event = msgspec.structs.replace(event, properties={**event.properties, "list": None})
         said = statements(event, rules)
     if said and is_cut(event):
@@ -239,10 +240,11 @@ def note_consent(moment: Moment, event: Event, rules: ConsentRules) -> None:
             if named and event.trust == "client" and address not in held:
                 continue
             news = hear_consent(moment, channel, address, word)
-            if news and not named and channel != "in_app":
+            if news and (is_widened or not named) and channel != "in_app":
                 untold[kind, address] = None
     for identifier in untold:
-        claimed = msgspec.structs.replace(event, identifiers=(*event.identifiers, identifier))
+        named_too = (*(one for one in event.identifiers if one != identifier), identifier)
+        claimed = msgspec.structs.replace(event, identifiers=named_too)
         body = ConsentClaimed(claimed, identifier)
         moment.outputs.append(Output(BACK, key_of(row.store, identifier), body))
 

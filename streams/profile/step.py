@@ -317,7 +317,7 @@ class ProfileCore:
         """Do all that is due at or before `due`, in the order of the instants: at each of them
         segments flip first, then runs go on.
         """
-        if row.to is not None or row.gone_at:
+        if row.to is not None or row.gone_at or is_quiet(row):
             return row, []  # visited, as all rows are
         assert row.id == key, "a timer of another row"
         moment, _ = self._moment(row, now)

@@ -45,8 +45,10 @@ def ready(definitions: DefinitionsRow) -> Store:
     return store._replace(former=Former(before.version, former, moves_between(former, plans)))
 
 
-NOTHING: Final = ready(in_force(None, DefinitionsPublished("", "", "", ()), ()))
-"""Of a store that has published nothing."""
+NOTHING: Final = ready(in_force(None, DefinitionsPublished("", "\x1f", "", ()), ()))
+"""Of a store that has published nothing. It has a version, which nobody can publish: who was there
+before the first definitions is brought under them, and is not asked like somebody new.
+"""
 
 
 def relocate_runs(moment: Moment, row: ProfileRow, store: Store) -> None:

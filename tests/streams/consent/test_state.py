@@ -302,3 +302,22 @@ def test_a_confirmation_is_over_with_the_next_denial_and_is_not_what_a_form_says
     assert is_confirmed(joined([*again, confirmed((5, 5, 5005), None, None)]))
     assert not is_confirmed(joined([granted((1, 1, 1001), "form", None)]))
     assert not is_confirmed(None)
+
+
+def test_a_new_holder_hears_of_a_denial_that_an_earlier_version_kept() -> None:
+    denied = AddressState(denied_occurred_at=7, denied_received_at=8, said_at=7)
+    told = adds(NEVER, denied)
+    assert told is not None
+    assert state_of(told) == "denied"
+    no_purchases = adds(NEVER, AddressState(transactional_denied=(5, 5)))
+    assert no_purchases is not None
+    assert not permits_transactional(no_purchases)
+
+
+def test_a_new_holder_hears_of_a_denied_purpose_also_where_something_was_delivered_since() -> None:
+    state = NEVER
+    for word in (soft_bounced((1, 1, 1)), denied_transactional((5, 5, 2)), delivered((6, 6, 3))):
+        state = adds(state, word) or state
+    told = adds(NEVER, state)
+    assert told is not None
+    assert not permits_transactional(told)

@@ -250,6 +250,22 @@ def test_a_send_planned_anew_that_is_held_ends_with_a_flow_that_changed() -> Non
     assert stage.row.runs == []
 
 
+def test_a_send_planned_anew_is_sent_after_its_hold_though_the_run_waits_by_then() -> None:
+    text = "{send: a, channel: sms, template: t, smart_sending: false}"
+    story = flow(text, "wait: 1d", sends("b"))
+    stage = play(story, "day 0 20:55  Started  -> starts story; sends a", granted=("sms", "email"))
+    assert stage.row is not None
+    sent = stage.row.sent[0].send_id
+    go_on(
+        stage,
+        f"""
+        day 0 21:10  Send Expired send_id={sent}
+                     -> holds a until 2026-01-02 08:00: quiet-hours
+        day 1 08:00  -> sends a
+        """,
+    )
+
+
 # --- steps that the language does not let through yet --------------------------------------------
 
 

@@ -157,3 +157,16 @@ def in_order(timers: Timers) -> list[tuple[int, str]]:
 def test_a_few_profiles_are_visited_at_once() -> None:
     assert plan_visits(7, FEW) == Visits()
     assert plan_visits(7, FEW + 1).until == 7 + FEW + 1
+
+
+def test_the_first_definitions_start_no_flow_for_those_who_were_there_before() -> None:
+    log = Log()
+    for number in range(3):
+        log.event(2, "Identify", f"c-{number}")
+    log.until(3)
+    of_all = ({"segment": "s", "where": {"did_not": "A"}}, {**NEW[1], "trigger": {"enters": "s"}})
+    log.publish(30, "one", of_all)
+    log.tick(range(30, 36))
+    written = Counter(write.topic for write in log.replay.run())
+    assert written[SEGMENT_CHANGES.name] == 3
+    assert written[FLOW_TRIGGERS.name] == 0
