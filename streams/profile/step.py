@@ -205,9 +205,9 @@ class ProfileCore:
                 if body.otherwise is not None and not _has_sent(row, event):
                     other = EventResolved(event, body.resolved_by, body.retired)
                     return row, [Output(PEER, body.otherwise, other)]
-                if row is not None and body.handed_on is None and not _has_sent(row, event):
+                if row is not None and row.sides and body.handed_on is None:
                     to = goes_to(row, event)
-                    if to is not None:
+                    if to is not None and not _has_sent(row, event):
                         return row, hand_over(row, to, body)
                 if is_of_the_catalogue(event):
                     return row, [timeline_entry(key, event, origin)]

@@ -21,12 +21,11 @@ from streams.identity.step import IdentityCore
 from streams.ids import REPLAY_SECRET, Ids
 from streams.published import InForce, kept
 from tests.bench.conftest import Results
-from tests.bench.load import START, STORE, TICK, published
-from tests.bench.path import usage_of
-from tests.bench.test_recovery import KINDS, identifier, identity_rows, write_rows
+from tests.bench.load import START, STORE, published
+from tests.bench.test_recovery import KINDS, identifier, identity_rows, recovered, write_rows
 from tests.bench.timed import TimedReplay
 from tests.integration.path.running import deployed
-from tests.integration.path.shop import a_tick, play
+from tests.integration.path.shop import play
 from tests.scenarios.play import event_of
 
 PARTITIONS = 4
@@ -116,20 +115,12 @@ def test_a_million_identifiers_are_looked_up(results: Results) -> None:
 async def test_a_million_identifiers_are_recovered(settings: Settings, results: Results) -> None:
     """From the start of a worker to its first round: its three stages, rows of one of them."""
     settings = replace(settings, partitions=PARTITIONS)
-    end = START + TICK
     async with deployed(settings) as path:
         in_force = [kept(InForce().take(published(), (START, 0, 0)))] * PARTITIONS
         await write_rows(settings, IDENTITY_ROWS, iter(in_force), spread=True)
         rows = islice(identity_rows(), IDENTIFIERS)
         size = await write_rows(settings, IDENTITY_ROWS, rows)
-        for partition in range(PARTITIONS):
-            await path.feed_records(partition, [a_tick(end)])
-        began = perf_counter()
-        worker = path.start_worker()
-        await path.comes_to(end)
-        took = perf_counter() - began
-        memory = usage_of(worker.id.pid).memory
-        assert worker.stop() == 0
+        took, memory = await recovered(path)
     results.note(
         f"recovery of {IDENTIFIERS:,} identifiers, in memory",
         seconds=took,

@@ -2,13 +2,11 @@
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.integration.live.running import DEADLINE_SECONDS, end_up, environ_of, terminal, until
-from tests.integration.live.test_up import TILLSTREAM, Shop, is_up
+from tests.integration.live.running import DEADLINE_SECONDS, until
+from tests.integration.live.test_up import Shop
 
 pytestmark = [pytest.mark.prove, pytest.mark.integration, pytest.mark.timeout(400)]
 
@@ -20,17 +18,6 @@ ORDER = {
     "value": "10.00",
     "currency": "EUR",
 }
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    environ = environ_of(tmp_path, TILLSTREAM_PARTITIONS="2")
-    try:
-        with terminal(f"{TILLSTREAM} up", environ, tmp_path / "up.log") as up:
-            is_up(up)
-            yield Shop(tmp_path, environ, up)
-    finally:
-        end_up(tmp_path)
 
 
 def test_an_erased_person_is_found_no_more_and_comes_again_as_somebody_new(shop: Shop) -> None:

@@ -1,29 +1,15 @@
 """An identifier is split from a profile of a pipeline that runs: by the command, with its past."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.live.running import end_up, environ_of, terminal
-from tests.integration.live.test_up import TILLSTREAM, Shop, is_up
+from tests.integration.live.test_up import Shop
 
 pytestmark = [pytest.mark.prove, pytest.mark.integration, pytest.mark.timeout(400)]
 
 ANN, BOB = "ann@example.com", "bob@example.com"
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    environ = environ_of(tmp_path, TILLSTREAM_PARTITIONS="2")
-    try:
-        with terminal(f"{TILLSTREAM} up", environ, tmp_path / "up.log") as up:
-            is_up(up)
-            yield Shop(tmp_path, environ, up)
-    finally:
-        end_up(tmp_path)
 
 
 def push(shop: Shop, event_id: str, metric: str, profile: dict[str, Any], **more: Any) -> str:
