@@ -20,6 +20,7 @@ from schemas.records import (
     ErasureAsked,
     Merge,
     Moved,
+    PopulationMeasured,
     Propose,
     Refuse,
     Retired,
@@ -89,7 +90,7 @@ ChangedRow: TypeAlias = tuple[bytes, bytes | None]
 class Slice(NamedTuple):
     """What came of a part of a round.
 
-    hastened: other definitions come next; all rows have to be looked at under these before.
+    hastened: other definitions, or cuts, come next; all rows have to be looked at before.
     """
 
     said: list[Said]
@@ -347,7 +348,7 @@ def play(
     """Apply up to `steps_max` turns of `window` to the rows, timers at their due instants.
 
     A definition or a stop ends the slice: what comes after is for the core that has adopted it.
-    So does one that is to come while rows are still visited for the one before.
+    So do definitions, or cuts, that come while rows are still visited for the ones before.
     wakes_until: timers due later stay (the end of a replay), None: none do.
     Returns: `over` where all below the window's limit is done.
     """
@@ -368,7 +369,7 @@ def play(
                 kept.take(key, due, (turn[0], TIMER, (due, -1, key_number(key))), None)
         elif record is None or record >= window.limit:
             over = True
-        elif record[0] < visited_at and _replaces_definitions(rounds.peek()):
+        elif record[0] < visited_at and _plans_visits(rounds.peek()):
             hastened = True
         else:
             turn = max(turn, record)
@@ -378,17 +379,21 @@ def play(
                 adopted = body
             else:
                 kept.take(waiting.key, body, waiting.turn, waiting)
-        steps += not over
+        steps += not (over or hastened)
     rows = kept.changed()
     said = [one for of_turn in kept.said for one in of_turn]
     return Slice(said, rows, kept.failed, turn, over, steps, adopted, hastened)
 
 
-def _replaces_definitions(record: WaitingRecord) -> bool:
-    """Rows know the definitions before the ones in force, and none before those."""
+def _plans_visits(record: WaitingRecord) -> bool:
+    """Rows know the definitions before the ones in force, and none before those; and of the plans
+    of visits only the newest is kept.
+    """
     if record.key:
         return False
-    return isinstance(_decode_body(record.body), DefinitionsPublished | DefinitionsFilled)
+    return isinstance(
+        _decode_body(record.body), DefinitionsPublished | DefinitionsFilled | PopulationMeasured
+    )
 
 
 def _reason(error: BaseException) -> str:

@@ -133,10 +133,12 @@ def resume(moment: Moment, run: FlowRun) -> None:
 
 
 def go_on(moment: Moment) -> None:
-    """Let the runs go on that stopped in a flow which is not paused any more."""
+    """Let the runs go on that stopped in a flow which is not paused any more, each once."""
+    ready = {id(run) for run in moment.ready}
     for run in moment.row.runs:
         plan = moment.plans.flows.get(run.flow)
-        if run.wake_at is None and not run.listening and not (plan and is_paused(plan)):
+        stopped = run.wake_at is None and not run.listening and id(run) not in ready
+        if stopped and not (plan and is_paused(plan)):
             moment.ready.append(run)
 
 

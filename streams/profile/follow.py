@@ -76,6 +76,7 @@ def look_at_union(moment: Moment) -> None:
         coarsen(row, "runs")
     announce(moment, changes, None)
     await_dates(moment)
+    go_on(moment)
     settle(moment, None)
 
 

@@ -9,7 +9,6 @@ State: one row a profile (`ProfileRow`).
 """
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Self
 
 import msgspec
@@ -95,7 +94,6 @@ from streams.profile.united import absorb
 from streams.segments.features import note
 from streams.segments.membership import (
     ask_ranked,
-    carry_features,
     carry_over,
     is_under,
 )
@@ -170,8 +168,10 @@ class ProfileCore:
     def asleep(self, row: ProfileRow) -> ProfileRow:
         """The row without its timer; its next record sets it again."""
         row.wake_at = None
-        program = self._program(row.store)
+        store = self._stores.get(row.store, NOTHING)
+        program = store.program
         if row.definitions != program.mark:
+            relocate_runs(Moment(row, program, store.plans, self._ids, AT_ONCE), row, store)
             carry_over(row, program)
         row.population = program.population
         return row
@@ -267,19 +267,11 @@ class ProfileCore:
             case Shared():
                 outputs = report(row, body, now, self._ids)
             case Accept():
-                store = self._stores.get(row.store, NOTHING)
-                moment = Moment(row, store.program, store.plans, self._ids, now)
-                row, moved = hear_acceptance(row, body, partial(self._handed_over, moment))
-                outputs = [*moment.outputs, *moved]
-            case Absorb(loser, blob):
-                store = self._stores.get(row.store, NOTHING)
-                lost = self.decode(blob)
-                moment = Moment(row, store.program, store.plans, self._ids, now)
-                if loser not in row.absorbed:
-                    relocate_runs(moment, lost, store)
-                absorbed = absorb(row, loser, lost, store.program, now, self._ids)
-                outputs = [*moment.outputs, *absorbed]
-                row.wake_at = next_wake(row)
+                outputs = self._moment(row, now)[0].outputs
+                row, moved = hear_acceptance(row, body, self.encode)
+                outputs += moved
+            case Absorb():
+                outputs = self._absorbed(row, body, now)
             case SplitAsked():
                 outputs = split(row, body, self._program(row.store), now, self._ids)
             case Parted():
@@ -296,16 +288,18 @@ class ProfileCore:
             outputs = [*outputs, *erased]
         return row, outputs
 
-    def _handed_over(self, moment: Moment, row: ProfileRow) -> bytes:
-        """A row as it is sent to who absorbs it: there the definitions that it is under, where it
-        was not visited yet, may be forgotten.
+    def _absorbed(self, row: ProfileRow, body: Absorb, now: Instant) -> list[Output]:
+        """Take over a loser. Both are under the same definitions before: these may have changed
+        while the loser was on the way.
         """
-        program = moment.program
-        if row.definitions and row.definitions != program.mark:
-            relocate_runs(moment, row, self._stores[row.store])
-            carry_features(row, program)
-            row.definitions = program.mark
-        return self.encode(row)
+        if body.loser in row.absorbed:
+            return []
+        lost = self.decode(body.row)
+        ours, _ = self._moment(row, now)
+        theirs, _ = self._moment(lost, now)
+        absorbed = absorb(row, body.loser, lost, ours.program, now, self._ids)
+        row.wake_at = next_wake(row)
+        return [*ours.outputs, *theirs.outputs, *absorbed]
 
     def veiled(self, _key: str) -> None:
         """Profile ids are keyed hashes already."""

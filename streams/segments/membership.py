@@ -182,18 +182,19 @@ def _ask_all(
         try:
             holds, flip = segment.condition.ask(person, at)
             assert flip is None or flip > at, "a flip is always later"
+            had = memberships.get(name)
+            changed = holds is not (had is not None and had.since is not None)
+            evidence = segment.condition.explain(person, at) if changed else ()
         except Exception as error:
             raise PartRaised(f"segment/{name}") from error
         if flip is not None:
             flips[name] = flip
         elif name in flips:
             del flips[name]
-        had = memberships.get(name)
-        if holds is (had is not None and had.since is not None):
+        if not changed:
             continue
         if had is None:
             had = memberships[name] = Membership()
-        evidence = segment.condition.explain(person, at)
         changes.append(change_of(row, name, had, holds, at, now, by_definition, evidence, ids))
         for other in program.segments_for(segments=(name,)):
             rank = program.segments[other].rank

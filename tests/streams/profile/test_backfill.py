@@ -281,13 +281,30 @@ def shadow_then_live(kind: str, seed: int) -> None:
         }, "whoever was inside already triggers nothing"
 
 
+@pytest.fixture(params=["at once", "little by little"])
+def visits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How rows are visited: the few of these histories all at once, or as if they were many, so
+    that much happens to them meanwhile.
+    """
+    if request.param == "little by little":
+        monkeypatch.setattr("streams.visits.FEW", 1)
+        monkeypatch.setattr("streams.visits.MILLIS_PER_ROW", 2 * TICK)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("visits")
 @pytest.mark.parametrize("kind", KINDS)
 def test_shadow_then_live_equals_live_from_the_start(kind: str) -> None:
-    for seed in range(6):
+    for seed in range(4):
         shadow_then_live(kind, seed)
 
 
+def test_nothing_starts_for_whoever_was_on_the_way_to_be_merged_when_the_shadow_went_live() -> None:
+    shadow_then_live("merging", 425)
+
+
 @pytest.mark.prove
+@pytest.mark.usefixtures("visits")
 @pytest.mark.parametrize("kind", KINDS)
 def test_shadow_then_live_equals_live_from_the_start_at_length(kind: str) -> None:
     for seed in range(100, 1_600):
@@ -295,10 +312,12 @@ def test_shadow_then_live_equals_live_from_the_start_at_length(kind: str) -> Non
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_schedule_with_stalls_and_crashes_says_the_same_byte_for_byte(kind: str) -> None:
+def test_any_schedule_with_stalls_and_crashes_says_the_same_byte_for_byte(
+    kind: str, visits: str
+) -> None:
     """A log with a segment added, edited and removed in it, and its back-fill."""
     path = Path(lambda: EventReader(IDS), IdentityCore(IDS), ProfileCore(IDS))
-    for seed in range(2):
+    for seed in range(2 if visits == "at once" else 1):
         rng = random.Random(f"{kind}-{seed}")
         coming = arrivals(rng, also(rng, history(rng, KINDS[kind]))[:25])
         partitions = rng.randint(1, 2)

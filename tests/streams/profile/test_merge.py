@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.outputs import IdentityConflict
+from schemas.outputs import IdentityConflict, SegmentChanged
 from schemas.records import (
     Absorb,
     Accept,
@@ -85,11 +85,27 @@ def test_who_was_not_visited_yet_is_handed_over_under_the_definitions_in_force()
     wake_at = core.wake_at(row)
     assert wake_at is not None
     assert 100 <= wake_at < 1_000_100, "it is visited later"
-    _, (absorbed,) = core.step(row, LOSER, Accept(WINNER, 1, ()), 10, (10, 0, 0))
+    _, (exited, absorbed) = core.step(row, LOSER, Accept(WINNER, 1, ()), 10, (10, 0, 0))
+    assert isinstance(exited.record, SegmentChanged)
+    assert (exited.record.segment, exited.record.change) == ("gone", "exited")
     assert isinstance(absorbed.record, Absorb)
     lost = core.decode(absorbed.record.row)
-    assert (lost.definitions, lost.runs[0].step) == ("two", (1,))
-    assert "gone" in lost.segments, "who absorbs it says that it has left"
+    assert (lost.definitions, lost.runs[0].step, lost.segments) == ("two", (1,), {})
+
+
+def test_a_row_that_raised_sleeps_under_the_definitions_in_force_with_its_runs_in_their_place() -> (
+    None
+):
+    wait, send = {"wait": "1d"}, {"send": "m", "channel": "email", "template": "t"}
+    flow = {"flow": "f", "trigger": {"did": "A"}}
+    old = in_force(None, published("one", [{**flow, "steps": [wait, send]}]), ())
+    later = [{"set": {"seen": True}}, wait, send]
+    core = CORE.adopt(in_force(old, published("two", [{**flow, "steps": later}]), ()))
+    row = person(WINNER)
+    row.definitions = "one"
+    row.runs = [FlowRun("r", "f", "one", Trigger("event", "e", "A", 1), 1, 1, step=(0,), wake_at=9)]
+    asleep = core.asleep(row)
+    assert (asleep.definitions, asleep.runs[0].step) == ("two", (1,))
 
 
 def published(version: str, documents: list[dict[str, Any]]) -> DefinitionsPublished:
