@@ -129,13 +129,18 @@ def names_a_person(program: Program, kind: str) -> bool:
 
 
 def _note_addresses(moment: Moment, event: Event, by: EventResolved) -> None:
-    """Remember which addresses the newest order names, if they are this profile's."""
+    """Remember which addresses the newest order names, if they are this profile's.
+
+    A device counts where the order names a person beside it: whose it is otherwise depends on
+    which event came first.
+    """
     row = moment.row
+    by_server = event.trust == "server" and _names_somebody(moment, event)
     for identifier in event.identifiers:
         kind, value = identifier
         if kind not in _CHANNELS_OF or value not in row.identifiers.get(kind, {}):
             continue
-        if event.trust == "server" or (identifier == by.resolved_by and is_strong(moment, kind)):
+        if by_server or (identifier == by.resolved_by and is_strong(moment, kind)):
             said = event.occurred_at, value
             row.ordered_with[kind] = max(row.ordered_with.get(kind, said), said)
 
@@ -155,8 +160,12 @@ def _may_claim(
     if kind not in _CHANNELS_OF:
         return True
     if any(is_strong(moment, held) for held in moment.row.identifiers):
-        return by_server and any(is_strong(moment, named) for named, _ in event.identifiers)
+        return by_server and _names_somebody(moment, event)
     return by_server or identifier == resolved_by
+
+
+def _names_somebody(moment: Moment, event: Event) -> bool:
+    return any(is_strong(moment, kind) for kind, _ in event.identifiers)
 
 
 def _note_claimed(moment: Moment, identifier: Identifier) -> None:

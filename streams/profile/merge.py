@@ -54,8 +54,12 @@ Encode = Callable[[ProfileRow], bytes]
 
 def held(row: ProfileRow) -> frozenset[str]:
     """The names that are this profile's, or are promised a place in it."""
-    promised = (one for reserved in row.reserved.values() for one in reserved.names)
-    return external_ids(row).union(sides_of(row), promised).difference(row.retired)
+    return external_ids(row).union(sides_of(row), promised(row)).difference(row.retired)
+
+
+def promised(row: ProfileRow) -> list[str]:
+    """The names that others may bring here."""
+    return [one for reserved in row.reserved.values() for one in reserved.names]
 
 
 # --- the loser -----------------------------------------------------------------------------------
@@ -251,7 +255,10 @@ def redirect(row: ProfileRow, body: Body) -> list[Output]:
             return [Output(PEER, loser, Moved(row.id, attempt, to))]
         case Accept(winner=winner, attempt=attempt) if winner != to:
             return [Output(PEER, winner, Withdraw(row.id, attempt))]
-        case Absorb() | Backfilled() | Withdraw() | Retired() | Shared() | ErasureAsked():
+        case Retired(external_id=external_id):
+            name = EXTERNAL_ID, external_id
+            return [Output(PEER, to, body), repointed(row.store, name, row.id, to)]
+        case Absorb() | Backfilled() | Withdraw() | Shared() | ErasureAsked():
             return [Output(PEER, to, body)]
         case SplitAsked() | Parted() | EventsTold():
             return [Output(PEER, to, body)]

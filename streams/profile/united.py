@@ -33,8 +33,9 @@ from streams.profile.facts import (
     TRAITS_MAX,
     coarsen,
 )
-from streams.profile.merge import RETIRED_MAX, repointed
+from streams.profile.merge import RETIRED_MAX, promised, repointed
 from streams.profile.recent import unite
+from streams.profile.sides import external_in
 from streams.segments.features import TOTALS, saturated
 from streams.segments.united import unite_features
 from streams.sends.command import newest_variants
@@ -128,11 +129,12 @@ def _unite_identity(row: ProfileRow, loser: ProfileId, lost: ProfileRow) -> None
         for value, at in theirs.items():
             values[value] = min(at, values.get(value, at))
         united[kind] = values
+    _unite_reserved(row, loser, lost)
     retired = list(dict.fromkeys((*row.retired, *lost.retired)))
     names = united.get(EXTERNAL_ID, {})
     kept = {name: at for name, at in names.items() if name not in retired}
-    if names and not kept:  # each was said to be in the other's place
-        kept = {min(names): names[min(names)]}
+    if names and not kept and not external_in(promised(row)).difference(retired):
+        kept = {min(names): names[min(names)]}  # each was said to be in the other's place
     if names:
         united[EXTERNAL_ID] = kept
     row.retired = [name for name in retired if name not in kept][-RETIRED_MAX:]
@@ -148,11 +150,15 @@ def _unite_identity(row: ProfileRow, loser: ProfileId, lost: ProfileRow) -> None
     claimed = dict.fromkeys((*row.claimed, *lost.claimed))
     strangers = [one for one in claimed if one[1] not in united.get(one[0], ())]
     row.claimed = strangers[-IDENTIFIERS_MAX:]
+
+
+def _unite_reserved(row: ProfileRow, loser: ProfileId, lost: ProfileRow) -> None:
+    """Whom either has absorbed, and whom either has promised a place."""
     row.reserved.pop(loser, None)
-    for promised, reserved in lost.reserved.items():
-        before = row.reserved.get(promised, Reservation(-1, ()))
-        if promised not in row.absorbed and reserved.attempt > before.attempt:
-            row.reserved[promised] = reserved
+    for other, reserved in lost.reserved.items():
+        before = row.reserved.get(other, Reservation(-1, ()))
+        if other not in row.absorbed and reserved.attempt > before.attempt:
+            row.reserved[other] = reserved
     row.absorbed = list(dict.fromkeys((*row.absorbed, *lost.absorbed, loser)))
     for absorbed in lost.absorbed:
         row.reserved.pop(absorbed, None)

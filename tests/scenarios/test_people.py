@@ -113,6 +113,22 @@ def test_a_guest_checkout_belongs_to_the_account_that_is_made_later() -> None:
     assert shop.who("email", "ann@example.com").id == ann.id
 
 
+def test_which_device_was_ordered_with_does_not_depend_on_when_it_became_known() -> None:
+    order, known = {"device_id": "d-1", "anonymous_id": "b-1"}, {"email": "ann@example.com"}
+    for orders_first in (True, False):
+        shop = Shop()
+        if orders_first:
+            shop.event("Placed Order", **order, value=1)
+            shop.event("Viewed Product", **known, anonymous_id="b-1")
+        else:
+            shop.event("Viewed Product", **known, anonymous_id="b-1")
+            shop.event("Placed Order", **order, value=1)
+        ann = shop.who("email", "ann@example.com")
+        assert ann.ordered_with == {}
+        shop.event("Placed Order", **known, device_id="d-1", value=2)
+        assert shop.who("email", "ann@example.com").ordered_with["device_id"][1] == "d-1"
+
+
 def test_an_alias_retires_the_previous_external_id() -> None:
     shop = Shop()
     shop.event("Placed Order", external_id="c-1", value=10)

@@ -113,6 +113,10 @@ def test_in_any_order_and_however_often_every_history_ends_well(kind: str) -> No
         chaos(seed, KINDS[kind])
 
 
+def test_two_names_that_each_took_the_others_place_stay_two_where_a_third_is_promised() -> None:
+    chaos(5249, KINDS["circles"])
+
+
 @pytest.mark.prove
 @pytest.mark.parametrize("kind", KINDS)
 def test_thousands_of_histories_end_well_in_any_order(kind: str) -> None:

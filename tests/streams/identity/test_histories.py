@@ -129,8 +129,15 @@ def test_every_history_ends_well(kind: str) -> None:
     histories(kind, range(60))
 
 
+@pytest.mark.parametrize(("kind", "seed"), [("alias", 698), ("circles", 2678)])
+def test_a_name_retired_just_after_its_profile_was_merged_is_pointed_on(
+    kind: str, seed: int
+) -> None:
+    histories(kind, range(seed, seed + 1))
+
+
 def test_the_order_of_arrival_changes_nothing_where_nobody_shares_and_nothing_conflicts() -> None:
-    clean(range(40))
+    clean(range(41))
 
 
 def test_who_is_erased_at_any_moment_leaves_nothing_and_what_comes_later_is_somebodys() -> None:
@@ -151,7 +158,7 @@ def test_thousands_of_histories_end_well(kind: str) -> None:
 
 @pytest.mark.prove
 def test_thousands_of_orders_of_arrival_change_nothing() -> None:
-    clean(range(40, 2000))
+    clean(range(41, 2000))
 
 
 @pytest.mark.prove

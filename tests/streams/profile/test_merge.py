@@ -192,6 +192,34 @@ def test_who_was_merged_sends_on_whoever_asks() -> None:
     assert [one.key for one in say(gone, Withdraw(THIRD, 1))[1]] == [WINNER]
 
 
+def test_a_retired_name_of_who_was_merged_points_to_where_they_went() -> None:
+    gone, _ = say(asking(), Accept(WINNER, 1, ()))
+    retired = Retired("main", "c-1", "c-2", LOSER)
+    _, said = say(gone, retired)
+    name = "external_id", "c-1"
+    assert records(said) == [retired, Repoint("main", name, LOSER, WINNER)]
+
+
+def test_a_retired_name_does_not_come_back_where_another_was_promised_its_place() -> None:
+    winner = person(WINNER, "c-1")
+    winner.retired = ["c-0"]
+    winner, said = say(winner, Propose("main", LOSER, 1, ("c-0",), (), MAIL))
+    assert records(said) == [Accept(WINNER, 1, ("c-0",))]
+    winner, said = say(winner, Propose("main", THIRD, 1, ("c-2",), ("c-1",), MAIL))
+    assert records(said) == [Accept(WINNER, 1, ("c-2",))]
+    for loser, name in ((LOSER, "c-0"), (THIRD, "c-2")):
+        winner, _ = say(winner, Absorb(loser, CORE.encode(person(loser, name))))
+    assert winner.identifiers["external_id"].keys() == {"c-2"}
+
+
+def test_of_names_that_took_each_others_place_one_comes_back() -> None:
+    winner, lost = person(WINNER, "c-1"), person(LOSER, "c-0")
+    winner.retired, lost.retired = ["c-0"], ["c-1"]
+    winner, _ = say(winner, Absorb(LOSER, CORE.encode(lost)))
+    assert winner.identifiers["external_id"].keys() == {"c-0"}
+    assert winner.retired == ["c-1"]
+
+
 def test_whom_a_loser_was_to_join_besides_is_the_winners_affair() -> None:
     row = asking()
     row, _ = say(row, Merge("main", "i0b", True, MAIL))
