@@ -5,9 +5,10 @@ timestamps, or `TopicsDiffer` says which one does not and what to do.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
@@ -136,6 +137,23 @@ async def differences(
                 f"{stamp}. Take another TILLSTREAM_NAMESPACE for it"
             )
     return problems
+
+
+async def ends_of(
+    settings: Settings, places: Iterable[TopicPartition]
+) -> Mapping[TopicPartition, int]:
+    """Say where partitions end, with what transactions have written that are not decided yet.
+
+    A committed transaction is seen in one partition a moment before another. Who has seen its
+    record in one topic and asks what is committed in the others may be told of an end before it.
+    """
+    reader = AIOKafkaConsumer(**settings.kafka_clients())
+    await reader.start()
+    try:
+        ends: Mapping[TopicPartition, int] = await reader.end_offsets(list(places))
+    finally:
+        await reader.stop()
+    return ends
 
 
 async def partition_counts(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:

@@ -7,7 +7,7 @@ leash, the rest as tasks.
 import asyncio
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
@@ -24,7 +24,7 @@ from agents.feeder import Feeder
 from agents.migrations import migrate
 from agents.settings import Settings
 from agents.timeline import TimelineSink
-from agents.topics import ensure_topics, topic_name
+from agents.topics import ends_of, ensure_topics, topic_name
 from schemas.outputs import ClockStruck, SendCommand
 from schemas.topics import SEND_COMMANDS, TOPICS
 from schemas.values import Instant
@@ -131,13 +131,7 @@ class Live:
 
     async def sunk(self) -> None:
         """Wait until all that was said is in the database."""
-        reader = AIOKafkaConsumer(**self.settings.kafka_readers(), fetch_max_wait_ms=FETCH_MS_MAX)
-        await reader.start()
-        try:
-            ends = await reader.end_offsets(list(self._sink.stored))
-        finally:
-            await reader.stop()
-        await self._sink.drained(ends)
+        await self._sink.drained(await ends_of(self.settings, self._sink.stored))
 
     async def command_ends(self) -> dict[int, int]:
         """Say where `send-commands` ends now: partition -> end offset."""
@@ -152,7 +146,7 @@ class Live:
         try:
             places = self._assign(reader, _PUBLIC)
             declared = {topic_name(self.settings, topic): topic for topic in _PUBLIC}
-            ends: Mapping[TopicPartition, int] = await reader.end_offsets(places)
+            ends = await ends_of(self.settings, places)
             for place in places:
                 reader.seek(place, 0)
             left = {place for place in places if ends[place] > 0}

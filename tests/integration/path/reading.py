@@ -7,7 +7,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from agents.settings import Settings
-from agents.topics import topic_name
+from agents.topics import ends_of, topic_name
 from schemas.outputs import ClockStruck
 from schemas.rows import POSITION_KEY, Position
 from schemas.topics import (
@@ -69,7 +69,7 @@ async def records_of(
     await reader.start()
     try:
         reader.assign(list(places))
-        ends = await reader.end_offsets(list(places))
+        ends = await ends_of(settings, places)
         left = {place for place in places if ends[place] > 0}
         while left:
             for place, records in (await reader.getmany(timeout_ms=POLL_MS)).items():
