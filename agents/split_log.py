@@ -91,9 +91,9 @@ async def outlook(
     Raises: NobodyThere, NotToSplit.
     """
     row = await _row(settings, store, identifier)
-    unfinished = [side.split for side in row.sides if side.next is not None]
-    if unfinished:
-        return Outlook(row.id, (identifier,), 0, 0, unfinished[0])
+    earlier = _unfinished(row)
+    if earlier is not None:
+        return Outlook(row.id, (identifier,), 0, 0, earlier)
     kinds = strength_order(await rules_in_force(settings, store))
     told = await _whole_history(settings, client, store, identifier)
     held = pointing_to(row)
@@ -108,6 +108,18 @@ async def outlook(
     history = counted_once(told)
     going = sum(belongs(one.event, identifiers) for one in history)
     return Outlook(row.id, identifiers, going, len(history) - going)
+
+
+async def unfinished(settings: Settings, store: StoreId, identifier: Identifier) -> str | None:
+    """A split of whom this identifier points to whose history is still to be told."""
+    try:
+        return _unfinished(await _row(settings, store, identifier))
+    except NobodyThere:
+        return None
+
+
+def _unfinished(row: ProfileRow) -> str | None:
+    return next((side.split for side in row.sides if side.next is not None), None)
 
 
 async def _row(settings: Settings, store: StoreId, identifier: Identifier) -> ProfileRow:

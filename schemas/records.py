@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from schemas.events import Event
-from schemas.splits import EventsTold, Parted, SplitAsked, SplitOff
+from schemas.splits import EventsTold, NamesAgain, Parted, SplitAsked, SplitOff
 from schemas.values import (
     Channel,
     FlowId,
@@ -78,7 +78,10 @@ class Retire(Inner, frozen=True, tag="retire"):
 
 
 class Erased(Inner, frozen=True, tag="erased"):
-    """The profile was erased: this identifier is its no more, nor seen any more if it was."""
+    """The profile was erased: this identifier is its no more, nor seen any more if it was.
+
+    Profiles that a split set apart from it are told, too: none of them remembers what named it.
+    """
 
     store: StoreId
     identifier: Identifier
@@ -397,12 +400,14 @@ IdentityBody: TypeAlias = (
     | ErasureAsked
     | SplitOff
     | SplitAsked
+    | NamesAgain
     | EventsTold
     | Switching
     | Backfilled
 )
 ProfileBody: TypeAlias = (
     EventResolved
+    | Erased
     | ConsentChanged
     | Shared
     | Retired

@@ -333,6 +333,8 @@ class Side(msgspec.Struct, array_like=True):
            nobody claims it.
     next:  which part of this side's history is awaited; None: all of it is in.
     is_told: it was reported that an event names both.
+    again: the external id that names this side again, whoever still knows it as retired.
+    is_alone: nobody who was there before has become one with who was split off.
     """
 
     split: str
@@ -341,6 +343,8 @@ class Side(msgspec.Struct, array_like=True):
     identifiers: list[Identifier]
     next: int | None = 0
     is_told: bool = False
+    again: str = ""
+    is_alone: bool = True
 
 
 Seen: TypeAlias = bytes | dict[int, Instant]

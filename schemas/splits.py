@@ -41,6 +41,7 @@ class Parted(Inner, frozen=True, tag="parted"):
     identifiers: and when each was first named. claimed: devices that only a client has named.
     strangers: what names the other profile from here on.
     before:    splits by which that one began itself: (split, from whom, what names that one).
+    again:     the external id that was split off; empty: none was.
     """
 
     store: StoreId
@@ -51,6 +52,14 @@ class Parted(Inner, frozen=True, tag="parted"):
     claimed: tuple[Identifier, ...]
     strangers: tuple[Identifier, ...]
     before: tuple[tuple[str, ProfileId, tuple[Identifier, ...]], ...]
+    again: str = ""
+
+
+class NamesAgain(Inner, frozen=True, tag="names-again"):
+    """This external id is not retired any more: what took its place was split off, or may not."""
+
+    store: StoreId
+    identifier: Identifier
 
 
 class EventTold(Inner, frozen=True):

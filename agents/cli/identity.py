@@ -4,9 +4,11 @@ import argparse
 import asyncio
 
 import msgspec
+from aiokafka.errors import KafkaError
 
 from agents.cli import explain_identity, split_identity
 from agents.cli.failures import CommandFailed
+from agents.cli.looking import database
 from agents.cli.printing import Printer, json_argument, printer_for
 from agents.identity_log import (
     Erasure,
@@ -17,6 +19,7 @@ from agents.identity_log import (
 )
 from agents.live.asking import NotReached, reached
 from agents.settings import Settings
+from agents.split_log import NotToSplit, made, tell_history, unfinished
 from schemas.topics import (
     IDENTITY_ERASURES,
     IDENTITY_ROWS,
@@ -68,18 +71,28 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         return split_identity.run(options, settings)
     printer = printer_for(options)
     try:
-        erasure = asyncio.run(_erase(settings, options.store, options.who))
+        erasure = asyncio.run(_erase(settings, options.store, options.who, printer))
     except NobodyThere:
         erasure = None
-    except (NotReached, NoIdentifier) as error:
+    except (NotReached, NoIdentifier, NotToSplit) as error:
         raise CommandFailed(str(error)) from error
+    except (KafkaError, TimeoutError) as error:
+        raise CommandFailed(
+            f"not to its end ({type(error).__name__}): say the same command again"
+        ) from error
     return _show(printer, options.store, erasure)
 
 
-async def _erase(settings: Settings, store: str, who: str) -> Erasure:
+async def _erase(settings: Settings, store: str, who: str, printer: Printer) -> Erasure:
+    """Whoever was just split has their history told first: else the other would lack theirs."""
     needed = (STORE_EVENTS, INGEST_ROWS, IDENTITY_ROWS, PROFILE_ROWS, IDENTITY_ERASURES)
     async with reached(settings, *needed) as there:
         identifier = await identifier_meant(there, store, who)
+        while (name := await unfinished(there, store, identifier)) is not None:
+            printer.line(f"the split {name} has no history yet: it is told first")
+            with database(settings) as client:
+                if not await tell_history(there, client, await made(client, store, name)):
+                    break
         return await erase(there, store, identifier)
 
 

@@ -218,8 +218,12 @@ def _replaced(profiles: list[ProfileId], body: Repoint) -> list[ProfileId]:
 
 
 def retire(row: IdentityRow, body: Retire) -> list[Output]:
-    """Name nobody any more: another external id has taken this one's place. Its profile is told."""
-    row.retired = True
+    """Name nobody any more: another external id has taken this one's place. Its profile is told.
+
+    Where support has split the two, this one stays what it is.
+    """
+    if body.profile_id not in row.apart:
+        row.retired = True
     if not row.profile_id:
         row.profile_id = body.profile_id
     retired = Retired(row.store, row.identifier[1], body.by[1], body.profile_id)

@@ -20,7 +20,7 @@ from schemas.records import (
     Retire,
 )
 from schemas.rows import IDENTITY_ROW_SCHEMA, DefinitionsRow, IdentityRow, StopsRow
-from schemas.splits import EventsTold, SplitAsked, SplitOff
+from schemas.splits import EventsTold, NamesAgain, SplitAsked, SplitOff
 from schemas.values import Instant, Origin, ProfileId, Stage, StoreId
 from streams.consent.said import said_by
 from streams.core import NEXT, Output, Stepped, Touched
@@ -53,7 +53,7 @@ SPLITS_MAX: Final = 20
 ERASURE: Final = "erasure"
 """The cause of a word about consent that only goes to another place."""
 
-_OF_THE_PAST: Final = (Repoint, Forget, Erased, SplitOff)
+_OF_THE_PAST: Final = (Repoint, Forget, Erased, SplitOff, NamesAgain)
 """What is said about links that were: it makes nobody known."""
 
 
@@ -121,6 +121,8 @@ class IdentityCore:
                 forget(row, body.forgotten)
             case SplitOff():
                 return split_off(row, body)
+            case NamesAgain():
+                row.retired = False
             case _:
                 raise AssertionError(f"no record for identity: {type(body).__name__}")
         return []

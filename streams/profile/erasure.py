@@ -6,7 +6,9 @@ State: the row, of which the id and the instant stay: whatever still points here
        it is used, and an event that came after the erasure is resolved anew.
 
 Whoever is about to be merged is erased after the merge, and the other with them: by then they are
-one person. None of these steps may raise: that would stop the worker.
+one person. Who awaits the history of a split is erased when it is told, so that each side has what
+is theirs; until then nothing is sent to them. None of these steps may raise: that would stop the
+worker.
 """
 
 from collections.abc import Iterable
@@ -39,6 +41,7 @@ from streams.identity.held import pointing_to
 from streams.identity.keys import key_of
 from streams.ids import Ids
 from streams.instants import to_timestamp
+from streams.profile.sides import awaits_history
 from streams.profile.split import nobody_to_split
 
 
@@ -50,9 +53,12 @@ def nobody(key: ProfileId, body: ErasureAsked, now: Instant, ids: Ids) -> list[O
 def erase(
     row: ProfileRow, body: ErasureAsked, now: Instant, ids: Ids
 ) -> tuple[ProfileRow, list[Output]]:
-    """Erase the person; where a merge is under way, after it."""
-    if row.proposal is not None or row.to_join:
+    """Erase the person; where a merge or a split is under way, after it."""
+    is_told = not awaits_history(row)
+    if row.proposal is not None or row.to_join or not is_told:
         row.erasing = row.erasing or body
+        if not is_told:
+            row.erased_at = now if row.erased_at is None else row.erased_at
         return row, []
     gone = ProfileRow(store=row.store, id=row.id, gone_at=max(body.asked_at, 1))
     gone.gone_by = body.request
@@ -105,7 +111,13 @@ def _erased(
     gone: ProfileRow, profile_id: ProfileId, was: ProfileRow, now: Instant, ids: Ids
 ) -> list[Output]:
     """Let all identifiers go, and say under which ids the person was known."""
-    outputs = _put_right(gone.store, profile_id, pointing_to(was))
+    identifiers = pointing_to(was)
+    outputs = _put_right(gone.store, profile_id, identifiers)
+    outputs += [
+        Output(PEER, other, Erased(gone.store, one, profile_id))
+        for other in dict.fromkeys(side.other for side in was.sides)
+        for one in identifiers
+    ]
     known_as = (profile_id, *was.absorbed)
     answer = _answer(profile_id, gone.store, gone.gone_by, "erased", known_as, now, ids)
     return [*outputs, msgspec.structs.replace(answer, key=gone.id)]

@@ -402,7 +402,7 @@ def note_erasure(moment: Moment, event: Event) -> None:
 
     Every run that had begun ends with a word about it.
     """
-    if event.metric == PROFILE_ERASED and is_heard(event):
+    if says_erased(event):
         row = moment.row
         row.erased_at = moment.now
         for run in row.runs:
@@ -410,6 +410,11 @@ def note_erasure(moment: Moment, event: Event) -> None:
                 say(moment, run, None, "skipped", (PROFILE_IS_ERASED,))
         row.runs = []
         row.settled = []
+
+
+def says_erased(event: Event) -> bool:
+    """Does the store say that nothing may be sent to this person any more?"""
+    return event.metric == PROFILE_ERASED and is_heard(event)
 
 
 def coarsen(row: ProfileRow, cap: str) -> None:

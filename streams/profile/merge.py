@@ -14,7 +14,7 @@ is repeated or comes too late is recognised. None of these steps may raise: that
 worker.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from schemas.events import Event
@@ -24,6 +24,7 @@ from schemas.records import (
     Backfilled,
     Body,
     ConsentChanged,
+    Erased,
     ErasureAsked,
     EventResolved,
     Merge,
@@ -36,15 +37,15 @@ from schemas.records import (
     Withdraw,
 )
 from schemas.rows import ProfileRow, Proposal, Reservation, Wish
-from schemas.splits import EventsTold, Parted, SplitAsked
+from schemas.splits import EventsTold, NamesAgain, Parted, SplitAsked
 from schemas.values import Identifier, Instant, ProfileId, StoreId
 from streams.core import BACK, PEER, Output
 from streams.identity.held import EXTERNAL_ID, external_ids
 from streams.identity.keys import key_of
 from streams.ids import Ids, is_named
-from streams.profile.conflicts import SHARED_BY_TOO_MANY, conflict
+from streams.profile.conflicts import SHARED_BY_TOO_MANY, SPLIT_APART, conflict
 from streams.profile.facts import coarsen, named_by
-from streams.profile.sides import clash, external_in, sides_of
+from streams.profile.sides import again_in, clash, external_in, sides_of
 
 WISHES_MAX: Final = 200
 RETIRED_MAX: Final = 50
@@ -186,8 +187,10 @@ def answer(row: ProfileRow, body: Propose, now: Instant, ids: Ids) -> list[Outpu
         return []
     if loser <= row.id or body.store != row.store:
         return [Output(PEER, loser, Refuse(row.id, body.attempt))]
-    _learn_retired(row, body.retired)
     row.reserved.pop(loser, None)
+    again = again_in((*sides_of(row), *promised(row), *body.names))
+    row.retired = [one for one in row.retired if one not in again]
+    _learn_retired(row, [one for one in body.retired if one not in again])
     ours, theirs = held(row), set(body.names).difference(row.retired)
     if theirs and (reason := clash(ours | theirs)) is not None:
         named = external_in(ours | theirs)
@@ -209,11 +212,18 @@ def release(row: ProfileRow, body: Withdraw) -> list[Output]:
 # --- what the store says, and what is reported ---------------------------------------------------
 
 
-def retire(row: ProfileRow, body: Retired) -> list[Output]:
-    """Put the new external id in the place of the old one, and become one with who has it.
+def retire(row: ProfileRow, body: Retired, now: Instant, ids: Ids) -> list[Output]:
+    """Put the new external id in the place of the old one, and become one with who has it; not
+    where support has split the two.
 
     Who was retired comes back only in the place of who is there now.
     """
+    name = EXTERNAL_ID, body.by
+    if any(side.other == body.into or name in side.identifiers for side in row.sides):
+        return _keep_apart(row, body, now, ids)
+    for side in row.sides:
+        if side.again == body.external_id:
+            side.again = ""
     mine = row.identifiers.get(EXTERNAL_ID, {})
     if body.external_id in mine:
         row.identifiers[EXTERNAL_ID] = {body.by: mine[body.external_id]}
@@ -222,7 +232,20 @@ def retire(row: ProfileRow, body: Retired) -> list[Output]:
     return wish(row, Merge(row.store, body.into, True, (EXTERNAL_ID, body.external_id)))
 
 
-def _learn_retired(row: ProfileRow, retired: tuple[str, ...]) -> None:
+def _keep_apart(row: ProfileRow, body: Retired, now: Instant, ids: Ids) -> list[Output]:
+    """Say that two names are apart since a split; each goes on to name its own."""
+    both, names = tuple(sorted((row.id, body.into))), (body.external_id, body.by)
+    told = conflict(row, both, names, SPLIT_APART, (EXTERNAL_ID, body.by), now, ids)
+    return [told, names_again(row.store, body.external_id)]
+
+
+def names_again(store: StoreId, external_id: str) -> Output:
+    """Tell an external id that it is not retired any more."""
+    identifier = EXTERNAL_ID, external_id
+    return Output(BACK, key_of(store, identifier), NamesAgain(store, identifier))
+
+
+def _learn_retired(row: ProfileRow, retired: Iterable[str]) -> None:
     mine = row.identifiers.get(EXTERNAL_ID, {})
     for one in retired:
         mine.pop(one, None)
@@ -260,7 +283,7 @@ def redirect(row: ProfileRow, body: Body) -> list[Output]:
             return [Output(PEER, to, body), repointed(row.store, name, row.id, to)]
         case Absorb() | Backfilled() | Withdraw() | Shared() | ErasureAsked():
             return [Output(PEER, to, body)]
-        case SplitAsked() | Parted() | EventsTold():
+        case SplitAsked() | Parted() | EventsTold() | Erased():
             return [Output(PEER, to, body)]
         case _:
             return []

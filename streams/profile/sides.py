@@ -8,8 +8,10 @@ from collections.abc import Iterable, Set
 from typing import Final
 
 from schemas.events import Event
+from schemas.records import Erased
 from schemas.rows import ProfileRow, Side
 from schemas.values import Identifier, ProfileId
+from streams.core import PEER, Output
 from streams.profile.conflicts import SPLIT_APART, TWO_EXTERNAL_IDS
 from streams.sends.outcome import OUTCOMES
 
@@ -18,15 +20,24 @@ MARK: Final = "\x1f"
 
 STAYS, GOES = "/stays", "/goes"
 
+AGAIN: Final = "\x1e"
+"""In front of an external id that names somebody again, though others know it as retired."""
+
 
 def sides_of(row: ProfileRow) -> list[str]:
-    """The names of the sides that this profile is on."""
-    return [f"{MARK}{side.split}{STAYS if side.stays else GOES}" for side in row.sides]
+    """The names of the sides that this profile is on, and the external ids that came back so."""
+    names = [f"{MARK}{side.split}{STAYS if side.stays else GOES}" for side in row.sides]
+    return names + [AGAIN + side.again for side in row.sides if side.again]
 
 
 def external_in(names: Iterable[str]) -> frozenset[str]:
     """The external ids among names."""
-    return frozenset(name for name in names if not name.startswith(MARK))
+    return frozenset(name for name in names if not name.startswith((MARK, AGAIN)))
+
+
+def again_in(names: Iterable[str]) -> frozenset[str]:
+    """The external ids that are not retired any more, among names."""
+    return frozenset(name.removeprefix(AGAIN) for name in names if name.startswith(AGAIN))
 
 
 def clash(names: Set[str]) -> str | None:
@@ -70,8 +81,25 @@ def went_to(row: ProfileRow, identifier: Identifier) -> ProfileId | None:
     return next((side.other for side in sides), None)
 
 
-def is_quiet(row: ProfileRow) -> bool:
-    """Is the history of who was split off still to come? Until then no segment is asked, no flow
-    starts or goes on.
+def awaits_history(row: ProfileRow) -> bool:
+    """Is history of a side, any that this profile was part of, still to come?"""
+    return any(side.next is not None for side in row.sides)
+
+
+def forget_stranger(row: ProfileRow, body: Erased) -> list[Output]:
+    """Somebody whom a split set apart from this profile was erased: forget what named them. Who was
+    split off from here later has heard of it, and is told.
     """
-    return bool(row.sides) and any(side.next is not None and not side.stays for side in row.sides)
+    known = [side for side in row.sides if body.identifier in side.identifiers]
+    for side in known:
+        side.identifiers.remove(body.identifier)
+    return [Output(PEER, side.other, body) for side in row.sides if known and side.stays]
+
+
+def is_quiet(row: ProfileRow) -> bool:
+    """Is all that is known of this profile still to come, for it begins at a split? Until then no
+    segment is asked, no flow starts or goes on.
+    """
+    return bool(row.sides) and any(
+        side.next is not None and side.is_alone and not side.stays for side in row.sides
+    )

@@ -42,10 +42,11 @@ from streams.profile.facts import (
     note_identifiers,
     note_lists,
     note_traits,
+    says_erased,
 )
-from streams.profile.merge import repointed
+from streams.profile.merge import names_again, repointed
 from streams.profile.recent import remembered, unite
-from streams.profile.sides import is_quiet, stranger
+from streams.profile.sides import awaits_history, is_quiet, stranger
 from streams.profile.timeline import timeline_entry
 from streams.segments.features import note
 from streams.segments.membership import Change, because_of, carry_features, evaluate
@@ -62,6 +63,7 @@ FACTS: Final = (
     "recent",
     "first_seen_at",
     "last_seen_at",
+    "erased_at",
 )
 """What events have said of a row."""
 
@@ -76,10 +78,11 @@ def nobody_to_split(key: ProfileId, body: SplitAsked, now: Instant, ids: Ids) ->
     return [Output(IDENTITY_SPLITS.name, key, _answer(key, body, "unknown", (), now, ids))]
 
 
-def split(
-    row: ProfileRow, body: SplitAsked, program: Program, now: Instant, ids: Ids
-) -> list[Output]:
-    """Let the identifiers go to a profile of their own. The same split again changes nothing."""
+def split(moment: Moment, body: SplitAsked) -> list[Output]:
+    """Let the identifiers go to a profile of their own; what their events have started ends. The
+    same split again changes nothing.
+    """
+    row, program, now, ids = moment.row, moment.program, moment.now, moment.ids
     if any(side.split == body.split for side in row.sides):
         return []
     named, *others = body.identifiers
@@ -92,8 +95,13 @@ def split(
     if outcome != "split":
         return outputs
     outputs.append(Output(TIMELINE.name, row.id, answer))
+    is_known_by = named[1] in row.identifiers.get(named[0], ())
     outputs.append(Output(PEER, body.into, _parted(row, body, program, now)))
-    row.sides.append(Side(body.split, True, body.into, list(body.identifiers)))
+    side = Side(body.split, True, body.into, list(body.identifiers))
+    row.sides.append(side)
+    _end_runs(moment, body.identifiers)
+    if is_known_by and named[0] == EXTERNAL_ID:
+        outputs += _name_again(row, side, now)
     row.retold = ProfileRow(store=row.store, id=row.id, definitions=row.definitions)
     return outputs
 
@@ -106,8 +114,7 @@ def _outcome(row: ProfileRow, body: SplitAsked, program: Program) -> Outcome:
         return "already-split"
     if not set(pointing_to(row)).difference(body.identifiers):
         return "only-identifier"
-    told_again = any(side.next is not None for side in row.sides)
-    return "busy" if told_again or program.past.shadow else "split"
+    return "busy" if awaits_history(row) or program.past.shadow else "split"
 
 
 def _parted(row: ProfileRow, body: SplitAsked, program: Program, now: Instant) -> Parted:
@@ -143,7 +150,19 @@ def _parted(row: ProfileRow, body: SplitAsked, program: Program, now: Instant) -
             for side in row.sides
             if not side.stays
         ),
+        body.identifiers[0][1] if body.identifiers[0][0] == EXTERNAL_ID else "",
     )
+
+
+def _name_again(row: ProfileRow, side: Side, now: Instant) -> list[Output]:
+    """Where the external id that went had taken the place of another, that one names this profile
+    again.
+    """
+    if not row.retired:
+        return []
+    side.again = row.retired.pop()
+    row.identifiers[EXTERNAL_ID] = {side.again: now}
+    return [names_again(row.store, side.again)]
 
 
 def begin_apart(row: ProfileRow, body: Parted) -> list[Output]:
@@ -156,7 +175,8 @@ def begin_apart(row: ProfileRow, body: Parted) -> list[Output]:
         values = row.identifiers.setdefault(kind, {})
         values[value] = min(at, values.get(value, at))
     row.claimed += [one for one in body.claimed if one not in row.claimed]
-    row.sides.append(Side(body.split, False, body.known_as[0], list(body.strangers)))
+    strangers = list(body.strangers)
+    row.sides.append(Side(body.split, False, body.known_as[0], strangers, again=body.again))
     ours = pointing_to(row)
     for name, other, identifiers in body.before:
         strangers = [one for one in identifiers if one not in ours]
@@ -218,6 +238,8 @@ def note_facts(moment: Moment, event: Event, rules: ConsentRules) -> None:
     note_traits(moment, event)
     note_lists(moment, event, rules)
     note_figures(row, event, moment.program.settings.currency)
+    if says_erased(event):
+        row.erased_at = max(event.received_at, row.erased_at or 0)
     moment.features.update(note(moment.program, row, event))
 
 
@@ -288,7 +310,6 @@ def _all_told(moment: Moment) -> list[Change]:
         for name in FACTS:
             setattr(row, name, getattr(row.retold, name))
         row.retold = None
-        _end_runs(moment)
     if is_quiet(row):
         return []
     moment.features, moment.traits, moment.channels, moment.lists = set(), set(), set(), set()
@@ -303,10 +324,9 @@ def _splits(sides: Iterable[Side]) -> list[str]:
     return [side.split for side in sides]
 
 
-def _end_runs(moment: Moment) -> None:
+def _end_runs(moment: Moment, going: Iterable[Identifier]) -> None:
     """End the runs that an event has started which is not of this profile any more."""
     row = moment.row
-    going = {one for side in row.sides if side.stays for one in side.identifiers}
     for run in list(row.runs):
         if run.trigger.identifiers and run.trigger.identifiers[0] in going:
             say(moment, run, None, "skipped", (SPLIT,))

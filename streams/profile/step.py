@@ -20,6 +20,7 @@ from schemas.records import (
     Backfilled,
     Body,
     ConsentChanged,
+    Erased,
     ErasureAsked,
     EventResolved,
     Merge,
@@ -79,7 +80,7 @@ from streams.profile.merge import (
     retire,
     wish,
 )
-from streams.profile.sides import goes_to, is_quiet, went_to
+from streams.profile.sides import forget_stranger, goes_to, is_quiet, went_to
 from streams.profile.split import (
     begin_apart,
     hand_over,
@@ -235,7 +236,7 @@ class ProfileCore:
                 return self._merging(row, key, body, now)
         settle(moment, None)
         row.wake_at = next_wake(row)
-        return row, moment.outputs
+        return self._erased_if_asked(row, moment.outputs, now)
 
     def _merging(
         self, row: ProfileRow | None, key: str, body: Body, now: Instant
@@ -263,7 +264,7 @@ class ProfileCore:
             case Withdraw():
                 outputs = release(row, body)
             case Retired():
-                outputs = retire(row, body)
+                outputs = retire(row, body, now, self._ids)
             case Shared():
                 outputs = report(row, body, now, self._ids)
             case Accept():
@@ -273,9 +274,14 @@ class ProfileCore:
             case Absorb():
                 outputs = self._absorbed(row, body, now)
             case SplitAsked():
-                outputs = split(row, body, self._program(row.store), now, self._ids)
+                moment, _ = self._moment(row, now)
+                outputs = split(moment, body)
+                outputs = [*moment.outputs, *outputs]
+                row.wake_at = next_wake(row)
             case Parted():
                 outputs = begin_apart(row, body)
+            case Erased():
+                outputs = forget_stranger(row, body)
             case ErasureAsked():
                 beyond = went_to(row, body.identifier)
                 if beyond is not None:
@@ -283,10 +289,16 @@ class ProfileCore:
                 return erase(row, body, now, self._ids)
             case _:
                 raise AssertionError(f"no record for profile: {type(body).__name__}")
-        if row.erasing is not None and row.to is None:
-            row, erased = erase(row, row.erasing, now, self._ids)
-            outputs = [*outputs, *erased]
-        return row, outputs
+        return self._erased_if_asked(row, outputs, now)
+
+    def _erased_if_asked(
+        self, row: ProfileRow, outputs: list[Output], now: Instant
+    ) -> Touched[ProfileRow]:
+        """Erase who was to be erased when this was over."""
+        if row.erasing is None or row.to is not None:
+            return row, outputs
+        row, erased = erase(row, row.erasing, now, self._ids)
+        return row, [*outputs, *erased]
 
     def _absorbed(self, row: ProfileRow, body: Absorb, now: Instant) -> list[Output]:
         """Take over a loser. Both are under the same definitions before: these may have changed

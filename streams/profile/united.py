@@ -35,7 +35,7 @@ from streams.profile.facts import (
 )
 from streams.profile.merge import RETIRED_MAX, promised, repointed
 from streams.profile.recent import unite
-from streams.profile.sides import external_in
+from streams.profile.sides import again_in, external_in, is_quiet, sides_of
 from streams.segments.features import TOTALS, saturated
 from streams.segments.united import unite_features
 from streams.sends.command import newest_variants
@@ -69,8 +69,7 @@ def absorb(
     if len(row.sent) > SENT_MAX:
         del row.sent[:-SENT_MAX]
         coarsen(row, "sent")
-    if lost.erased_at is not None:  # nothing is sent to who was erased by way of another
-        row.erased_at = max(lost.erased_at, row.erased_at or 0)
+    if lost.erased_at is not None:
         row.runs, row.settled = [], []
     row.united[loser] = lost.segments
     row.united.update(lost.united)
@@ -105,6 +104,8 @@ def _unite_facts(row: ProfileRow, lost: ProfileRow, program: Program, now: Insta
     row.recent, repeated = unite(row.recent, lost.recent)
     row.events += lost.events - repeated
     _unite_times(row, lost)
+    if lost.erased_at is not None:  # nothing is sent to who was erased by way of another
+        row.erased_at = max(lost.erased_at, row.erased_at or 0)
 
 
 def _disown_devices(row: ProfileRow, loser: ProfileId, lost: ProfileRow) -> None:
@@ -130,7 +131,9 @@ def _unite_identity(row: ProfileRow, loser: ProfileId, lost: ProfileRow) -> None
             values[value] = min(at, values.get(value, at))
         united[kind] = values
     _unite_reserved(row, loser, lost)
-    retired = list(dict.fromkeys((*row.retired, *lost.retired)))
+    again = again_in((*sides_of(row), *sides_of(lost), *promised(row)))
+    known = dict.fromkeys((*row.retired, *lost.retired))
+    retired = [name for name in known if name not in again]
     names = united.get(EXTERNAL_ID, {})
     kept = {name: at for name, at in names.items() if name not in retired}
     if names and not kept and not external_in(promised(row)).difference(retired):
@@ -144,7 +147,7 @@ def _unite_identity(row: ProfileRow, loser: ProfileId, lost: ProfileRow) -> None
             united[kind] = {value: values[value] for value in newest}
             coarsen(row, "identifiers")
     row.identifiers = united
-    _unite_sides(row, lost)
+    _unite_sides(row, loser, lost)
     for kind, said in lost.ordered_with.items():
         row.ordered_with[kind] = max(row.ordered_with.get(kind, said), said)
     claimed = dict.fromkeys((*row.claimed, *lost.claimed))
@@ -167,8 +170,13 @@ def _unite_reserved(row: ProfileRow, loser: ProfileId, lost: ProfileRow) -> None
         coarsen(row, "absorbed")
 
 
-def _unite_sides(row: ProfileRow, lost: ProfileRow) -> None:
-    """What was split off from either is nobody's here; what either holds is no stranger's."""
+def _unite_sides(row: ProfileRow, loser: ProfileId, lost: ProfileRow) -> None:
+    """What was split off from either is nobody's here; what either holds is no stranger's. Who is
+    known goes on, though the history of the other is still to come.
+    """
+    if is_quiet(row) != is_quiet(lost) and is_named(loser if is_quiet(row) else row.id):
+        for side in (*row.sides, *lost.sides):
+            side.is_alone = False
     row.sides += lost.sides
     for kind, value in [one for side in row.sides if side.stays for one in side.identifiers]:
         values = row.identifiers.get(kind, {})

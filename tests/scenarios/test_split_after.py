@@ -11,7 +11,9 @@ from streams.ids import REPLAY_SECRET
 from streams.ingest.control import erasure
 from streams.lists import is_member
 from tests.scenarios.shop import MINUTE
-from tests.scenarios.test_split import BOB, Desk, joined
+from tests.scenarios.test_split import ANN, BOB, Desk, joined
+
+HOUR = 60 * MINUTE
 
 
 def erase(desk: Desk, identifier: Identifier, request: str = "r1") -> None:
@@ -69,10 +71,56 @@ def test_an_erasure_close_behind_a_split_erases_who_was_split_off(rounds: int) -
         desk.wait(3000 * rounds, rounds)
     erase(desk, BOB)
     desk.wait(MINUTE)
+    desk.look()
+    assert gone_in(desk) == [], "his past is still to come"
+    desk.tell()
     (left,) = desk.profiles().values()
     assert not left.gone_at
     assert left.identifiers["external_id"].keys() == {"c-1"}
     assert len(gone_in(desk)) == 1
+
+
+@pytest.mark.parametrize(("who", "other"), [(ANN, BOB), (BOB, ANN)])
+def test_who_is_erased_before_the_history_is_told_is_erased_then_and_the_other_has_their_own(
+    who: Identifier, other: Identifier
+) -> None:
+    desk = joined()
+    desk.event("Started Checkout", external_id="c-1", email="ann@example.com")
+    desk.ask(*BOB)
+    erase(desk, who)
+    desk.wait(3 * HOUR)
+    assert desk.told("send-commands") == [], "nothing is sent to who is to be erased"
+    erasures = len(desk.told("identity-erasures"))
+    desk.tell()
+    assert len(desk.told("identity-erasures")) == erasures + 1
+    (left,) = desk.profiles().values()
+    assert left.id == desk.who(*other).id
+    assert left.events == {ANN: 4, BOB: 3}[other]
+    assert [row.id for row in gone_in(desk)] != [left.id]
+    desk.event("Started Checkout", **dict([other]))
+    assert desk.told("flow-triggers")[-1]["profile_id"] == left.id, "nobody is quiet for ever"
+
+
+def test_nothing_that_named_somebody_erased_is_left_with_whom_they_were_split_from() -> None:
+    phone = ("phone", "+493012345678")
+    desk = joined()
+    desk.event("Identify", email=BOB[1], phone=phone[1])
+    desk.event("Viewed Product", phone=phone[1])
+    desk.ask(*BOB, phone)
+    desk.tell()
+    desk.ask(*phone, name="s2")
+    del desk.made[:-1]
+    desk.tell()
+    erase(desk, ANN)
+    desk.wait(MINUTE)
+    rows = desk.profiles().values()
+    assert len(rows) == 2
+    assert not [one for row in rows for side in row.sides for one in side.identifiers if one == ANN]
+    erase(desk, BOB)
+    desk.wait(MINUTE)
+    (left,) = desk.profiles().values()
+    assert left.id == desk.who(*phone).id
+    assert [one for side in left.sides for one in side.identifiers] == []
 
 
 def test_a_list_that_was_confirmed_stays_with_who_confirmed_it() -> None:
@@ -86,3 +134,43 @@ def test_a_list_that_was_confirmed_stays_with_who_confirmed_it() -> None:
     desk.ask(*BOB)
     desk.tell()
     assert is_member(desk.who("external_id", "c-1").lists["newsletter"])
+
+
+def test_who_was_said_to_be_erased_by_an_event_of_the_other_may_be_written_to() -> None:
+    for who, other in ((BOB, ANN), (ANN, BOB)):
+        desk = joined()
+        desk.event("Profile Erased", **dict([who]))
+        desk.ask(*BOB)
+        desk.tell()
+        assert desk.who(*who).erased_at is not None
+        assert desk.who(*other).erased_at is None
+
+
+def test_who_becomes_one_with_somebody_split_off_goes_on_before_the_history_is_told() -> None:
+    desk = joined()
+    mail = "zoe@example.com"
+    desk.event("Subscribed", external_id="c-0", email=mail, properties={"channel": "email"})
+    desk.event("Started Checkout", external_id="c-0", email=mail)
+    desk.ask(*BOB)
+    desk.event("Identify", external_id="c-0", email=BOB[1])
+    desk.wait(3 * HOUR)
+    assert ("cart", "sent", None) in desk.sends()
+    assert desk.who("external_id", "c-0").figures.orders == 0
+    desk.tell()
+    assert desk.who("external_id", "c-0").figures.orders == 2
+    assert desk.who(*ANN).figures.orders == 1
+
+
+def test_who_was_split_off_and_browses_on_another_device_is_quiet_until_the_history_is_told() -> (
+    None
+):
+    desk = joined()
+    desk.ask(*BOB)
+    desk.event("Viewed Product", anonymous_id="b-9", trust="client")
+    desk.event("Viewed Product", email=BOB[1], anonymous_id="b-9")
+    triggered = len(desk.told("flow-triggers"))
+    desk.event("Started Checkout", email=BOB[1])
+    assert len(desk.told("flow-triggers")) == triggered
+    desk.tell()
+    desk.event("Started Checkout", email=BOB[1])
+    assert len(desk.told("flow-triggers")) == triggered + 1

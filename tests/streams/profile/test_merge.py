@@ -18,7 +18,7 @@ from schemas.records import (
     Shared,
     Withdraw,
 )
-from schemas.rows import FlowRun, Membership, ProfileRow, Trait, Trigger
+from schemas.rows import FlowRun, Membership, ProfileRow, Side, Trait, Trigger
 from streams.core import Output
 from streams.definitions.switch import in_force
 from streams.ids import REPLAY_SECRET, Ids
@@ -210,6 +210,27 @@ def test_a_retired_name_does_not_come_back_where_another_was_promised_its_place(
     for loser, name in ((LOSER, "c-0"), (THIRD, "c-2")):
         winner, _ = say(winner, Absorb(loser, CORE.encode(person(loser, name))))
     assert winner.identifiers["external_id"].keys() == {"c-2"}
+
+
+def test_a_name_that_came_back_at_a_split_is_retired_by_nobodys_hearsay() -> None:
+    split_off = person(WINNER, "c-2")
+    split_off.sides = [Side("s1", False, "i9z", [], next=None, again="c-2")]
+    row, said = say(split_off, Propose("main", LOSER, 1, ("c-0",), ("c-2",), MAIL))
+    assert records(said)[0] == Refuse(WINNER, 1)
+    row, said = say(row, Propose("main", THIRD, 1, (), ("c-2",), MAIL))
+    lost = person(THIRD)
+    lost.retired = ["c-2"]
+    row, _ = say(row, Absorb(THIRD, CORE.encode(lost)))
+    assert (row.identifiers["external_id"].keys(), row.retired) == ({"c-2"}, [])
+
+
+def test_a_name_that_came_back_is_remembered_by_who_has_promised_it_a_place() -> None:
+    winner = person(WINNER)
+    names = ("\x1ec-2", "c-2")
+    winner, said = say(winner, Propose("main", LOSER, 1, names, (), MAIL))
+    assert records(said) == [Accept(WINNER, 1, names)]
+    winner, said = say(winner, Propose("main", THIRD, 1, ("c-3",), ("c-2",), MAIL))
+    assert records(said)[0] == Refuse(WINNER, 1)
 
 
 def test_of_names_that_took_each_others_place_one_comes_back() -> None:

@@ -1,0 +1,81 @@
+"""`tillstream identity erase` where a split of the person has not got its history yet."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.cli import identity
+from agents.cli.main import main
+from agents.identity_log import Erasure
+from agents.split_log import NotToSplit
+from schemas.outputs import ProfileSplit
+from schemas.values import Identifier
+from tests.agents.test_redaction import erased, split
+
+BOB: Identifier = ("email", "bob@example.com")
+
+
+class Pipeline:
+    """A pipeline in which the split `s1` awaits its history."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done: list[str] = []
+        self.is_told, self.comes_in_time = True, True
+        for name in ("unfinished", "made", "tell_history", "erase", "identifier_meant"):
+            monkeypatch.setattr(identity, name, getattr(self, name))
+        monkeypatch.setattr(identity, "reached", self.reached)
+        monkeypatch.setattr(identity, "database", self.database)
+
+    @asynccontextmanager
+    async def reached(self, settings: Any, *_: Any) -> AsyncIterator[Any]:
+        yield settings
+
+    @contextmanager
+    def database(self, _: Any) -> Iterator[None]:
+        yield None
+
+    async def identifier_meant(self, *_: Any) -> Identifier:
+        return BOB
+
+    async def unfinished(self, *_: Any) -> str | None:
+        return None if "told" in self.done and self.comes_in_time else "s1"
+
+    async def made(self, *_: Any) -> ProfileSplit:
+        if not self.is_told:
+            raise NotToSplit("the split s1 is not in the timeline yet: try again in a moment")
+        return split()
+
+    async def tell_history(self, *_: Any) -> bool:
+        self.done.append("told")
+        return self.comes_in_time
+
+    async def erase(self, *_: Any) -> Erasure:
+        self.done.append("erased")
+        return Erasure(erased("i5"), [BOB], [])
+
+
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pipeline:
+    monkeypatch.setenv("TILLSTREAM_DATA", str(tmp_path))
+    return Pipeline(monkeypatch)
+
+
+@pytest.mark.parametrize("comes_in_time", [True, False])
+def test_the_history_of_a_split_is_told_before_the_person_is_erased(
+    pipeline: Pipeline, comes_in_time: bool
+) -> None:
+    pipeline.comes_in_time = comes_in_time
+    assert main(["identity", "erase", BOB[1]]) == 0
+    assert pipeline.done == ["told", "erased"]
+
+
+def test_where_the_history_cannot_be_told_nobody_is_erased_and_it_is_said(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline.is_told = False
+    assert main(["identity", "erase", BOB[1]]) == 2
+    assert pipeline.done == []
+    assert "not in the timeline yet" in capsys.readouterr().err
