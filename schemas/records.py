@@ -121,6 +121,8 @@ class Word(msgspec.Struct, array_like=True, frozen=True):
     event:    hash of the event. 0: of none, or of several told as one (`streams/consent/words.py`).
     again_at: when it was received last; 0: once.
     list:     that a confirmation names.
+    asked:    of a confirmation: both times of the newest request that it was found to answer, which
+              need not be kept any more.
     """
 
     occurred_at: Instant
@@ -130,6 +132,7 @@ class Word(msgspec.Struct, array_like=True, frozen=True):
     method: str | None = None
     source: str | None = None
     list: str | None = None
+    asked: tuple[Instant, Instant] = (0, 0)
 
 
 class Reasoned(msgspec.Struct, array_like=True, frozen=True):

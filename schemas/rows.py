@@ -200,6 +200,9 @@ class ListMembership(Row):
 
     pending_at, pending_received_at: of the newest request that has to be confirmed.
     since: the first joining after the last leaving, as far as the row knows.
+    asked_at, answered_at: of the newest request that was confirmed, and of the joining by it. Who
+           leaves in between takes the request back.
+    told_at: of the newest joining that needed no confirmation.
     """
 
     joined_at: Instant = 0
@@ -207,6 +210,9 @@ class ListMembership(Row):
     pending_at: Instant = 0
     pending_received_at: Instant = 0
     since: Instant = 0
+    asked_at: Instant = 0
+    answered_at: Instant = 0
+    told_at: Instant = 0
 
 
 class Trigger(msgspec.Struct, array_like=True, frozen=True, gc=False):

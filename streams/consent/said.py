@@ -18,7 +18,6 @@ from streams.consent import state as words
 from streams.consent.phones import region_of
 from streams.consent.state import (
     ADDRESS_KINDS,
-    BEFORE_EVERY_DENIAL,
     DEACTIVATED,
     EVERY_REASON,
     HARD_BOUNCE,
@@ -26,6 +25,7 @@ from streams.consent.state import (
     REASONS,
     SPAM_COMPLAINT,
 )
+from streams.consent.words import BEFORE_EVERY_DENIAL
 from streams.ids import key_number
 
 Statement: TypeAlias = tuple[Channel, AddressState]
@@ -66,8 +66,11 @@ NEEDS_SERVER = frozenset(
 """Metrics with a meaning of their own that only a server can give them: said by a client, such an
 event is a fact in the timeline like any other and does nothing."""
 
-TEXT_MAX = 128
-"""Characters kept of how and where from something was said."""
+TEXT_BYTES_MAX = 128
+"""Bytes of UTF-8 kept of how and where from something was said."""
+
+UTF8_BYTES_MAX = 4
+"""Bytes of a character."""
 
 
 class ConsentRules(NamedTuple):
@@ -186,18 +189,27 @@ def _mark(event: Event) -> int:
 
 
 def is_cut(event: Event) -> bool:
-    """Does the event say with more characters than are kept how or where from it was said?"""
+    """Does the event say with more bytes than are kept how or where from it was said?"""
     method = event.properties.get("method")
-    return len(event.source) > TEXT_MAX or (isinstance(method, str) and len(method) > TEXT_MAX)
+    return _cut(event.source) != event.source or (
+        isinstance(method, str) and _cut(method) != method
+    )
 
 
 def _text(event: Event, name: str) -> str | None:
     value = event.properties.get(name)
-    return value[:TEXT_MAX] if isinstance(value, str) and value else None
+    return _cut(value) if isinstance(value, str) and value else None
 
 
 def _source(event: Event) -> str:
-    return event.source[:TEXT_MAX]
+    return _cut(event.source)
+
+
+def _cut(text: str) -> str:
+    """The whole characters that fit."""
+    if len(text) * UTF8_BYTES_MAX <= TEXT_BYTES_MAX:
+        return text
+    return text.encode()[:TEXT_BYTES_MAX].decode(errors="ignore")
 
 
 def _named_channels(event: Event) -> tuple[Channel, ...] | None:

@@ -4,14 +4,24 @@ In: the words of events (`said_by`). State: `AddressState`, owned by the address
 profile has a copy. Nothing here knows a profile row, so identity uses it too.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from schemas.records import AddressState, Reasoned, Word
-from schemas.values import Channel, Instant, ListId
-from streams.consent.words import OF_SEVERAL, Times, all_of, is_later, latest, newest, without_event
+from schemas.values import Channel, Instant, ListId, Millis
+from streams.consent.words import (
+    BEFORE_EVERY_DENIAL,
+    OF_SEVERAL,
+    Times,
+    all_of,
+    is_later,
+    latest,
+    newest,
+    without_event,
+)
+from streams.instants import DAY
 
 ConsentWord: TypeAlias = Literal["granted", "denied", "pending", "never"]
 
@@ -44,8 +54,8 @@ LIFTED_BY_A_GRANT = frozenset({SPAM_COMPLAINT, MANUAL, DEACTIVATED})
 
 NEVER = AddressState()
 
-BEFORE_EVERY_DENIAL: Instant = 1
-"""When a grant was received that no denial is older than: it counts only where there is none."""
+REPEATED_FOR: Millis = 7 * DAY
+"""For how long an event that names no time is known by its id alone."""
 
 At: TypeAlias = tuple[Instant, Instant, int]
 """(occurred_at, received_at, hash of the event) of a word."""
@@ -93,7 +103,11 @@ def _state(
     answers = [
         word
         for word in confirmations
-        if is_later(word, denied) and any(_is_answered(one, word) for one in (*asked, *given))
+        if is_later(word, denied)
+        and (
+            is_later(Word(*word.asked), denied)
+            or any(_is_answered(one, word) for one in (*asked, *given))
+        )
     ]
     counting = [*given, *answers]
     suppressions, lifts = _by_reason(suppressions, all_of), _by_reason(lifts, newest)
@@ -160,8 +174,23 @@ def adds(state: AddressState, said: AddressState) -> AddressState | None:
     said = _in_words(said)
     if _is_repeat(state, said):
         return None
-    joined = join(state, said)
+    joined = _with_requests(join(state, said))
     return None if joined == state else joined
+
+
+def _with_requests(state: AddressState) -> AddressState:
+    """Note with each confirmation what it answers: newer requests may take that one's place."""
+    denied = state.denied_occurred_at, state.denied_received_at
+    asked = [word for word in (*state.requests, *state.grants) if is_later(word, denied)]
+    confirmations = tuple(_with_request(word, asked) for word in state.confirmations)
+    if confirmations == state.confirmations:
+        return state
+    return msgspec.structs.replace(state, confirmations=confirmations)
+
+
+def _with_request(word: Word, asked: list[Word]) -> Word:
+    answered = [_times(one) for one in asked if _is_answered(one, word)]
+    return msgspec.structs.replace(word, asked=max([word.asked, *answered]))
 
 
 _FOR = ("grants", "requests", "confirmations", "lifts", "transactional_grants")
@@ -173,7 +202,8 @@ def _is_repeat(state: AddressState, said: AddressState) -> bool:
     """Has `state` heard all the words of `said`?
 
     What speaks against an address is another word if it happened at another time: a store that
-    gives every STOP the same id must not lose one.
+    gives every STOP the same id must not lose one. Without a time it has that of its receipt: then
+    it is a repeat for some days.
     """
     lifted_at = max((lift.occurred_at for lift in said.lifts), default=0)
     if said.soft_bounced or said.delivered_at > lifted_at:
@@ -183,11 +213,21 @@ def _is_repeat(state: AddressState, said: AddressState) -> bool:
         if any(word.event not in known for word in getattr(said, kind)):
             return False
     for kind in _AGAINST:
-        heard = {(word.occurred_at, word.event) for word in getattr(state, kind)}
         for word in getattr(said, kind):
-            if word.event == OF_SEVERAL or (word.occurred_at, word.event) not in heard:
+            if not any(_is_again(word, one) for one in getattr(state, kind)):
                 return False
-    return True
+    known_asked = {word.event: word.asked for word in state.confirmations}
+    return all(word.asked <= known_asked[word.event] for word in said.confirmations)
+
+
+def _is_again(word: Word | Reasoned, known: Word | Reasoned) -> bool:
+    """Is `word` the same as one that is known?"""
+    if word.event == OF_SEVERAL or word.event != known.event:
+        return False
+    if word.occurred_at == known.occurred_at:
+        return True
+    without_time = all(one.occurred_at == one.received_at for one in (word, known))
+    return without_time and abs(word.occurred_at - known.occurred_at) <= REPEATED_FOR
 
 
 def state_of(state: AddressState | None) -> ConsentWord:
@@ -309,6 +349,43 @@ def only_against(state: AddressState) -> AddressState:
         delivered_at=state.delivered_at,
         transactional_denials=tuple(map(without_event, state.transactional_denials)),
     )
+
+
+def coarse(state: AddressState) -> AddressState:
+    """The words that decide now, of each kind one, without how and where from they were said.
+
+    It permits no more than before; after a word that comes late it may permit less.
+    """
+    if _is_coarse(state):
+        return state
+    state = _with_requests(_in_words(state))
+    denied = state.denied_occurred_at, state.denied_received_at
+    answers = [word for word in state.confirmations if is_later(Word(*word.asked), denied)]
+    in_force = [word for word in state.suppressions if word.reason in state.suppressed]
+    return _state(
+        grants=_first_later(state.grants, denied),
+        denials=tuple(map(without_event, state.denials)),
+        requests=_first_later(state.requests, denied),
+        confirmations=_first_later(answers or state.confirmations, denied),
+        suppressions=tuple(map(without_event, in_force)),
+        soft_bounced=state.soft_bounced,
+        delivered_at=state.delivered_at,
+        transactional_grants=_first_later(state.transactional_grants, state.transactional_denied),
+        transactional_denials=tuple(map(without_event, state.transactional_denials)),
+    )
+
+
+def _is_coarse(state: AddressState) -> bool:
+    if any(len(getattr(state, kind)) > 1 for kind in (*_FOR, *_AGAINST)):
+        return False
+    words = (*state.grants, *state.denials, *state.requests, *state.confirmations)
+    return all(word.method is None and word.source is None for word in words)
+
+
+def _first_later(words: Sequence[Word], than: Times) -> tuple[Word, ...]:
+    """The newest that is later; else the newest."""
+    later = [word for word in words if is_later(word, than)] or words
+    return tuple(msgspec.structs.replace(one, method=None, source=None) for one in later[:1])
 
 
 def _in_words(state: AddressState) -> AddressState:

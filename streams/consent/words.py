@@ -17,6 +17,9 @@ from schemas.values import Instant
 Times: TypeAlias = tuple[Instant, Instant]
 """(occurred_at, received_at)."""
 
+BEFORE_EVERY_DENIAL: Instant = 1
+"""When a grant was received that no denial is older than: it counts only where there is none."""
+
 Kept = TypeVar("Kept", bound=Word | Reasoned)
 
 WORDS_MAX = 4
@@ -27,8 +30,12 @@ OF_SEVERAL = 0
 
 
 def newest(words: Iterable[Kept]) -> tuple[Kept, ...]:
-    """The newest words, the newest first; the rest is forgotten."""
-    return tuple(_apart(words)[:WORDS_MAX])
+    """The newest words, the newest first; the rest is forgotten. What any denial outdoes (a
+    browser's grant, an opt-out list's) comes behind all others, however new it is.
+    """
+    apart = _apart(words)
+    apart.sort(key=lambda word: word.received_at == BEFORE_EVERY_DENIAL)
+    return tuple(apart[:WORDS_MAX])
 
 
 def all_of(words: Iterable[Kept]) -> tuple[Kept, ...]:
@@ -43,7 +50,9 @@ def all_of(words: Iterable[Kept]) -> tuple[Kept, ...]:
 def without_event(word: Kept) -> Kept:
     """The times alone, those of its last receipt: it is not known again."""
     received_at = max(word.received_at, word.again_at)
-    texts = dict.fromkeys(("method", "source", "list") if isinstance(word, Word) else ())
+    texts: dict[str, object] = {}
+    if isinstance(word, Word):
+        texts = {"method": None, "source": None, "list": None, "asked": (0, 0)}
     return msgspec.structs.replace(
         word, event=OF_SEVERAL, received_at=received_at, again_at=0, **texts
     )
@@ -75,7 +84,10 @@ def _first_of(one: Kept, other: Kept) -> Kept:
         return one
     first = min(one, other, key=_by_receipt)
     last = max(one.received_at, one.again_at, other.received_at, other.again_at)
-    return msgspec.structs.replace(first, again_at=last if last > first.received_at else 0)
+    found: dict[str, object] = {"again_at": last if last > first.received_at else 0}
+    if isinstance(one, Word) and isinstance(other, Word):
+        found["asked"] = max(one.asked, other.asked)
+    return msgspec.structs.replace(first, **found)
 
 
 def _by_receipt(word: Word | Reasoned) -> tuple[Instant, tuple[str, ...]]:

@@ -13,9 +13,10 @@ from schemas.rows import FlowRun
 from schemas.values import FlowId
 from streams.flows.moment import Moment
 from streams.flows.plan import BEHIND, FlowPlans, StepPath, branches
-from streams.flows.sending import about_send, say
+from streams.flows.sending import about_send, drop_held, say
 
 STEP_GONE = "step-gone"
+FLOW_GONE = "flow-gone"
 
 
 class Moved(NamedTuple):
@@ -51,6 +52,10 @@ def relocate(moment: Moment, runs: Sequence[FlowRun], former: FlowPlans, moves: 
     a held send that is not there any more is dropped.
     """
     for run in runs:
+        if run.flow not in moment.plans.flows and run.held_since is not None:
+            drop_held(moment, run, former.flows.get(run.flow), FLOW_GONE)
+            run.step = BEHIND
+            continue
         moved = moves.get(run.flow, {}).get(run.step)
         if moved is None:
             continue

@@ -20,7 +20,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         entry.IN_A_CIRCLE: "flows have started each other in a circle",
         run.GOAL_REACHED: "the flow's goal was reached",
         run.NO_DATE: "the trigger has no date to wait for",
-        run.FLOW_GONE: "the flow is not there any more",
+        edited.FLOW_GONE: "the flow is not there any more",
         edited.STEP_GONE: "the send was held while the flow was edited, and is not in it any more",
         run.FLOW_RAISED: "the flow raised for this profile; a dead letter says where",
         sending.LEFT_SEGMENT: "the profile is not in the flow's segment any more",

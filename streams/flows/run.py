@@ -34,10 +34,11 @@ from schemas.topics import NOTIFICATIONS
 from schemas.values import Instant, ListId, Properties
 from streams.core import Output
 from streams.flows.chance import choose
+from streams.flows.edited import FLOW_GONE
 from streams.flows.entry import begin, end, enter, hear_dates
 from streams.flows.moment import Moment, part_of
 from streams.flows.plan import BEHIND, FlowPlan, Place, StepPath
-from streams.flows.sending import say, send
+from streams.flows.sending import drop_held, say, send
 from streams.flows.told import tell_branch, tell_rest, tell_step
 from streams.flows.waits import until_date, until_time_of_day
 from streams.flows.zones import zone_named, zone_of
@@ -50,7 +51,6 @@ from streams.traits import said_at
 
 GOAL_REACHED = "goal-reached"
 NO_DATE = "no-date"
-FLOW_GONE = "flow-gone"
 FLOW_RAISED = "flow-raised"
 
 
@@ -77,6 +77,7 @@ def _has_reached(moment: Moment, run: FlowRun, event: Event) -> bool:
 
 def _hear(moment: Moment, plan: FlowPlan, run: FlowRun, event: Event) -> None:
     if _is_goal(plan, run, event):
+        drop_held(moment, run, plan, GOAL_REACHED)
         say(moment, run, None, "skipped", (GOAL_REACHED,))
         end(moment, run, plan, for_good=True)
     elif run.listening and _is_awaited(plan, run, event):
@@ -151,6 +152,7 @@ def advance(moment: Moment, run: FlowRun) -> None:
     plan = moment.plans.flows.get(run.flow)
     if plan is None or moment.is_disabled(run.flow):
         reason = FLOW_GONE if plan is None else FLOW_RAISED
+        drop_held(moment, run, plan, reason)
         say(moment, run, None, "skipped", (reason,))
         end(moment, run, plan)
         return

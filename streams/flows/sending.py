@@ -84,6 +84,16 @@ def about_send(moment: Moment, run: FlowRun, step: Send) -> About:
     return About(moment.ids.send(run.id, step.message, run.attempt), step.message, step.channel)
 
 
+def drop_held(moment: Moment, run: FlowRun, plan: FlowPlan | None, reason: str) -> None:
+    """Say that nothing comes of the send that is held, if one is."""
+    place = None if plan is None else plan.places.get(run.step)
+    if run.held_since is None or place is None:
+        return
+    assert isinstance(place.step, Send), "only sends are held"
+    say(moment, run, about_send(moment, run, place.step), "dropped", (reason,))
+    run.held_since = None
+
+
 def left_reason(moment: Moment, plan: FlowPlan, run: FlowRun) -> str | None:
     """Why the profile is not the flow's any more: it left the segment or list and had to stay, or
     the date is another.

@@ -20,15 +20,15 @@ from streams.consent.said import (
     says_something,
     statements,
 )
-from streams.consent.state import ADDRESS_KINDS, NEVER, adds, answered_at
+from streams.consent.state import ADDRESS_KINDS, NEVER, adds, answered_at, coarse
 from streams.core import BACK, Output
 from streams.definitions.program import Program
 from streams.flows.moment import Moment
-from streams.flows.sending import say
+from streams.flows.sending import drop_held, say
 from streams.identity.held import EXTERNAL_ID, external_ids
 from streams.identity.keys import key_of
 from streams.ids import STRONG_KINDS, key_number
-from streams.lists import is_member, join, leave
+from streams.lists import is_member, join, leave, was_taken_back
 from streams.profile.conflicts import SPLIT_APART, conflict
 from streams.profile.sides import stranger
 from streams.segments.features import TOTALS, saturated
@@ -42,8 +42,11 @@ ADDRESSES_MAX = 60
 LISTS_MAX = 300
 """Identifiers of a kind, addresses with a word about consent of a channel, lists of a row."""
 
-NAME_MAX = 128
-"""Characters of the name of a trait or a list; a longer one is not kept."""
+CONSENT_BYTES_MAX = 48_000
+"""What words about consent may take of a row; over it of most only those are kept that decide."""
+
+NAME_BYTES_MAX = 128
+"""Bytes of the name of a trait or a list; a longer one is not kept."""
 
 TRAITS_MAX = 300
 TRAITS_FEW = 60
@@ -210,7 +213,7 @@ def _fits(row: ProfileRow, name: str, value: object) -> bool:
     if name in row.traits:
         if value is None:
             return True
-    elif len(name) > NAME_MAX or len(row.traits) >= TRAITS_MAX:
+    elif len(name.encode()) > NAME_BYTES_MAX or len(row.traits) >= TRAITS_MAX:
         return False
     short = len(row.traits) < TRAITS_FEW and (
         len(value) + len(name) <= TRAIT_SHORT
@@ -274,7 +277,18 @@ def hear_consent(moment: Moment, channel: Channel, address: str, said: AddressSt
         strangers = [one for one in states if one not in held and one != address]
         del states[(strangers or list(states))[0]]
         coarsen(row, "consent")
+    bound_consent(row)
     return True
+
+
+def bound_consent(row: ProfileRow) -> None:
+    """Keep what was said of many addresses, or often, within its share of the row."""
+    if len(_encode(row.consent)) <= CONSENT_BYTES_MAX:
+        return
+    for states in row.consent.values():
+        for address, state in states.items():
+            states[address] = coarse(state)
+    coarsen(row, "consent")
 
 
 def _is_global_unsubscribe(row: ProfileRow, event: Event) -> bool:
@@ -285,7 +299,9 @@ def _is_global_unsubscribe(row: ProfileRow, event: Event) -> bool:
     if event.metric != "Unsubscribed" or not isinstance(name, str):
         return False
     listed = row.lists.get(name)
-    return listed is None or not listed.joined_at
+    if listed is None or not listed.joined_at:
+        return True
+    return was_taken_back(listed, event.occurred_at)
 
 
 def _addressed(row: ProfileRow, event: Event, channel: Channel, said: AddressState) -> list[str]:
@@ -324,7 +340,9 @@ def note_lists(moment: Moment, event: Event, rules: ConsentRules) -> None:
                 _join_if_confirmed(moment, asked, listed, event, rules)
         return
     listed = row.lists.get(name, ListMembership())
-    if len(name) > NAME_MAX or (name not in row.lists and len(row.lists) >= LISTS_MAX):
+    if len(name.encode()) > NAME_BYTES_MAX or (
+        name not in row.lists and len(row.lists) >= LISTS_MAX
+    ):
         coarsen(row, "lists")
         return
     match event.metric:
@@ -360,16 +378,25 @@ def _join_if_confirmed(
             state = address_state(moment.row, channel, address)
             answered = None if state is None else answered_at(state, request, name)
             if answered is not None:
-                _join(moment, name, listed, event, max(answered, listed.pending_at))
+                at = max(answered, listed.pending_at)
+                _join(moment, name, listed, event, at, asked_at=listed.pending_at)
                 return
 
 
-def _join(moment: Moment, name: str, listed: ListMembership, event: Event, at: Instant) -> None:
+def _join(
+    moment: Moment,
+    name: str,
+    listed: ListMembership,
+    event: Event,
+    at: Instant,
+    *,
+    asked_at: Instant = 0,
+) -> None:
     """Be on the list from `at`; flows start with the first joining, not with repeats or with
     imported history.
     """
     was_on = is_member(listed)
-    join(listed, at)
+    join(listed, at, asked_at)
     moment.lists.add(name)
     if not was_on and is_member(listed) and not is_import(event):
         moment.joined.append((name, event.id))
@@ -407,6 +434,7 @@ def note_erasure(moment: Moment, event: Event) -> None:
         row.erased_at = moment.now
         for run in row.runs:
             if run.trigger.kind != TO_COME:
+                drop_held(moment, run, moment.plans.flows.get(run.flow), PROFILE_IS_ERASED)
                 say(moment, run, None, "skipped", (PROFILE_IS_ERASED,))
         row.runs = []
         row.settled = []

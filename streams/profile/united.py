@@ -31,6 +31,7 @@ from streams.profile.facts import (
     LISTS_MAX,
     ORDERS_RECENT_MAX,
     TRAITS_MAX,
+    bound_consent,
     coarsen,
 )
 from streams.profile.merge import RETIRED_MAX, promised, repointed
@@ -61,6 +62,7 @@ def absorb(
     _disown_devices(row, loser, lost)
     _unite_identity(row, loser, lost)
     row.consent = _unite_consent(row, lost)
+    bound_consent(row)
     _unite_facts(row, lost, program, now)
     unite_flows(row, lost, now)
     row.variants = _unite_variants(row, lost)

@@ -69,13 +69,16 @@ def choose_variant(row: ProfileRow, run: FlowRun, step: Send, ids: Ids, *, now: 
     """Assign a variant of a message by weight and a hash of the profile.
 
     It stays, in this run and in later ones, as long as the message has it and gives it a weight.
+    What the person was assigned goes before what the run was: the person may have merged since.
     """
     weights = {name: one.weight for name, one in step.variants.items() if one.weight > 0}
-    if not weights or run.variants.get(step.message) in weights:
+    if not weights:
         return
     message = f"{run.flow}/{step.message}"
-    variant, _ = row.variants.get(message, ("", 0))
-    if variant not in weights:
+    assigned, _ = row.variants.get(message, ("", 0))
+    drawn = run.variants.get(step.message)
+    variant = next((one for one in (assigned, drawn) if one in weights), None)
+    if variant is None:
         variant = choose(ids, weights, "variant", row.store, row.id, message)
         row.variants = newest_variants({**row.variants, message: (variant, now)})
     run.variants[step.message] = variant

@@ -4,6 +4,7 @@ import pytest
 
 from schemas.rows import ProfileRow
 from streams.ids import REPLAY_SECRET, Ids
+from streams.instants import HOUR
 from streams.profile.store import NOTHING
 from streams.profile.united import absorb
 from tests.scenarios.play import WHO, Stage, event_of, go_on, play
@@ -254,6 +255,7 @@ def test_who_is_held_out_runs_through_and_gets_nothing() -> None:
     assert 15 < sum("sends" in text for _, text in sent) < 45
 
 
+HOLDS = "starts news; holds news until 2026-01-01 12:00: send-window"
 VARIANTS = "variants: {a: {weight: 1, subject: A}, b: {weight: 1, template: other}}"
 
 
@@ -301,6 +303,27 @@ def test_who_joins_somebody_keeps_the_variant_that_was_assigned_first() -> None:
         lost = ProfileRow(id="i2", variants=dict(theirs))
         absorb(winner, "i2", lost, NOTHING.program, 9, Ids(REPLAY_SECRET))
         assert winner.variants == {"f/m": ("b", 5), "f/n": ("a", 1)}
+
+
+def test_a_send_that_was_held_while_its_person_merged_has_the_variant_of_the_person() -> None:
+    held = "window: {from: '12:00', until: '13:00'}, " + VARIANTS
+    stages = [
+        play(news(held), f"day 0 10:00  Viewed Product id=v{number}  -> {HOLDS}", profile=profile)
+        for number, profile in enumerate(("i-0", "i-1", "i-2", "i-3"))
+    ]
+    one = stages[0]
+    assert one.row is not None
+    others = [stage.row for stage in stages[1:] if stage.row is not None]
+    assert {*one.row.variants.values()} != {
+        pair for row in others for pair in row.variants.values()
+    }
+    for row in others:
+        absorb(one.row, row.id, row, NOTHING.program, one.now, Ids(REPLAY_SECRET))
+    one.outputs = []
+    one.wake_until(one.now + 3 * HOUR)
+    commands = [made.record for made in one.outputs if made.to == "send-commands"]
+    assert len(commands) == len(stages)
+    assert len({command.variant for command in commands}) == 1
 
 
 def test_a_command_that_came_too_late_is_planned_anew_three_times() -> None:

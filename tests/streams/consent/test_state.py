@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.records import AddressState
 from streams.consent.state import (
-    BEFORE_EVERY_DENIAL,
     EVERY_REASON,
     HARD_BOUNCE,
     MANUAL,
@@ -16,6 +16,7 @@ from streams.consent.state import (
     SPAM_COMPLAINT,
     At,
     adds,
+    coarse,
     confirmed,
     delivered,
     denied,
@@ -33,7 +34,7 @@ from streams.consent.state import (
     state_of,
     suppressed,
 )
-from streams.consent.words import WORDS_MAX
+from streams.consent.words import BEFORE_EVERY_DENIAL, WORDS_MAX
 
 times = st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(0, 4))
 """Of few events, so that some are repeated, with other times too."""
@@ -151,19 +152,69 @@ kinds = [granted, denied, pending, confirmed, imported]
 def test_an_event_received_again_changes_nothing(
     said: list[tuple[Callable[..., AddressState], At]], data: st.DataObject
 ) -> None:
-    """Later, with the same time. Where it names none it has that of the repeat: a denial counts."""
+    """Later, with the same time, or without a time both times. A denial at another time counts."""
     state = joined([say(at, None, None) for say, at in said])
     for say, at in said:
         later = at[1] + data.draw(st.integers(1, 9))
         assert adds(state, say((at[0], later, at[2]), None, None)) is None
         anew = adds(state, say((later, later, at[2]), None, None))
-        assert anew is None if say is not denied else anew != state
+        without_time = at[0] == at[1]
+        assert anew is None if say is not denied or without_time else anew != state
     for reason in (HARD_BOUNCE, MANUAL):
         bounced = join(suppressed((3, 3, 1), reason), lifted((5, 5, 2), EVERY_REASON))
         assert bounced.suppressed == ()
         assert adds(bounced, suppressed((3, 9, 1), reason)) is None
     too = join(denied_transactional((3, 3, 1)), granted_transactional((5, 5, 2)))
     assert permits_transactional(join(too, denied_transactional((3, 9, 1))))
+
+
+def test_a_denial_without_a_time_is_known_by_its_id_for_a_week() -> None:
+    day = 24 * 60 * 60 * 1000
+    stop, start = denied((day, day, 1), None, None), granted((2 * day, 2 * day, 2), None, None)
+    state = joined([stop, start])
+    assert adds(state, denied((8 * day, 8 * day, 1), None, None)) is None, "pushed again"
+    for another in ((8 * day + 1, 8 * day + 1, 1), (3 * day, 3 * day, 3), (3 * day, 4 * day, 1)):
+        after = adds(state, denied(another, None, None))
+        assert after is not None
+        assert state_of(after) == "denied"
+
+
+def test_grants_of_browsers_never_take_the_place_of_a_servers() -> None:
+    """Anybody can type anybody's address into a form, as often as they like."""
+    by_server = [denied((1, 1, 1), None, None), granted((2, 2, 2), "form", None)]
+    by_browser = [granted((at, BEFORE_EVERY_DENIAL, at), "popup", None) for at in range(3, 13)]
+    for said in (by_server + by_browser, by_browser + by_server):
+        state = joined(said)
+        assert (state_of(state), state.method) == ("granted", "form")
+        assert len(state.grants) <= WORDS_MAX
+
+
+@pytest.mark.parametrize("say", [pending, granted])
+def test_what_was_confirmed_stays_confirmed_however_often_is_asked_again(
+    say: Callable[..., AddressState],
+) -> None:
+    state = NEVER
+    for said in (
+        say((1, 1, 1), "form", None),
+        confirmed((2, 2, 2), None, "mail"),
+        *(say((at, at, at), "popup", None) for at in range(3, 13)),
+    ):
+        state = adds(state, said) or state
+    assert (state_of(state), is_confirmed(state)) == ("granted", True)
+    late = denied((1, 30, 30), None, None)
+    assert not is_confirmed(adds(state, late)), "what was asked for came too early"
+
+
+@given(st.lists(words, max_size=12))
+def test_what_is_kept_of_many_words_decides_as_all_of_them_did(said: list[AddressState]) -> None:
+    state = joined(said)
+    few = coarse(state)
+    assert state_of(few) == state_of(state)
+    assert permits_transactional(few) == permits_transactional(state)
+    assert few.suppressed == state.suppressed
+    assert coarse(few) == few
+    for kind in ("grants", "denials", "requests", "confirmations", "transactional_denials"):
+        assert len(getattr(few, kind)) <= 1
 
 
 def test_a_denial_that_is_older_than_all_that_are_kept_counts_still() -> None:

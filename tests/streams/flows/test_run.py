@@ -183,6 +183,34 @@ def test_a_wait_for_that_is_gone_is_missed_and_not_listened_to() -> None:
     )
 
 
+def test_a_held_send_whose_run_ends_is_dropped_by_its_name() -> None:
+    held = "{send: held, channel: sms, template: t, window: {from: '12:00', until: '13:00'}}"
+    begins = "day 0 10:00  Started  -> starts story; holds held until 2026-01-01 12:00: send-window"
+    with_goal = flow(held, sends("b"), more="goal: {did: Placed Order}")
+    story = play(with_goal, begins, granted=("email", "sms"))
+    go_on(
+        story,
+        "day 0 11:00  Placed Order  -> drops held: goal-reached; ends story: goal-reached",
+    )
+    story = play(with_goal, begins, granted=("email", "sms"))
+    go_on(
+        story,
+        "day 0 11:00  Profile Erased  -> drops held: profile-erased; ends story: profile-erased",
+    )
+    story = play(with_goal, begins, granted=("email", "sms"))
+    story.publish(STORE)
+    gone = """
+        day 0 10:00  -> drops held: flow-gone
+        day 0 12:00  -> ends story: flow-gone
+        """
+    go_on(story, gone)
+    story = play(with_goal, begins, granted=("email", "sms"))
+    story.publish(STORE)
+    go_on(story, "day 0 10:00  Viewed Product  -> drops held: flow-gone")
+    story.publish(with_goal)
+    go_on(story, "day 0 13:00")
+
+
 def test_a_flow_that_is_gone_hears_nothing() -> None:
     waits = "{wait_for: {did: Opened}, at_most: 1d}"
     stage = play(flow(waits), "day 0 10:00  Started  -> starts story")

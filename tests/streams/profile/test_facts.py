@@ -8,25 +8,27 @@ import pytest
 
 from schemas.events import Event
 from schemas.records import ConsentChanged, DefinitionsPublished, EventResolved
-from schemas.rows import ProfileRow
+from schemas.rows import ListMembership, ProfileRow
 from streams.consent.state import granted, state_of
 from streams.definitions.switch import in_force
 from streams.ids import REPLAY_SECRET, Ids
 from streams.instants import DAY
-from streams.lists import is_member, on_it_since
+from streams.lists import is_member, leave, on_it_since, unite
 from streams.money import MICROS_MAX
 from streams.profile.step import ProfileCore
+from streams.profile.store import ready
+from streams.profile.united import absorb
 from tests.scenarios.play import documents_of, event_of
 
-CORE = ProfileCore(Ids(REPLAY_SECRET)).adopt(
-    in_force(
-        None,
-        DefinitionsPublished(
-            "main", "v1", "ann", documents_of("store: main\nidentifiers: {kinds: {card: strong}}")
-        ),
-        (),
-    )
+DEFINITIONS = in_force(
+    None,
+    DefinitionsPublished(
+        "main", "v1", "ann", documents_of("store: main\nidentifiers: {kinds: {card: strong}}")
+    ),
+    (),
 )
+STORE = ready(DEFINITIONS)
+CORE = ProfileCore(Ids(REPLAY_SECRET)).adopt(DEFINITIONS)
 START = 1_774_000_000_000
 ANN = (("external_id", "c-1"), ("email", "a@example.com"))
 
@@ -216,6 +218,49 @@ def test_a_denial_said_again_takes_no_newer_grant_back() -> None:
     assert word_of(told(another, row=row)) == "denied", "it happened at another time"
 
 
+def test_leaving_a_list_takes_back_a_request_whichever_comes_first() -> None:
+    """Asked, left, then confirmed by the letter that was still under way."""
+    told_of = (("Subscribed", 1), ("Left List", 5), ("Confirmed Subscription", 9))
+    for left in ("Left List", "Unsubscribed"):
+        for order in permutations(told_of):
+            row = None
+            for came, (metric, at) in enumerate(order):
+                named = left if metric == "Left List" else metric
+                event = event_of(named, metric, START + 20 + came, ANN, LISTED, late=20 + came - at)
+                row = told(event, row=row)
+            assert row is not None
+            assert not is_member(row.lists["newsletter"]), order
+            assert word_of(row) == ("granted" if left == "Left List" else "denied"), order
+
+
+def test_who_was_put_on_a_list_stays_when_a_request_is_taken_back_late() -> None:
+    asks = event_of("Subscribed", "s", START + 1, ANN, LISTED)
+    confirms = event_of("Confirmed Subscription", "c", START + 9, ANN, LISTED)
+    put = event_of("Joined List", "j", START + 10, ANN, LISTED, late=3)
+    leaves = event_of("Left List", "l", START + 11, ANN, LISTED, late=6)
+    for order in permutations((asks, put, leaves, confirms)):
+        arrived = [
+            msgspec.structs.replace(event, received_at=START + 20 + came)
+            for came, event in enumerate(order)
+        ]
+        listed = told(*arrived).lists["newsletter"]
+        assert (is_member(listed), on_it_since(listed)) == (True, START + 7), order
+    left = told(asks, confirms, leaves).lists["newsletter"]
+    other = told(put).lists["newsletter"]
+    assert not is_member(left)
+    united = unite(left, other)
+    assert (is_member(united), on_it_since(united)) == (True, START + 7)
+    assert unite(other, left) == united
+
+
+def test_a_list_of_an_earlier_version_is_left_and_joined_as_before() -> None:
+    former = ListMembership(joined_at=START + 5, left_at=START + 1, since=START + 5)
+    leave(former, START + 3)
+    assert (is_member(former), on_it_since(former)) == (True, START + 5)
+    leave(former, START + 7)
+    assert not is_member(former)
+
+
 def on_list(word: str, number: int, at: int) -> Event:
     metric = {"+": "Joined List", "-": "Left List"}[word]
     return event_of(metric, f"l{number}", START + at, ANN, {"list": "fans"})
@@ -289,6 +334,35 @@ def test_a_row_stays_bounded() -> None:
     assert "m399@x.de" in row.consent["email"]
 
 
+def much_said(numbers: range) -> ProfileRow:
+    """All kinds of words about an e-mail address and a phone for each number, with long texts."""
+    row, came = None, START
+    for number in numbers:
+        mail, phone = ("email", f"m{number}@x.de"), ("phone", f"+4930{number:07}")
+        for metric, channel, more in product(
+            ("Subscribed", "Confirmed Subscription", "Suppressed", "Unsuppressed", "Unsubscribed"),
+            ("email", "sms"),
+            ({"method": "\u00fc" * 200}, {"list": "d" * 128}, {"method": "m" * 200}),
+        ):
+            came += 1
+            who = (ANN[0], mail if channel == "email" else phone)
+            event = event_of(metric, f"e{came}", came, who, {"channel": channel, **more})
+            row = told(msgspec.structs.replace(event, source="\u00fc" * 200), row=row)
+        row = told(event_of("Subscribed", f"s{number}", came + 1, (ANN[0], mail), {}), row=row)
+    assert row is not None
+    return row
+
+
+def test_what_was_said_about_consent_keeps_within_its_share_of_a_row() -> None:
+    row, lost = much_said(range(45)), much_said(range(30, 60))
+    absorb(row, "i-2", lost, STORE.program, START, Ids(REPLAY_SECRET))
+    for one in (row, lost):
+        assert len(CORE.encode(one)) < 64_000
+        assert "consent" in one.coarsened
+        assert {state_of(state) for state in one.consent["sms"].values()} == {"denied"}
+        assert {state_of(state) for state in one.consent["email"].values()} == {"granted"}
+
+
 def test_names_and_texts_that_are_too_long_are_not_kept_or_cut() -> None:
     long = "n" * 129
     row = told(
@@ -299,6 +373,10 @@ def test_names_and_texts_that_are_too_long_are_not_kept_or_cut() -> None:
     assert list(row.traits) == ["n" * 128]
     assert row.lists == {}
     assert row.consent["email"]["a@example.com"].method == "n" * 128
+    cut = told(event_of("Unsubscribed", "u", START, ANN, {"method": "\u20ac" * 128}))
+    assert cut.consent["email"]["a@example.com"].method == "\u20ac" * 42, (
+        "128 bytes of whole characters"
+    )
     assert set(row.coarsened) == {"traits", "lists", "consent"}
 
 
