@@ -16,6 +16,8 @@ PEERS := .venv/.peers
 CODE := agents streams schemas tests
 # test processes, each with a broker of its own
 JOBS ?= 2
+PROVE = $(BIN)/python -m pytest --timeout=3600 $(if $(ONLY),-k '$(ONLY)') -v -rA \
+    --show-capture=stdout --results=docs/proof/results.json tests
 COMPILE = $(BIN)/pip-compile $(if $(UPGRADE),--upgrade) --quiet --generate-hashes --allow-unsafe \
     --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
@@ -30,10 +32,12 @@ demo: $(PROJECT) $(BROKER) ## a year of a real shop through a real Kafka (QUICK=
 test: $(PROJECT) $(BROKER) ## every test but the long proofs and the benchmarks
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
+# first what runs in memory, on all cores; then what starts a broker, which needs them for itself
 prove: $(PROJECT) $(BROKER) ## the long proofs (ONLY=faults: by a word of their names; SEED=n)
-	@$(BIN)/python -m pytest -m prove --timeout=3600 $(if $(ONLY),-k '$(ONLY)') -v -rA --show-capture=stdout \
-	    --results=docs/proof/results.json tests || status=$$?; \
-	    $(BIN)/python -m tests.prove.promises; exit $${status:-0}
+	@$(PROVE) -m 'prove and not integration' -n $(JOBS) --dist worksteal || memory=$$?; \
+	    $(PROVE) -m 'prove and integration' || broker=$$?; \
+	    $(BIN)/python -m tests.prove.promises; \
+	    case "$${memory:-0} $${broker:-0}" in '0 0' | '0 5' | '5 0') ;; *) exit 1 ;; esac  # 5: none
 
 soak: $(PROJECT) $(BROKER) ## the live pipeline at half its rate (MINUTES=20, RATE=), into docs/proof
 	$(BIN)/python -m tests.prove.soak --minutes $(or $(MINUTES),20) $(if $(RATE),--rate $(RATE))

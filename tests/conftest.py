@@ -5,7 +5,7 @@ Each test takes a namespace or a database of its own, so that none sees what ano
 
 import itertools
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +22,19 @@ hypothesis.settings.load_profile("untimed")  # a busy machine is no failure
 SECRET = "the secret of all tests"
 NUMBERS = itertools.count(1)
 
-
-RESULTS = pytest.StashKey[dict[str, dict[str, Any]]]()
+RESULTS: dict[str, dict[str, Any]] = {}
+"""test -> its outcome, runs and seconds, of this session."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--results", type=Path, help="keep the outcome of every test in this file")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[RESULTS] = {}
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Count runs, and add up the time, of each test, whatever its parameters."""
-    report = (yield).get_result()
     if report.when == "call" or not report.passed:
-        name = item.nodeid.partition("[")[0]
-        kept = item.config.stash[RESULTS]
-        one = kept.setdefault(name, {"outcome": "passed", "runs": 0, "seconds": 0.0})
+        name = report.nodeid.partition("[")[0]
+        one = RESULTS.setdefault(name, {"outcome": "passed", "runs": 0, "seconds": 0.0})
         one["runs"] += 1
         one["seconds"] = round(one["seconds"] + report.duration, 1)
         if not report.passed:
@@ -51,11 +44,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """What was run now takes the place of what was kept of it."""
     file = session.config.getoption("--results")
-    if file is not None and session.config.stash[RESULTS]:
+    runs_parts_only = hasattr(session.config, "workerinput")
+    if file is not None and RESULTS and not runs_parts_only:
         before = json.loads(file.read_text()) if file.exists() else {}
         file.parent.mkdir(parents=True, exist_ok=True)
-        kept = {**before, **session.config.stash[RESULTS]}
-        file.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+        file.write_text(json.dumps({**before, **RESULTS}, indent=1, sort_keys=True) + "\n")
 
 
 @pytest.fixture(scope="session")
