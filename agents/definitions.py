@@ -71,7 +71,7 @@ def load(folder: Path, *, advised_by: Traffic | None = None) -> Loaded:
     """Read all `*.yaml` files below the folder, one definition each.
 
     advised_by: warn also of what is right and most likely not wanted, where there are no errors;
-                with a traffic that knows metrics, of those that no event ever had.
+                with a traffic that knows metrics, and properties, of those that no event ever had.
     """
     if not folder.is_dir():
         return Loaded([], [Problem(str(folder), 0, "", "there is no such folder")])

@@ -64,8 +64,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     checking.add_argument(
         "--timeline",
         action="store_true",
-        help="also compare with what happened: metrics that no event ever had, segments that "
-        "overlap, what they cost",
+        help="also compare with what happened: metrics and properties that no event ever had, "
+        "segments that overlap, what they cost",
     )
     looking_arguments(checking)
     json_argument(checking)

@@ -1,4 +1,6 @@
-"""What the timeline knows of definitions: how often metrics happen, which segments overlap."""
+"""What the timeline knows of definitions: how often metrics happen and what their events have,
+which segments overlap.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,6 +23,13 @@ CROSS JOIN
 WHERE store = {store:String}
 GROUP BY metric
 ORDER BY metric
+"""
+
+PROPERTIES = """
+SELECT metric, groupUniqArrayArray(JSONExtractKeys(properties))
+FROM united_events
+WHERE store = {store:String}
+GROUP BY metric
 """
 
 # Who is in both, as a share of who is in either.
@@ -61,9 +70,16 @@ class Overlap(NamedTuple):
 
 
 def traffic_in(client: Client, store: StoreId) -> Traffic:
-    """How often each metric happens to a profile, by the last 30 days of the timeline."""
-    rows = client.query(TRAFFIC, parameters={"store": store}).result_rows
-    return Traffic({metric: float(daily) for metric, daily in rows})
+    """How often each metric happens to a profile, by the last 30 days of the timeline, and what its
+    events ever had.
+    """
+    asked = {"store": store}
+    rows = client.query(TRAFFIC, parameters=asked).result_rows
+    had = client.query(PROPERTIES, parameters=asked).result_rows
+    return Traffic(
+        {metric: float(daily) for metric, daily in rows},
+        properties={metric: frozenset(names) for metric, names in had},
+    )
 
 
 def overlapping(client: Client, store: StoreId) -> list[Overlap]:

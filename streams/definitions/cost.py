@@ -5,6 +5,7 @@ counted for every leaf of its metric, filters aside: so what is said here is rat
 """
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from schemas import conditions as c
@@ -31,10 +32,14 @@ PEAKS = 5
 
 
 class Traffic(NamedTuple):
-    """Events of a metric for a profile and day. daily: by metric, where that is known."""
+    """Events of a metric for a profile and day. daily: by metric, where that is known.
+
+    properties: metric -> the names of all that its events ever had, where that is known.
+    """
 
     daily: Mapping[str, float] = {}
     otherwise: float = ONCE_A_WEEK
+    properties: Mapping[str, AbstractSet[str]] = {}
 
     def of(self, metric: str) -> float:
         return self.daily.get(metric, self.otherwise)

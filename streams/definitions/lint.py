@@ -2,7 +2,7 @@
 
 Segments that nobody can be in, or everybody is, that are equal, that lie within another (`logic`
 says what is found: nothing wrong, not everything); parts that never hold; segments that cost much
-(`cost`); countries that are none; flows (`flow_lint`).
+(`cost`); countries that are none; properties that no event ever had; flows (`flow_lint`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,6 +40,7 @@ def advise(
     ]
     problems += _dead(definitions)
     problems += _no_countries(definitions)
+    problems += _unheard_of(definitions, traffic)
     problems += advise_on_flows(definitions, program.settings)
     if len(segments) > COMPARED_MAX:
         message = f"more than {COMPARED_MAX} segments: they were not compared with each other"
@@ -117,6 +118,27 @@ def _no_countries(definitions: Mapping[int, d.Definition]) -> Iterator[Problem]:
                 if name.casefold() not in known:
                     message = f"'{name}' is no country of ISO 3166 such as DE{near(name, codes)}"
                     yield Problem((*path, "country"), message, "warning", number)
+
+
+def _unheard_of(definitions: Mapping[int, d.Definition], traffic: Traffic) -> Iterator[Problem]:
+    """Properties that no event of their metric ever had; of a path its first name."""
+    for number, definition in definitions.items():
+        for part, path in walk(definition):
+            match part:
+                case c.EventFilter(metric, where):
+                    asked = [((*path, "where", one.path), one.path) for one in where]
+                case c.Measured(event=c.EventFilter(metric), of=of):
+                    asked = [(path, of)]
+                case _:
+                    continue
+            known = traffic.properties.get(metric)
+            if known is None:
+                continue
+            for place, name in asked:
+                first = name.partition(".")[0].removesuffix("[]")
+                if name != "value" and not known & {name, first}:
+                    message = f"no event '{metric}' ever had the property '{first}'"
+                    yield Problem(place, message + near(first, known), "warning", number)
 
 
 def _costly(

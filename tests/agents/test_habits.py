@@ -90,9 +90,16 @@ def test_the_traffic_is_that_of_the_last_thirty_days_for_each_profile_ever_seen(
 
     rows = [event("Viewed Product", "i1", days) for days in range(70, 101)]
     rows += [event("Placed Order", "i2", 10), event("Placed Order", "i2", 71)]
+    rows[0]["properties"] = '{"category": "shoes", "shipping": {"country": "DE"}}'
+    rows[1]["properties"] = '{"category": "hats", "price": 5}'
     insert(client, "events", rows)
-    assert traffic_in(client, "traffic").daily == {
+    traffic = traffic_in(client, "traffic")
+    assert traffic.daily == {
         "Placed Order": pytest.approx(1 / 60),
         "Viewed Product": pytest.approx(0.5),
+    }
+    assert traffic.properties == {
+        "Placed Order": frozenset(),
+        "Viewed Product": {"category", "shipping", "price"},
     }
     assert traffic_in(client, "nowhere").daily == {}

@@ -455,3 +455,25 @@ def test_too_many_segments_are_not_compared() -> None:
     assert advice(many, Traffic(otherwise=0.001)) == {
         "s0": [f"more than {COMPARED_MAX} segments: they were not compared with each other"]
     }
+
+
+def test_a_property_that_no_event_of_the_metric_ever_had_is_most_likely_misspelt() -> None:
+    had = {ORDER: frozenset({"category", "items", "a.b"}), "Silent": frozenset[str]()}
+    fits = {"category": "x", "items[].catgory": "x", "a.b": 1, "value": "> 1"}
+    said = advice(
+        {
+            "fits": {"did": ORDER, "where": fits},
+            "misspelt": {"did": ORDER, "where": {"catgory": "x"}},
+            "of-what": {"did": ORDER, "total": {"of": "item[].price", "is": "> 5"}},
+            "never-heard": {"did": "Other", "where": {"catgory": "x"}},
+            "has-none": {"did": "Silent", "where": {"catgory": "x"}},
+        },
+        Traffic(properties=had),
+    )
+    assert said == {
+        "misspelt": [
+            f"no event '{ORDER}' ever had the property 'catgory'; did you mean 'category'?"
+        ],
+        "of-what": [f"no event '{ORDER}' ever had the property 'item'; did you mean 'items'?"],
+        "has-none": ["no event 'Silent' ever had the property 'catgory'"],
+    }

@@ -304,10 +304,9 @@ def test_nothing_starts_for_whoever_was_on_the_way_to_be_merged_when_the_shadow_
 
 
 @pytest.mark.prove
-@pytest.mark.usefixtures("visits")
 @pytest.mark.parametrize("kind", KINDS)
-def test_shadow_then_live_equals_live_from_the_start_at_length(kind: str) -> None:
-    for seed in range(100, 1_600):
+def test_shadow_then_live_equals_live_from_the_start_at_length(kind: str, visits: str) -> None:
+    for seed in range(100, 1_600 if visits == "at once" else 600):
         shadow_then_live(kind, seed)
 
 
