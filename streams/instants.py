@@ -13,8 +13,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=4096)
 def to_timestamp(instant: Instant) -> Timestamp:
-    """`2026-11-22T10:00:00.000Z`: UTC, fixed width, so text sorts as time does."""
+    """`2026-11-22T10:00:00.000Z`: UTC, fixed width, so text sorts as time does.
+
+    What follows from one event names the same few instants again and again.
+    """
     minute, millis = divmod(instant, MINUTE)
     return f"{_minute(minute)}:{millis // 1000:02}.{millis % 1000:03}Z"
 

@@ -376,7 +376,7 @@ def _bounced(channel: Channel) -> Callable[[Event, ConsentRules], list[Statement
 
 def _received(channel: Channel) -> Callable[[Event, ConsentRules], list[Statement]]:
     def received(event: Event, _rules: ConsentRules) -> list[Statement]:
-        return [(channel, words.delivered(_at(event)))]
+        return [(channel, words.delivered(event.occurred_at))]
 
     return received
 

@@ -316,8 +316,9 @@ def soft_bounced(at: At) -> AddressState:
     return _state(soft_bounced=((at[0], at[2]),))
 
 
-def delivered(at: At) -> AddressState:
-    return _state(delivered_at=at[0])
+def delivered(at: Instant) -> AddressState:
+    """Nothing else follows from it; and it is said of every e-mail."""
+    return AddressState(delivered_at=at)
 
 
 def _word(at: At, method: str | None, source: str | None) -> Word:
