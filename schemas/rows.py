@@ -44,6 +44,10 @@ STOPS_KEY = b"stops/%s"
 """Key of the stops in force for a store, likewise."""
 
 
+NOTHING_SAID = msgspec.Raw(msgspec.msgpack.encode({}))
+_read_properties = msgspec.msgpack.Decoder(Properties).decode
+
+
 class Position(Row):
     """How far a partition of a station has come: written with every transaction.
 
@@ -216,7 +220,10 @@ class ListMembership(Row):
 
 
 class Trigger(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What started a flow run: an event (id, metric, properties ...), a segment or list entry."""
+    """What started a flow run: an event (id, metric, properties ...), a segment or list entry.
+
+    said: its properties as they are kept; a row is read often, and they are looked at rarely.
+    """
 
     kind: str
     event_id: EventId
@@ -224,8 +231,13 @@ class Trigger(msgspec.Struct, array_like=True, frozen=True, gc=False):
     occurred_at: Instant = 0
     value: Micros | None = None
     currency: str | None = None
-    properties: Properties = {}
+    said: msgspec.Raw = NOTHING_SAID
     identifiers: tuple[Identifier, ...] = ()
+
+    @property
+    def properties(self) -> Properties:
+        """What was said, read anew each time."""
+        return _read_properties(self.said)
 
 
 class FlowRun(Row):

@@ -171,7 +171,7 @@ def _date_trigger(moment: Moment, on_date: OnDate, trait: Trait, start: Start) -
         TO_COME,
         "d" + moment.ids.derive("date", moment.row.store, on_date.trait, day),
         occurred_at=start.at,
-        properties={on_date.trait: trait.value, "date": day},
+        said=msgspec.Raw(_encode({on_date.trait: trait.value, "date": day})),
     )
 
 
@@ -207,9 +207,9 @@ def begin(moment: Moment, run: FlowRun) -> None:
 
 def trigger_of(row: ProfileRow, event: Event, kind: str = "event") -> Trigger:
     """The event as a run keeps it: of what is too large for a row, the first that fits."""
-    properties = event.properties
-    if len(_encode(properties)) > TRIGGER_BYTES_MAX:
-        properties = _first_of(properties)
+    said = _encode(event.properties)
+    if len(said) > TRIGGER_BYTES_MAX:
+        said = _encode(_first_of(event.properties))
         if "trigger" not in row.coarsened:
             row.coarsened.append("trigger")
     return Trigger(
@@ -219,7 +219,7 @@ def trigger_of(row: ProfileRow, event: Event, kind: str = "event") -> Trigger:
         event.occurred_at,
         event.value,
         event.currency,
-        properties,
+        msgspec.Raw(said),
         event.identifiers,
     )
 

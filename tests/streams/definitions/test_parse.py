@@ -10,6 +10,7 @@ from schemas.rows import Trigger
 from streams.definitions.parse import parse
 from streams.definitions.problems import DefinitionsError, show_path
 from streams.definitions.program import compile_program
+from tests.streams.triggers import told
 
 
 def said(*documents: Any, known_metrics: list[str] | None = None) -> list[str]:
@@ -462,7 +463,7 @@ def test_a_program_knows_its_tests_and_what_each_event_starts() -> None:
     assert send.filter is not None
     assert {f.content.event.metric for f in program.features.values()} == {"A", "B"}
     assert program.condition(on_profile.where).needs != program.condition(send.filter).needs
-    opened = Trigger("event", "e", "Opened Email", 0, 150_000_000, "EUR", {"message": "m"})
+    opened = Trigger("event", "e", "Opened Email", 0, 150_000_000, "EUR", told(message="m"))
     assert program.event_test(wait.event)(opened, None)
     assert not program.event_test(wait.event)(Trigger("event", "e", "Other"), None)
     assert program.trigger_test(on_trigger.where)(opened, opened)

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.definitions import Flow, OnPrediction, ReEntry
 from schemas.records import DefinitionsPublished, EventResolved
-from schemas.rows import ProfileRow
+from schemas.rows import ProfileRow, Trigger
 from schemas.values import Instant
 from streams.core import Output
 from streams.definitions.switch import in_force
@@ -116,3 +117,12 @@ def test_choices_follow_weights_and_shares_and_never_change() -> None:
     assert not falls_in(IDS, 0, "x")
     assert falls_in(IDS, 1_000_000, "x")
     assert 20 < sum(falls_in(IDS, 100_000, str(number)) for number in range(400)) < 60
+
+
+def test_a_trigger_is_kept_with_its_properties_in_place_as_rows_have_always_had_them() -> None:
+    kept = ["event", "e1", "Placed Order", START, None, "EUR", {"n": 1, "items": [{"a": 2.5}]}, []]
+    blob = msgspec.msgpack.encode(kept)
+    trigger = msgspec.msgpack.decode(blob, type=Trigger)
+    assert trigger.properties == {"n": 1, "items": [{"a": 2.5}]}
+    assert msgspec.msgpack.encode(trigger) == blob
+    assert Trigger("segment", "c1").properties == {}

@@ -11,6 +11,7 @@ from streams.definitions.zones import at_local
 from streams.flows.waits import end_of, is_within, next_start, until_date, until_time_of_day
 from streams.flows.zones import zone_named, zone_of, zones_of, zones_of_country, zones_of_phone
 from streams.instants import to_instant, to_timestamp
+from tests.streams.triggers import told
 
 BERLIN = zone_named("Europe/Berlin")
 NEW_YORK = zone_named("America/New_York")
@@ -57,7 +58,7 @@ def test_until_three_includes_now_and_leaves_out_the_weekend() -> None:
     ],
 )
 def test_a_wait_for_the_triggers_date(value: str, end: str) -> None:
-    trigger = Trigger("event", "e1", properties={"appointment_at": value})
+    trigger = Trigger("event", "e1", said=told(appointment_at=value))
     wait = WaitForDate("appointment_at", before=86_400_000)
     found = until_date(wait, trigger, BERLIN)
     assert found is not None
@@ -65,7 +66,7 @@ def test_a_wait_for_the_triggers_date(value: str, end: str) -> None:
 
 
 def test_a_trigger_without_the_date_ends_the_wait() -> None:
-    trigger = Trigger("event", "e1", properties={"appointment_at": "soon", "n": 3})
+    trigger = Trigger("event", "e1", said=told(appointment_at="soon", n=3))
     assert until_date(WaitForDate("appointment_at"), trigger, BERLIN) is None
     assert until_date(WaitForDate("n"), trigger, BERLIN) is None
 

@@ -14,6 +14,7 @@ from schemas.events import Event
 from schemas.rows import ListMembership, ProfileRow, Trait, Trigger
 from streams.instants import DAY, HOUR
 from tests.streams.segments import brute
+from tests.streams.triggers import told
 
 BASE = 1_767_225_600_000
 """2026-01-01T00:00Z."""
@@ -287,7 +288,7 @@ TRIGGERS = st.one_of(
     st.none(),
     st.builds(
         lambda number, index, hour, properties: Trigger(
-            "event", f"e{number}-{index}", "A", BASE + hour * HOUR, None, None, properties
+            "event", f"e{number}-{index}", "A", BASE + hour * HOUR, None, None, told(**properties)
         ),
         st.integers(0, 2),
         st.integers(0, 2),

@@ -20,6 +20,7 @@ from streams.instants import DAY, HOUR, to_timestamp
 from streams.segments.features import note
 from streams.segments.person import TO_COME, Compiled, Person
 from tests.streams.segments.test_membership import START, event
+from tests.streams.triggers import told
 
 EXTRAS: list[dict[str, Any]] = [
     {"segment": "vip", "where": {"did": "Never"}},
@@ -211,7 +212,7 @@ def test_a_sample_is_stable_and_about_as_large_as_said() -> None:
 
 
 def test_what_only_flows_know() -> None:
-    trigger = Trigger("event", "e1", "A", START, 150_000_000, "EUR", {"order_id": 7})
+    trigger = Trigger("event", "e1", "A", START, 150_000_000, "EUR", told(order_id=7))
     assert answer({"trigger": {"value": "> 100"}}, trigger=trigger) == (True, None)
     assert answer({"trigger": {"order_id": "8"}}, trigger=trigger) == (False, None)
     assert answer({"trigger": {"order_id": 7}}) == (False, None)
