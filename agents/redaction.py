@@ -1,7 +1,7 @@
 """What was erased, or stands elsewhere now, goes from the timeline: rewritten, not hidden.
 
 In: who was erased (`identity-erasures`), addresses that were taken away from `consent`, events that
-moved to another profile at a split. State: the tables `erasures` and `events`; a row that comes in
+moved to another profile at a split. State: the tables `erasures` and `moves`; a row that comes in
 later for somebody erased, or of an event that has moved, goes at once.
 
 `identity_merges` stays: it holds keyed hashes alone, and old ids lead to nobody without it.
@@ -35,9 +35,9 @@ THEIRS = (
 """Table -> which of its rows are these people's; what names others too goes whole."""
 MOVED = """
 store = {store:String} AND profile_id IN {profiles:Array(String)}
-AND (profile_id, metric, event_id, origin) IN
+AND (profile_id, cityHash64(metric, event_id, origin)) IN
 (
-    SELECT moved_from, metric, event_id, origin FROM events
+    SELECT moved_from, event FROM moves
     WHERE store = {store:String} AND moved_from IN {profiles:Array(String)}
 )
 """
@@ -87,7 +87,7 @@ def erase_rows(client: Client, people: Iterable[Person]) -> None:
 
 def moved_before(client: Client) -> set[Person]:
     """Everybody whose events moved to somebody else, under the ids at which they stood."""
-    found = client.query("SELECT DISTINCT store, moved_from FROM events WHERE moved_from != ''")
+    found = client.query("SELECT DISTINCT store, moved_from FROM moves")
     return {(store, profile_id) for store, profile_id in found.result_rows}
 
 

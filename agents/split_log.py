@@ -28,7 +28,7 @@ from agents.reports.events import COLUMNS, event_in
 from agents.settings import Settings
 from agents.timeline import GROUP as TIMELINE_GROUP
 from agents.topics import topic_name
-from schemas.outputs import ProfileSplit
+from schemas.outputs import ProfileSplit, TimelineEntry
 from schemas.rows import ProfileRow
 from schemas.splits import EventTold, SplitAsked
 from schemas.topics import IDENTITY_SPLITS, STORE_EVENTS, TIMELINE
@@ -62,6 +62,7 @@ WHERE store = {store:String} AND split = {split:String} AND outcome = 'split'
 """
 
 _answer = msgspec.json.Decoder(ProfileSplit).decode
+_line = msgspec.json.Decoder(TimelineEntry | ProfileSplit).decode
 _identifiers = msgspec.json.Decoder(tuple[Identifier, ...]).decode
 
 
@@ -205,6 +206,7 @@ async def tell_history(settings: Settings, client: Client, done: ProfileSplit) -
     """Tell both sides their history, all or nothing, and wait until they have it.
 
     Returns: whether they had it in time.
+    Raises: NotToSplit.
     """
     mark = await _place_of_mark(settings, done)
     await _stored(settings)
@@ -243,24 +245,31 @@ async def _place_of_mark(settings: Settings, done: ProfileSplit) -> int:
         reader.seek(place, end if found is None else found.offset)
         while True:
             for record in (await reader.getmany(place, timeout_ms=POLL_MS)).get(place, ()):
-                is_split = record.key == done.old.encode() and b'"profile-split"' in record.value
-                if is_split and _answer(record.value).split == done.split:
+                line = _line(record.value) if record.key == done.old.encode() else None
+                if isinstance(line, ProfileSplit) and line.split == done.split:
                     return int(record.offset)
 
 
 async def _stored(settings: Settings) -> None:
-    """Wait until the database has all that the timeline has now."""
+    """Wait until the database has all that the timeline has now.
+
+    Raises: NotToSplit.
+    """
     timeline = topic_name(settings, TIMELINE.name)
     places = [TopicPartition(timeline, one) for one in range(settings.partitions)]
     async with reader_of(settings, places) as reader:
         ends = {place: end for place, end in (await reader.end_offsets(places)).items() if end}
     group = topic_name(settings, TIMELINE_GROUP)
-    async with asyncio.timeout(ANSWER_SECONDS_MAX):
-        while True:
-            known = await committed(settings, group)
-            if all(place in known and known[place].offset >= end for place, end in ends.items()):
-                return
-            await asyncio.sleep(ASK_SECONDS)
+    deadline = time.monotonic() + ANSWER_SECONDS_MAX
+    while time.monotonic() < deadline:
+        known = await committed(settings, group)
+        if all(place in known and known[place].offset >= end for place, end in ends.items()):
+            return
+        await asyncio.sleep(ASK_SECONDS)
+    raise NotToSplit(
+        "the split is made, but the timeline has not stored all that was said before it: does "
+        "its sink run? The same command goes on then, and tells both their past"
+    )
 
 
 async def _has_come(settings: Settings, done: ProfileSplit) -> bool:

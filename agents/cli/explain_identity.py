@@ -6,6 +6,7 @@ from pathlib import Path
 
 from agents.cli.looking import database, ids_of, looked_at, looking_arguments
 from agents.cli.meant import definitions_argument, published_if_any
+from agents.cli.pictures import write_picture
 from agents.cli.printing import json_argument, printer_for
 from agents.drawing.joins import picture
 from agents.reports.joins import PersonTold, explain_person
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         printer.line(f"nobody known as {options.who} in the store {options.store}")
         return 1
     if options.svg is not None:
-        options.svg.write_text(picture(found), encoding="utf-8")
+        write_picture(options.svg, picture(found))
         sys.stderr.write(f"wrote {options.svg}\n")
     printer.heading(f"Profile {found.profile_id}")
     printer.table(("identifier", "since", "points to"), _standing(found))

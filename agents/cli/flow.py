@@ -18,6 +18,7 @@ from agents.cli.meant import (
     flow_named,
     published_meant,
 )
+from agents.cli.pictures import write_picture
 from agents.cli.printing import Printer, json_argument
 from agents.cli.telling import leaf_of
 from agents.drawing.blocks import blocks_of, outline
@@ -59,7 +60,7 @@ def _draw(options: argparse.Namespace, settings: Settings) -> int:
         flow = flow_named(documents_meant(options, settings), options.flow)
     blocks = blocks_of(flow)
     if options.svg is not None:
-        options.svg.write_text(svg(blocks, flow.name or flow.id), encoding="utf-8")
+        write_picture(options.svg, svg(blocks, flow.name or flow.id))
         sys.stderr.write(f"wrote {options.svg}\n")
         return 0
     printer = Printer(as_json=options.json)

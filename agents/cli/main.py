@@ -47,6 +47,11 @@ def module_of(command: str) -> str:
     return f"agents.cli.{command.replace('-', '_')}"
 
 
+def _is_text(value: str) -> bool:
+    """Not so where the shell handed over bytes that are no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command."""
     parser = argparse.ArgumentParser(
@@ -62,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             module = importlib.import_module(module_of(name))
             module.arguments(command)
     options = parser.parse_args(words)
+    for name, value in vars(options).items():
+        if isinstance(value, str) and not _is_text(value):
+            parser.error(f"{name}: {value!r} is not valid UTF-8")
     module = importlib.import_module(module_of(options.command))
     configure("warning", libraries=False)
     try:

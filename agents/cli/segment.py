@@ -15,6 +15,7 @@ from agents.cli.looking import (
     looking_arguments,
 )
 from agents.cli.meant import definitions_argument, documents_meant, settings_meant
+from agents.cli.pictures import write_picture
 from agents.cli.printing import Printer, json_argument, printer_for
 from agents.definitions import load_file
 from agents.drawing.sizes import picture
@@ -151,7 +152,7 @@ def _history(options: argparse.Namespace, settings: Settings) -> int:
         return 1
     _show_history(printer, options.what, days)
     if options.svg is not None:
-        options.svg.write_text(picture(options.what, days), encoding="utf-8")
+        write_picture(options.svg, picture(options.what, days))
         printer.line(f"drawn in {options.svg}")
     return 0
 

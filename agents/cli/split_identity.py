@@ -71,6 +71,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     Raises: CommandFailed.
     """
     printer = printer_for(options)
+    if not options.reason.strip():
+        raise CommandFailed("--reason: say why; it is kept with the split")
     if is_profile_id(options.who):
         raise CommandFailed("a profile is not split off: name the identifier that is not theirs")
     try:

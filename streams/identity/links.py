@@ -231,7 +231,8 @@ def retire(row: IdentityRow, body: Retire) -> list[Output]:
 
 
 def split_off(row: IdentityRow, body: SplitOff) -> list[Output]:
-    """Point to the new profile, where this pointed to the one it was split from; begin anew.
+    """Point to the new profile, where this pointed to the one it was split from; begin anew. An
+    address that points to somebody else is held by the new one, if it was by the old.
 
     Whoever is split off again gets another id: the epoch is raised.
     """
@@ -240,12 +241,13 @@ def split_off(row: IdentityRow, body: SplitOff) -> list[Output]:
         return []
     row.apart = [*row.apart, old]
     row.links = []
-    row.holders = [one for one in row.holders if one not in body.known_as]
+    held = [one for one in row.holders if one not in body.known_as]
+    was_held, row.holders = len(held) < len(row.holders), held
     row.named = [one for one in row.named if one not in body.known_as]
     if body.asked_for:
         row.epoch += 1
         row.retired = False
     if row.profile_id not in body.known_as:
-        return []
+        return hold(row, body.new, SPLIT) if was_held else []
     row.profile_id, row.announcer = body.new, None
     return hold(row, body.new, SPLIT)

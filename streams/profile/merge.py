@@ -36,7 +36,7 @@ from schemas.records import (
     Shared,
     Withdraw,
 )
-from schemas.rows import ProfileRow, Proposal, Reservation, Wish
+from schemas.rows import ProfileRow, Proposal, Reservation, Side, Wish
 from schemas.splits import EventsTold, NamesAgain, Parted, SplitAsked
 from schemas.values import Identifier, Instant, ProfileId, StoreId
 from streams.core import BACK, PEER, Output
@@ -219,8 +219,9 @@ def retire(row: ProfileRow, body: Retired, now: Instant, ids: Ids) -> list[Outpu
     Who was retired comes back only in the place of who is there now.
     """
     name = EXTERNAL_ID, body.by
-    if any(side.other == body.into or name in side.identifiers for side in row.sides):
-        return _keep_apart(row, body, now, ids)
+    for side in row.sides:
+        if side.other == body.into or name in side.identifiers:
+            return _keep_apart(row, side, body, now, ids)
     for side in row.sides:
         if side.again == body.external_id:
             side.again = ""
@@ -232,11 +233,18 @@ def retire(row: ProfileRow, body: Retired, now: Instant, ids: Ids) -> list[Outpu
     return wish(row, Merge(row.store, body.into, True, (EXTERNAL_ID, body.external_id)))
 
 
-def _keep_apart(row: ProfileRow, body: Retired, now: Instant, ids: Ids) -> list[Output]:
-    """Say that two names are apart since a split; each goes on to name its own."""
+def _keep_apart(row: ProfileRow, side: Side, body: Retired, now: Instant, ids: Ids) -> list[Output]:
+    """Say that two names are apart since a split; each goes on to name its own. What was nobody's
+    name belongs to the one that takes its place.
+    """
+    is_ours = body.external_id in row.identifiers.get(EXTERNAL_ID, ())
+    if side.stays and not is_ours and body.external_id not in row.retired:
+        passed = Retired(row.store, body.external_id, body.by, side.other)
+        name = EXTERNAL_ID, body.external_id
+        return [Output(PEER, side.other, passed), repointed(row.store, name, row.id, side.other)]
     both, names = tuple(sorted((row.id, body.into))), (body.external_id, body.by)
     told = conflict(row, both, names, SPLIT_APART, (EXTERNAL_ID, body.by), now, ids)
-    return [told, names_again(row.store, body.external_id)]
+    return [told, names_again(row.store, body.external_id)] if is_ours else [told]
 
 
 def names_again(store: StoreId, external_id: str) -> Output:

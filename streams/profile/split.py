@@ -47,6 +47,7 @@ from streams.profile.facts import (
 from streams.profile.merge import names_again, repointed
 from streams.profile.recent import remembered, unite
 from streams.profile.sides import awaits_history, is_quiet, stranger
+from streams.profile.split_history import events_in
 from streams.profile.timeline import timeline_entry
 from streams.segments.features import note
 from streams.segments.membership import Change, because_of, carry_features, evaluate
@@ -226,6 +227,13 @@ def _answer(
     )
 
 
+def facts_of(row: ProfileRow) -> ProfileRow:
+    """A copy of what events have said of a row."""
+    facts = {name: getattr(row, name) for name in FACTS}
+    bare = ProfileRow(store=row.store, id=row.id, definitions=row.definitions, **facts)
+    return _decode(_encode(bare))
+
+
 # --- its history ---------------------------------------------------------------------------------
 
 
@@ -276,7 +284,7 @@ def hear_history(moment: Moment, body: EventsTold, rules: ConsentRules) -> list[
         return []
     side.next = None if body.is_last else body.number + 1
     within, told_of = moment.program.settings.deduplicate_for, b""
-    for told in _events(body.events):
+    for told in events_in(body):
         name, at = name_of(told.event), told.event.received_at
         told_of = remembered(told_of, name, at, within) or told_of
         if not side.stays:
@@ -333,4 +341,5 @@ def _end_runs(moment: Moment, going: Iterable[Identifier]) -> None:
             end(moment, run, moment.plans.flows.get(run.flow), for_good=True)
 
 
-_events = msgspec.msgpack.Decoder(tuple[EventTold, ...]).decode
+_decode = msgspec.msgpack.Decoder(ProfileRow).decode
+_encode = msgspec.msgpack.Encoder().encode

@@ -5,6 +5,7 @@ Out: which identifiers came only with that one, and `EventsTold` for both sides,
      events in the same order give the same parts: whatever was told before is recognised.
 """
 
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -18,9 +19,10 @@ from streams.profile.sides import belongs
 COMPANIONS_MAX = 300
 PART_EVENTS_MAX = 200
 PART_BYTES_MAX = 512_000
-"""Of one record; an event larger than that is one of its own."""
+"""Of one record, before it is compressed; an event larger than that is one of its own."""
 
 _pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(tuple[EventTold, ...]).decode
 
 
 def companions(
@@ -75,8 +77,12 @@ def _to(
     packed = [list(part) for part in _cut(events)] or [[]]
     for number, part in enumerate(packed):
         is_last = number == len(packed) - 1
-        content = _pack(part)
+        content = zlib.compress(_pack(part))
         yield EventsTold(done.store, profile_id, done.split, number, is_last, content)
+
+
+def events_in(part: EventsTold) -> tuple[EventTold, ...]:
+    return _unpack(zlib.decompress(part.events))
 
 
 def _cut(events: Sequence[EventTold]) -> Iterator[list[EventTold]]:

@@ -10,8 +10,6 @@ both, what both still remember of it counts once.
 
 from typing import Final
 
-import msgspec
-
 from schemas.outputs import IdentityMerged
 from schemas.records import AddressState
 from schemas.rows import Figures, ListMembership, ProfileRow, Reservation, Trait
@@ -37,6 +35,7 @@ from streams.profile.facts import (
 from streams.profile.merge import RETIRED_MAX, promised, repointed
 from streams.profile.recent import unite
 from streams.profile.sides import again_in, external_in, is_quiet, sides_of
+from streams.profile.split import facts_of
 from streams.segments.features import TOTALS, saturated
 from streams.segments.united import unite_features
 from streams.sends.command import newest_variants
@@ -55,7 +54,7 @@ def absorb(
     if loser in row.absorbed or loser == row.id:
         return []
     if row.retold is not None or lost.retold is not None:
-        retold, other = row.retold or _copy(row), lost.retold or _copy(lost)
+        retold, other = row.retold or facts_of(row), lost.retold or facts_of(lost)
         _unite_facts(retold, other, program, now)
         row.retold = retold
     strangers = [one for side in lost.sides for one in side.identifiers]
@@ -88,10 +87,6 @@ def absorb(
     outputs += [repointed(row.store, one, loser, row.id) for one in pointing_to(lost)]
     outputs += [repointed(row.store, one, loser, row.id) for one in strangers]
     return outputs
-
-
-def _copy(row: ProfileRow) -> ProfileRow:
-    return _decode(_encode(row))
 
 
 def _unite_facts(row: ProfileRow, lost: ProfileRow, program: Program, now: Instant) -> None:
@@ -263,7 +258,3 @@ def _unite_times(row: ProfileRow, lost: ProfileRow) -> None:
     firsts = [at for at in (row.first_seen_at, lost.first_seen_at) if at]
     row.first_seen_at = min(firsts, default=0)
     row.last_seen_at = max(row.last_seen_at, lost.last_seen_at)
-
-
-_decode = msgspec.msgpack.Decoder(ProfileRow).decode
-_encode = msgspec.msgpack.Encoder().encode

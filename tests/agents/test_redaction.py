@@ -187,6 +187,19 @@ def test_an_event_that_moved_stands_under_one_profile_whichever_row_came_first(
     ]
 
 
+def test_what_moved_stays_away_though_it_was_erased_or_moved_on_before_its_old_row_came(
+    client: Client,
+) -> None:
+    """As where the tables are filled anew, and the partition of whom it was before comes last."""
+    here = sink(client)
+    come_in(here, TIMELINE.name, moved("i1", "i5"))
+    come_in(here, IDENTITY_ERASURES.name, erased("i5"))
+    come_in(here, TIMELINE.name, moved("i2", "i6"))
+    come_in(here, TIMELINE.name, replace(moved("i2", "i7"), moved_from="i6"))
+    come_in(sink(client), TIMELINE.name, entry("i1"), entry("i2"), entry("i3"))
+    assert people(client) == [("main", "i3"), ("main", "i7")]
+
+
 @pytest.mark.parametrize("who", ["i1", "i5"])
 def test_an_erasure_of_either_deletes_who_split_them(client: Client, who: str) -> None:
     here = sink(client)

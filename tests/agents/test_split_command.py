@@ -94,6 +94,25 @@ def test_a_dry_run_tells_nothing_and_splits_nothing(pipeline: Pipeline) -> None:
     assert (pipeline.told, pipeline.asked) == ([], [])
 
 
+@pytest.mark.parametrize("reason", ["", " \t"])
+def test_a_split_without_a_reason_is_refused(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], reason: str
+) -> None:
+    pipeline.unfinished = None
+    assert main(["identity", "split", BOB[1], "--reason", reason, "--yes"]) == 2
+    assert pipeline.asked == []
+    assert "--reason" in capsys.readouterr().err
+
+
+def test_what_is_no_text_is_refused_by_the_name_of_its_option(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["identity", "split", BOB[1], "--reason", "\udcff", "--yes"])
+    assert pipeline.asked == []
+    assert "reason: '\\udcff' is not valid UTF-8" in capsys.readouterr().err
+
+
 def test_who_cannot_be_asked_has_to_say_yes(pipeline: Pipeline) -> None:
     pipeline.unfinished = None
     assert says(BOB[1]) == 2

@@ -1,19 +1,28 @@
 """What a split reads from the timeline."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
 
 import clickhouse_connect
+import msgspec
 import pytest
+from aiokafka import TopicPartition
 from clickhouse_connect.driver.client import Client
 from msgspec.structs import replace
 
+from agents import split_log
 from agents.migrations import migrate
+from agents.reports.export import held
+from agents.reports.people import addresses_of, profiles_meant
+from agents.settings import Settings
 from agents.split_log import NO_MARK, NotToSplit, _history, made
 from schemas.topics import IDENTITY_SPLITS, TIMELINE
 from streams.profile.split_history import parts
 from tests.agents.kept import keep
 from tests.agents.test_redaction import come_in, entry, moved, sink, split
-from tests.scenarios.test_split import BOB, joined
+from tests.scenarios.test_split import ANN, BOB, joined
 
 
 @pytest.fixture
@@ -58,3 +67,90 @@ async def test_a_split_is_found_again_as_it_was_made(client: Client) -> None:
     assert await made(client, "main", "s1") == replace(split(), id="")
     with pytest.raises(NotToSplit, match="not in the timeline yet"):
         await made(client, "main", "s2")
+
+
+async def test_an_event_that_is_called_like_a_split_is_not_taken_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called = replace(entry("i1"), metric="profile-split")
+    other = replace(split(), split="s0")
+    place = TopicPartition("tillstream-timeline", 0)
+
+    class Log:
+        def seek(self, *_: object) -> None:
+            pass
+
+        async def offsets_for_times(self, _: object) -> dict[TopicPartition, None]:
+            return {place: None}
+
+        async def end_offsets(self, _: object) -> dict[TopicPartition, int]:
+            return {place: 0}
+
+        async def getmany(self, *_: object, **__: object) -> dict[TopicPartition, list[object]]:
+            lines = [called, other, replace(split(), old="i2"), split()]
+            return {
+                place: [
+                    SimpleNamespace(key=key, value=msgspec.json.encode(line), offset=offset)
+                    for offset, (key, line) in enumerate(
+                        zip((b"i1", b"i1", b"i2", b"i1"), lines, strict=True)
+                    )
+                ]
+            }
+
+    @asynccontextmanager
+    async def reader_of(*_: object) -> AsyncIterator[Log]:
+        yield Log()
+
+    monkeypatch.setattr(split_log, "reader_of", reader_of)
+    monkeypatch.setattr(split_log, "topic_name", lambda *_: "tillstream-timeline")
+    settings = Settings(data=Path("unused"), kafka=("localhost:1",), secret="x" * 16, partitions=1)
+    assert await split_log._place_of_mark(settings, split()) == 3
+
+
+async def test_where_the_sink_does_not_run_it_is_said_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = TopicPartition("tillstream-timeline", 0)
+
+    class Log:
+        async def end_offsets(self, _: object) -> dict[TopicPartition, int]:
+            return {place: 7}
+
+    @asynccontextmanager
+    async def reader_of(*_: object) -> AsyncIterator[Log]:
+        yield Log()
+
+    async def committed(*_: object) -> dict[TopicPartition, object]:
+        return {place: SimpleNamespace(offset=6)}
+
+    monkeypatch.setattr(split_log, "reader_of", reader_of)
+    monkeypatch.setattr(split_log, "committed", committed)
+    monkeypatch.setattr(split_log, "ANSWER_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(split_log, "ASK_SECONDS", 0.01)
+    settings = Settings(data=Path("unused"), kafka=("localhost:1",), secret="x" * 16, partitions=1)
+    with pytest.raises(NotToSplit, match="does its sink run"):
+        await split_log._stored(settings)
+
+
+def test_what_names_somebody_means_who_has_it_since_the_split_and_whose_addresses_are_theirs(
+    client: Client,
+) -> None:
+    desk = joined()
+    desk.event("Subscribed", external_id="c-1", phone="+493012345678", email="ann@example.com",
+        properties={"channel": "email"})  # fmt: skip
+    desk.ask(*BOB)
+    desk.tell()
+    desk.event("Unsubscribed", email=BOB[1], properties={"channel": "email"})
+    desk.event("Placed Order", email=BOB[1], phone="+493012345678", value=1)
+    desk.event("Placed Order", external_id="c-1", email=BOB[1], value=1)
+    keep(client, desk)
+    ann, bob = desk.who(*ANN).id, desk.who(*BOB).id
+    assert profiles_meant(client, "main", BOB[1])[0] == bob
+    assert profiles_meant(client, "main", "external_id/c-1") == [ann]
+    assert addresses_of(client, "main", [bob]) == [BOB]
+    assert addresses_of(client, "main", [ann]) == [
+        ("email", "ann@example.com"),
+        ("phone", "+493012345678"),
+    ]
+    said = {one.address for one in held(client, "main", ann).consent.changes}
+    assert said == {"ann@example.com"}

@@ -2,14 +2,20 @@
 behind it, lists that are lost.
 """
 
+import random
+import string
+
+import msgspec
 import pytest
 
 from schemas.rows import ProfileRow
 from schemas.splits import SplitAsked
+from schemas.topics import STORE_EVENTS
 from schemas.values import Identifier
 from streams.ids import REPLAY_SECRET
-from streams.ingest.control import erasure
+from streams.ingest.control import erasure, split
 from streams.lists import is_member
+from streams.profile.split_history import events_in, parts
 from tests.scenarios.shop import MINUTE
 from tests.scenarios.test_split import ANN, BOB, Desk, joined
 
@@ -174,3 +180,52 @@ def test_who_was_split_off_and_browses_on_another_device_is_quiet_until_the_hist
     desk.tell()
     desk.event("Started Checkout", email=BOB[1])
     assert len(desk.told("flow-triggers")) == triggered + 1
+
+
+def test_an_address_that_points_to_a_third_is_held_by_whom_it_goes_along_with() -> None:
+    mail = "x@example.com"
+    desk = Desk()
+    for account in ("c-3", "c-2"):
+        desk.event("Identify", external_id=account, email=mail)
+    desk.event("Placed Order", external_id="c-1", value=3)
+    desk.event("Alias", external_id="c-1", properties={"previous": {"external_id": "c-2"}})
+    desk.ask("external_id", "c-2", ("email", mail))
+    desk.tell()
+    desk.event("Subscribed", email=mail, properties={"channel": "email"})
+    desk.event("Unsubscribed", email=mail, properties={"channel": "email"})
+    states = {
+        name: desk.who("external_id", name).consent.get("email", {}).get(mail)
+        for name in ("c-1", "c-2", "c-3")
+    }
+    assert states["c-2"] == states["c-3"]
+    assert states["c-2"] is not None
+    assert states["c-2"].denied_received_at
+    assert states["c-1"] is None
+
+
+def test_who_takes_over_somebody_told_again_keeps_a_copy_of_facts_alone() -> None:
+    desk = joined()
+    desk.event("Placed Order", external_id="c-0", email="zoe@example.com", value=4)
+    desk.ask(*BOB)
+    desk.event("Alias", external_id="c-0", properties={"previous": {"external_id": "c-1"}})
+    retold = desk.who("external_id", "c-0").retold
+    assert retold is not None
+    assert (retold.figures.orders, retold.identifiers, retold.consent) == (1, {}, {})
+    desk.tell()
+    assert desk.who("external_id", "c-0").figures.orders == 2
+
+
+def test_the_largest_event_is_told_again_in_a_record_that_its_topic_takes() -> None:
+    letters = random.Random(1).choices(string.ascii_letters + string.digits, k=5_500_000)
+    desk = joined()
+    desk.ask(*BOB)
+    ((done, told),) = desk.made
+    large = msgspec.structs.replace(told[-1].event, properties={"text": "".join(letters)})
+    pushed = len(msgspec.json.encode(large))
+    assert 5_500_000 < pushed < STORE_EVENTS.max_bytes
+    for part in parts(done, [msgspec.structs.replace(told[-1], event=large)]):
+        value, headers = split(part, REPLAY_SECRET)
+        size = len(value) + sum(len(name) + len(one) for name, one in headers)
+        assert size < STORE_EVENTS.max_bytes
+        if part.profile_id == done.new:
+            assert [one.event for one in events_in(part)] == [large]

@@ -1,6 +1,9 @@
 """A wrong `Alias` is taken apart: the two accounts stay two, whatever others have learned of it."""
 
+import pytest
+
 from schemas.rows import ProfileRow
+from schemas.splits import SplitAsked
 from tests.scenarios.test_split import ANN, Desk
 
 PHONE = "+493012345678"
@@ -71,6 +74,30 @@ def test_where_the_newer_name_goes_the_older_names_who_stays_again() -> None:
     assert desk.who(*BOB).figures.orders == 2
     desk.event("Identify", external_id="c-7", phone=PHONE)
     assert apart(desk) == [{"c-1"}, {"c-2"}, {"c-7"}]
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 3])
+def test_a_name_nobody_knew_goes_to_whom_an_alias_just_after_the_split_names(rounds: int) -> None:
+    desk = aliased()
+    desk.push(SplitAsked("main", (BOB,), "s1", "sue", "wrong alias"))
+    desk.wait(3000 * rounds, rounds)
+    desk.event("Alias", external_id="c-2", properties={"previous": {"external_id": "c-6"}})
+    desk.look()
+    desk.tell()
+    desk.event("Placed Order", external_id="c-6", value=1)
+    assert apart(desk) == [{"c-1"}, {"c-2"}]
+    assert desk.who(*BOB).figures.orders == 2
+
+
+def test_an_alias_of_a_name_that_another_took_over_before_joins_nobody() -> None:
+    desk = aliased()
+    desk.ask(*BOB)
+    desk.tell()
+    desk.event("Alias", external_id="c-3", properties={"previous": {"external_id": "c-1"}})
+    desk.event("Alias", external_id="c-2", properties={"previous": {"external_id": "c-1"}})
+    desk.event("Placed Order", external_id="c-1", value=1)
+    assert apart(desk) == [{"c-2"}, {"c-3"}]
+    assert desk.who("external_id", "c-3").figures.orders == 2
 
 
 def test_an_alias_said_after_the_split_counts_for_the_name_that_came_back() -> None:

@@ -167,6 +167,9 @@ def test_a_flow_is_drawn_from_its_file_whatever_it_refers_to(
     assert "enters nobody-knows" in capsys.readouterr().out
     assert main(["flow", "draw", str(file), "--svg", str(picture)]) == 0
     assert ET.parse(picture).getroot().tag == f"{SVG}svg"
+    nowhere = tmp_path / "missing" / "vip.svg"
+    assert main(["flow", "draw", str(file), "--svg", str(nowhere)]) == 2
+    assert f"--svg {nowhere}: No such file or directory" in capsys.readouterr().err
 
 
 def test_a_flow_that_is_not_there_is_said_beside_those_that_are(

@@ -312,7 +312,7 @@ def check(
     assert {one for row in end.live for one in events_of(row)} == {
         event["id"] for event in events if event["metric"] == "Happened"
     }
-    _check_rows(end, circles)
+    check_rows(end, circles)
     _check_pointers(end, at_once)
 
 
@@ -332,7 +332,7 @@ def check_erased(end: Ended, source: list[list[MemoryRecord]]) -> None:
         if event["metric"] == "Happened"
     }
     assert later <= {one for row in end.live for one in events_of(row)}
-    _check_rows(end, circles=True)
+    check_rows(end, circles=True)
     for row in end.profiles.values():
         if row.gone_at:
             bare = ProfileRow(store=row.store, id=row.id, gone_at=row.gone_at, gone_by=row.gone_by)
@@ -357,7 +357,7 @@ def _check_counts(end: Ended, events: list[Event]) -> None:
     assert revenue == sum(event["value"] for event in orders) * 1_000_000
 
 
-def _check_rows(end: Ended, circles: bool) -> None:
+def check_rows(end: Ended, circles: bool) -> None:
     owners: dict[str, ProfileId] = {}
     for row in end.live:
         external = row.identifiers.get("external_id", {})

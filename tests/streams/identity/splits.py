@@ -17,7 +17,7 @@ from streams.ids import REPLAY_SECRET
 from streams.ingest.control import split
 from streams.intake import Write
 from streams.profile.split import note_facts
-from streams.profile.split_history import counted_once, parts
+from streams.profile.split_history import counted_once, events_in, parts
 from streams.replay import MemoryRecord, Replay
 from streams.segments.backfill import event_of
 from tests.streams.identity.people import (
@@ -30,6 +30,7 @@ from tests.streams.identity.people import (
     TICK,
     Ended,
     Event,
+    check_rows,
     ended,
     events_of,
     world,
@@ -88,7 +89,7 @@ class Made(NamedTuple):
 
 def made_of(done: ProfileSplit, told: Sequence[EventTold]) -> Made:
     going = [part for part in parts(done, told) if part.profile_id == done.new]
-    moved = {one.event.id for part in going for one in _events(part.events)}
+    moved = {one.event.id for part in going for one in events_in(part)}
     return Made(done, moved, {one.event.id for one in told} - moved)
 
 
@@ -119,11 +120,12 @@ def play_splits(
     *,
     repeats: float = 0.0,
     splits: int = 2,
+    erasures: int = 0,
 ) -> Played:
     """Tick by tick: what support asks comes in between, what the timeline answers some ticks later,
     sometimes twice.
     """
-    plan = world(rng, events, partitions, repeats=repeats)
+    plan = world(rng, events, partitions, repeats=repeats, erasures=erasures)
     replay = replayed(PATH, partitions, [[] for _ in plan])
     source: list[list[MemoryRecord]] = [[] for _ in plan]
     timeline, said = Timeline(), []
@@ -167,9 +169,6 @@ def play_splits(
     return Played(end, replay, said, source, timeline, made)
 
 
-_events = msgspec.msgpack.Decoder(tuple[EventTold, ...]).decode
-
-
 # --- what must be true ---------------------------------------------------------------------------
 
 
@@ -190,6 +189,19 @@ def check_splits(end: Ended, made: Sequence[Made]) -> None:
             held = row.identifiers.get(kind, ()) if kind != "external_id" else ()
             assert value not in held, "what was split off is not claimed"
         assert all(side.next is None for side in row.sides), "nothing is pending"
+
+
+def check_erased(end: Ended) -> None:
+    """Whoever is gone is gone whole; the others have all that is theirs, and await nothing."""
+    check_rows(end, circles=True)
+    for row in end.profiles.values():
+        if row.gone_at:
+            assert row == ProfileRow(
+                store="main", id=row.id, gone_at=row.gone_at, gone_by=row.gone_by
+            )
+    for row in end.live:
+        assert row.retold is None
+        assert all(side.next is None for side in row.sides), "nobody waits for ever"
 
 
 def check_told(played: Played) -> None:

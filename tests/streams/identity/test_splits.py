@@ -18,6 +18,7 @@ from tests.streams.identity.splits import (
     Played,
     Timeline,
     asked,
+    check_erased,
     check_splits,
     check_told,
     made_of,
@@ -63,6 +64,23 @@ def test_who_is_split_at_any_moment_is_never_one_again_and_each_has_what_is_thei
 def test_repeated_events_change_nothing_about_who_was_split() -> None:
     for seed in range(8):
         play("conflicts", seed, repeats=0.3)
+
+
+def erasing(kind: str, seeds: range) -> int:
+    """Returns: how many profiles were erased."""
+    erased = 0
+    for seed in seeds:
+        rng = random.Random(f"se-{kind}-{seed}")
+        events = also(rng, history(rng, KINDS[kind]))
+        end = play_splits(rng, events, rng.randint(1, 3), splits=3, erasures=2).end
+        check_erased(end)
+        erased += sum(1 for row in end.profiles.values() if row.gone_at)
+    return erased
+
+
+@pytest.mark.parametrize("kind", ["shared", "circles"])
+def test_who_is_split_and_erased_at_any_moment_leaves_nobody_waiting(kind: str) -> None:
+    assert erasing(kind, range(32, 40)) > 5
 
 
 class SplitChaos(Chaos):
@@ -156,6 +174,12 @@ def test_thousands_of_splits(kind: str) -> None:
 def test_thousands_of_splits_end_well_in_any_order(kind: str) -> None:
     for seed in range(15, 3000):
         chaos(seed, kind)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("kind", KINDS)
+def test_thousands_of_splits_and_erasures_leave_nobody_waiting(kind: str) -> None:
+    erasing(kind, range(40, 1500))
 
 
 @pytest.mark.prove
