@@ -79,13 +79,17 @@ def load(folder: Path, *, advised_by: Traffic | None = None) -> Loaded:
     return _load([_read(path, path.relative_to(folder).as_posix()) for path in paths], advised_by)
 
 
-def load_file(path: Path, among: Sequence[dict[str, Any]] = ()) -> Loaded:
+def load_file(
+    path: Path, among: Sequence[dict[str, Any]] = (), *, advised_by: Traffic | None = None
+) -> Loaded:
     """Read the definition in one file. among: what it may refer to; of another with its id, the
     file, whatever its name, takes the place. Problems are those of the file.
+
+    advised_by: as of `load`.
     """
     if not path.is_file():
         return Loaded([], [Problem(str(path), 0, "", "there is no such file")])
-    return _load([_read(path, path.name)], None, among)
+    return _load([_read(path, path.name)], advised_by, among)
 
 
 def _load(

@@ -63,7 +63,8 @@ def _instant(text: str) -> Instant:
     try:
         return to_instant(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"'{text}' {error}") from error
+        form = "2026-11-27T09:00Z or 2026-11-27T09:00+01:00"
+        raise argparse.ArgumentTypeError(f"'{text}' is no instant such as {form}") from error
 
 
 def instant_meant(options: argparse.Namespace, client: Client, looked: Settings) -> Instant:

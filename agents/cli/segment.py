@@ -5,6 +5,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from agents.cli.failures import CommandFailed
 from agents.cli.looking import (
     at_argument,
@@ -19,6 +21,7 @@ from agents.cli.pictures import write_picture
 from agents.cli.printing import Printer, json_argument, printer_for
 from agents.definitions import load_file
 from agents.drawing.sizes import picture
+from agents.reports.habits import traffic_in
 from agents.reports.preview import Preview, preview
 from agents.reports.sizes import DayOfSegment, sizes
 from agents.settings import Settings
@@ -69,6 +72,10 @@ def _preview(options: argparse.Namespace, settings: Settings) -> int:
             found = preview(client, options.store, documents, segment, at, ids_of(looked))
         except DefinitionsError as error:
             raise CommandFailed(str(error)) from error
+        if _is_file(options.what):
+            traffic = traffic_in(client, options.store)
+            loaded = load_file(Path(options.what), documents, advised_by=traffic)
+            found = replace(found, warnings=list(map(str, loaded.problems)))
     printer.data(found)
     _show_preview(printer, found)
     return 0
@@ -82,7 +89,7 @@ def _meant(
     Raises: CommandFailed.
     """
     documents = documents_meant(options, settings)
-    if not options.what.endswith((".yaml", ".yml")):
+    if not _is_file(options.what):
         if options.what not in _segments(documents):
             there = ", ".join(sorted(_segments(documents))) or "none"
             raise CommandFailed(f"there is no segment '{options.what}'; there are: {there}")
@@ -98,6 +105,10 @@ def _meant(
     return segment, [*others, document]
 
 
+def _is_file(what: str) -> bool:
+    return what.endswith((".yaml", ".yml"))
+
+
 def _segments(documents: list[dict[str, Any]]) -> set[SegmentId]:
     return {id_of(one) for one in documents if kind_of(one) == "segment"}
 
@@ -107,6 +118,8 @@ def _show_preview(printer: Printer, found: Preview) -> None:
     printer.heading(
         f"Segment {found.segment}: {found.profiles:,} of {found.everybody:,} profiles ({share})"
     )
+    for warning in found.warnings:
+        printer.line(warning)
     if found.examples:
         printer.line(f"Among them {', '.join(found.examples)}")
     shown = [one for one in found.overlap if one.both][:OVERLAPS_SHOWN]

@@ -46,6 +46,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """Who would be in it at `at`. everybody: profiles of the store; examples: some of those in it.
 
     overlap: the other segments of the definitions, those that share most first.
+    warnings: what is right in its file, and most likely not wanted.
     """
 
     segment: SegmentId
@@ -54,6 +55,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     everybody: int
     examples: list[ProfileId]
     overlap: list[Overlap]
+    warnings: list[str] = []
 
 
 def preview(

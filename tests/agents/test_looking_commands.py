@@ -60,6 +60,7 @@ ASKED = (
     "segment preview FOLDER/draft.yaml",
     "segment preview FOLDER/draft.yaml --at 2020-01-01T00:00:00Z --json",
     "segment preview FOLDER/bad.yaml",
+    "segment preview FOLDER/misspelt.yaml",
     "consent at ann@example.com",
     "consent at ann@example.com --time 2020-01-01T00:00:00Z --json",
     "consent at nobody@example.com",
@@ -85,6 +86,8 @@ def answers(folder: Path) -> Answers:
     (definitions / "main.yaml").write_text('store: main\naddress: "Street 1, Berlin"\n')
     (definitions / "cart.yaml").write_text(CART)
     (folder / "draft.yaml").write_text("segment: carts\nwhere: {did: Started Checkout}\n")
+    where = "{any: [{did: Placed Ordr}, {did: Started Checkout, where: {totl: 5}}]}"
+    (folder / "misspelt.yaml").write_text(f"segment: misspelt\nwhere: {where}\n")
     (folder / "bad.yaml").write_text("segment: bad\nwhere: {did: Started Checkout, tims: 2}\n")
     secret = folder / "secret"
     secret.write_bytes(REPLAY_SECRET)
@@ -131,6 +134,16 @@ def test_a_draft_of_a_segment_is_previewed_whatever_its_file_is_called(answers: 
     before = "segment preview FOLDER/draft.yaml --at 2020-01-01T00:00:00Z --json"
     assert as_json(answers, before)["everybody"] == 0
     assert answers["segment preview FOLDER/bad.yaml"] == (2, "")
+
+
+def test_a_preview_names_what_no_event_ever_had(answers: Answers) -> None:
+    text = said(answers, "segment preview FOLDER/misspelt.yaml")
+    assert "Segment misspelt: 0 of 1 profiles" in text
+    assert (
+        "misspelt.yaml:2 warning: where.any[0]: no event ever had the metric 'Placed Ordr'" in text
+    )
+    assert "no event 'Started Checkout' ever had the property 'totl'" in text
+    assert "warning" not in said(answers, "segment preview FOLDER/draft.yaml")
 
 
 def test_a_preview_says_who_enters_and_what_objects(answers: Answers) -> None:
