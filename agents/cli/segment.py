@@ -152,16 +152,18 @@ def _history(options: argparse.Namespace, settings: Settings) -> int:
     printer = printer_for(options)
     zone = settings_meant(options, settings).zone
     with database(looked_at(options, settings)) as client:
-        days = sizes(client, options.store, options.what, zone)
+        every_day = sizes(client, options.store, options.what, zone)
     days = [
         day
-        for day in days
+        for day in every_day
         if (options.since is None or day.day >= str(options.since))
         and (options.until is None or day.day <= str(options.until))
     ]
     printer.data(days)
     if not days:
-        printer.line(f"nobody has entered {options.what} in the store {options.store}")
+        nobody = f"nobody has entered {options.what} in the store {options.store}"
+        known = f"the history of {options.what} has none of these days"
+        printer.line(known if every_day else nobody)
         return 1
     _show_history(printer, options.what, days)
     if options.svg is not None:

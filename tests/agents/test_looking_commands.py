@@ -61,6 +61,9 @@ ASKED = (
     "segment preview FOLDER/draft.yaml --at 2020-01-01T00:00:00Z --json",
     "segment preview FOLDER/bad.yaml",
     "segment preview FOLDER/misspelt.yaml",
+    "segment history began",
+    "segment history began --to 2001-01-01",
+    "segment history never",
     "consent at ann@example.com",
     "consent at ann@example.com --time 2020-01-01T00:00:00Z --json",
     "consent at nobody@example.com",
@@ -85,6 +88,7 @@ def answers(folder: Path) -> Answers:
     definitions.mkdir()
     (definitions / "main.yaml").write_text('store: main\naddress: "Street 1, Berlin"\n')
     (definitions / "cart.yaml").write_text(CART)
+    (definitions / "began.yaml").write_text("segment: began\nwhere: {did: Started Checkout}\n")
     (folder / "draft.yaml").write_text("segment: carts\nwhere: {did: Started Checkout}\n")
     where = "{any: [{did: Placed Ordr}, {did: Started Checkout, where: {totl: 5}}]}"
     (folder / "misspelt.yaml").write_text(f"segment: misspelt\nwhere: {where}\n")
@@ -136,14 +140,33 @@ def test_a_draft_of_a_segment_is_previewed_whatever_its_file_is_called(answers: 
     assert answers["segment preview FOLDER/bad.yaml"] == (2, "")
 
 
-def test_a_preview_names_what_no_event_ever_had(answers: Answers) -> None:
+def test_a_preview_warns_of_names_that_no_event_ever_had_and_of_the_same_segment(
+    answers: Answers,
+) -> None:
     text = said(answers, "segment preview FOLDER/misspelt.yaml")
     assert "Segment misspelt: 0 of 1 profiles" in text
     assert (
         "misspelt.yaml:2 warning: where.any[0]: no event ever had the metric 'Placed Ordr'" in text
     )
     assert "no event 'Started Checkout' ever had the property 'totl'" in text
-    assert "warning" not in said(answers, "segment preview FOLDER/draft.yaml")
+    warned = [
+        line
+        for line in said(answers, "segment preview FOLDER/draft.yaml").splitlines()
+        if "warning" in line
+    ]
+    assert warned == ["draft.yaml:2 warning: where: this is the same as the segment 'began'"]
+
+
+def test_the_history_of_a_segment_tells_its_days(answers: Answers) -> None:
+    assert "Segment began: 1 profiles on " in said(answers, "segment history began")
+    assert answers["segment history began --to 2001-01-01"] == (
+        1,
+        "the history of began has none of these days\n",
+    )
+    assert answers["segment history never"] == (
+        1,
+        "nobody has entered never in the store main\n",
+    )
 
 
 def test_a_preview_says_who_enters_and_what_objects(answers: Answers) -> None:
