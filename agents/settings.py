@@ -24,6 +24,7 @@ SESSION_SECONDS = 30
 SESSION_SECONDS_EMBEDDED = 10
 
 Security = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
+SmtpSecurity = Literal["plaintext", "starttls", "tls"]
 Store = Literal["memory", "rocksdb"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -188,6 +189,25 @@ class Settings:
         shown="embedded engine",
         secret=True,
     )
+    smtp_security: SmtpSecurity = setting(
+        "plaintext",
+        one_of(SmtpSecurity),
+        expected="plaintext, starttls or tls",
+        meaning="How the sender speaks to its relay: `starttls` mostly on port 587, `tls` on 465.",
+    )
+    smtp_username: str | None = setting(
+        None, str, expected="a name", meaning="The user at the relay (with TLS).", shown="none"
+    )
+    smtp_password: str | None = setting(
+        None, str, expected="a password", meaning="Its password.", shown="none", secret=True
+    )
+    smtp_cafile: Path | None = setting(
+        None,
+        path,
+        expected="a file of certificates in PEM form",
+        meaning="Whom to trust as the relay.",
+        shown="the system's own",
+    )
     namespace: str = setting(
         "",
         namespace_name,
@@ -344,6 +364,9 @@ class Settings:
                 f"{PREFIX}SLOT is not set; {PREFIX}STORE=rocksdb needs it: the rows of a worker "
                 "are found again by the name of its place"
             )
+        login = {self.smtp_username is None, self.smtp_password is None}
+        if login != {True} and (len(login) > 1 or self.smtp_security == "plaintext"):
+            raise SettingsError(f"{PREFIX}SMTP_USERNAME needs _PASSWORD, and TLS by _SECURITY")
         if self.kafka is None and self.kafka_security != "plaintext":
             raise SettingsError(
                 f"{PREFIX}KAFKA_SECURITY is '{self.kafka_security}', but {PREFIX}KAFKA is not set; "

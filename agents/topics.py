@@ -80,15 +80,26 @@ async def ensure_topics(
     admin = AIOKafkaAdminClient(**settings.kafka_clients())
     await admin.start()
     try:
-        there = set(await admin.list_topics())
-        missing = {name: topic for name, topic in wanted.items() if name not in there}
-        if missing:
-            await make(admin, settings, missing, simulated=simulated)
+        await make_missing(admin, settings, wanted, simulated=simulated)
         problems = await differences(admin, settings, wanted, simulated=simulated)
     finally:
         await admin.close()
     if problems:
         raise TopicsDiffer("\n".join(problems))
+
+
+async def make_missing(
+    admin: AIOKafkaAdminClient, settings: Settings, wanted: dict[str, Topic], *, simulated: bool
+) -> list[str]:
+    """Make those of the topics that are not there. Returns: their names.
+
+    Raises: aiokafka's errors where the cluster refuses.
+    """
+    there = set(await admin.list_topics())
+    missing = {name: topic for name, topic in wanted.items() if name not in there}
+    if missing:
+        await make(admin, settings, missing, simulated=simulated)
+    return list(missing)
 
 
 async def make(

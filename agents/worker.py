@@ -1,9 +1,9 @@
 """A worker process: the three stages under one Faust worker, its health, and a ticker if live.
 
-`python -m agents.worker`. It ends by SIGTERM or SIGINT, after its running transactions, and closes
-its producers. It refuses a namespace whose time is made otherwise than it was told. A failed or
-fenced station ends it at once with an exit code of its own (agents/station.py,
-agents/transactions.py).
+`python -m agents.worker`. It makes the topics that are missing, as `up` does. It ends by SIGTERM or
+SIGINT, after its running transactions, and closes its producers. It refuses a namespace whose time
+is made otherwise than it was told. A failed or fenced station ends it at once with an exit code of
+its own (agents/station.py, agents/transactions.py).
 """
 
 import argparse
@@ -15,15 +15,21 @@ from typing import NoReturn
 
 import faust
 import mode
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from agents.health import Health
 from agents.identity import identity_app
 from agents.ingest import ingest_app
-from agents.logs import configure
+from agents.live.asking import NotReached
+from agents.logs import configure, log
 from agents.profile import profile_app
 from agents.settings import Settings, SettingsError
 from agents.slot import take_slot
+from agents.station import EXIT_FAILED
 from agents.ticker import Ticker, expect_live, expect_simulated
+from agents.topics import make_missing, topic_name
+from schemas.topics import TOPICS
 from streams.ids import Ids
 
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -53,8 +59,14 @@ class _Ticking(mode.Service):
 def run(settings: Settings, *, simulated: bool) -> NoReturn:
     """Work until told to stop, then exit.
 
-    Raises: SettingsError, where its slot is taken or the namespace's time is made otherwise.
+    Raises: SettingsError, where no cluster is named, its slot is taken or the namespace's time is
+    made otherwise; NotReached, where the cluster is away or refuses.
     """
+    if settings.embedded_kafka:
+        raise SettingsError(
+            "a worker works on a cluster: name it with TILLSTREAM_KAFKA. `tillstream up` starts a "
+            "broker of its own, with workers"
+        )
     gc.set_threshold(*GC_THRESHOLDS)
     configure(settings.log_level)
     if settings.slot is not None:
@@ -62,8 +74,7 @@ def run(settings: Settings, *, simulated: bool) -> NoReturn:
     ids = Ids(settings.secret_bytes)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    expect = expect_simulated if simulated else expect_live
-    loop.run_until_complete(expect(settings))
+    loop.run_until_complete(prepare(settings, simulated=simulated))
     profile = profile_app(settings, ids)
     ingest = ingest_app(settings, ids, simulated=simulated, reached=lambda: profile.reached)
     stages = [ingest, identity_app(settings, ids), profile]
@@ -76,8 +87,34 @@ def run(settings: Settings, *, simulated: bool) -> NoReturn:
     worker.execute_from_commandline()
 
 
+async def prepare(settings: Settings, *, simulated: bool) -> None:
+    """See that the topics are there, and that their time is made as the worker was told.
+
+    Raises: NotReached; SettingsError.
+    """
+    wanted = {topic_name(settings, topic.name): topic for topic in TOPICS}
+    admin = AIOKafkaAdminClient(**settings.kafka_clients())
+    try:
+        await admin.start()
+        made = await make_missing(admin, settings, wanted, simulated=simulated)
+        if made:
+            log.info("topics made", topics=made)
+        await (expect_simulated if simulated else expect_live)(settings)
+    except KafkaError as error:
+        raise NotReached(
+            f"the cluster at {', '.join(settings.kafka or ())} does not let the worker begin "
+            f"({type(error).__name__}: {error}). It makes the topics of its namespace that are "
+            "missing: does the cluster run, and has the user the rights of docs/security.md?"
+        ) from error
+    finally:
+        await admin.close()
+
+
 def main() -> int:
-    """Run with the settings of the environment. Returns: 2 where one of them is bad."""
+    """Run with the settings of the environment.
+
+    Returns: 2 where one of them is bad, 71 where the cluster is away.
+    """
     parser = argparse.ArgumentParser(prog="python -m agents.worker", description=__doc__)
     arguments(parser)
     options = parser.parse_args()
@@ -86,6 +123,9 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except NotReached as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_FAILED
 
 
 if __name__ == "__main__":

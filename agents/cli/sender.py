@@ -16,7 +16,7 @@ from agents.sender.dry import DryDelivery
 from agents.sender.kept import KeptSender
 from agents.sender.letters import Letters
 from agents.sender.reference import DRY_GROUP, GROUP, ReferenceSender
-from agents.sender.smtp import SmtpDelivery
+from agents.sender.smtp import Access, SmtpDelivery
 from agents.settings import Settings
 from schemas.outputs import SendCommand
 from schemas.topics import CONSENT, SEND_COMMANDS, STORE_EVENTS, SWITCHES
@@ -38,7 +38,8 @@ class Would(msgspec.Struct, frozen=True, kw_only=True):
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "Reads send-commands and delivers e-mail by SMTP: docs/senders.md. With --dry everything "
+        "Reads send-commands and delivers e-mail by SMTP: docs/senders.md. TILLSTREAM_SMTP_SECURITY, "
+        "_USERNAME, _PASSWORD and _CAFILE say how the relay is spoken to. With --dry everything "
         "is asked and rendered, one JSON line a send is printed, and nobody gets anything. "
         "/healthz, /readyz and /metrics are answered on TILLSTREAM_METRICS_PORT."
     )
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     Raises: CommandFailed.
     """
     letters = _letters(options)
-    smtp = None if options.dry else _smtp(options, letters)
+    smtp = None if options.dry else _smtp(options, settings, letters)
     try:
         asyncio.run(_run(options, settings, letters, smtp))
     except NotReached as error:
@@ -85,10 +86,10 @@ def _letters(options: argparse.Namespace) -> Letters | None:
     return Letters(options.templates, unsubscribe_url=url)
 
 
-def _smtp(options: argparse.Namespace, letters: Letters | None) -> SmtpDelivery:
+def _smtp(options: argparse.Namespace, settings: Settings, letters: Letters | None) -> SmtpDelivery:
     """The delivery by SMTP.
 
-    Raises: CommandFailed, naming what is missing.
+    Raises: CommandFailed, naming what is missing or cannot be read.
     """
     named = {"--smtp": options.smtp, "--from": options.sender, "--templates": letters}
     missing = [name for name, value in named.items() if not value]
@@ -99,7 +100,16 @@ def _smtp(options: argparse.Namespace, letters: Letters | None) -> SmtpDelivery:
     host, _, port = options.smtp.rpartition(":")
     if not host or not port.isdigit():
         raise CommandFailed(f"--smtp: '{options.smtp}' is not HOST:PORT")
-    return SmtpDelivery(host, int(port), sender=options.sender, letters=letters)
+    access = Access(
+        security=settings.smtp_security,
+        username=settings.smtp_username,
+        password=settings.smtp_password,
+        cafile=settings.smtp_cafile,
+    )
+    try:
+        return SmtpDelivery(host, int(port), sender=options.sender, letters=letters, access=access)
+    except OSError as error:
+        raise CommandFailed(f"TILLSTREAM_SMTP_CAFILE: {access.cafile}: {error}") from error
 
 
 async def _run(

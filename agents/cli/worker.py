@@ -3,6 +3,8 @@
 import argparse
 
 from agents import worker
+from agents.cli.failures import CommandFailed
+from agents.live.asking import NotReached
 from agents.settings import Settings
 
 
@@ -11,4 +13,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    return worker.run(settings, simulated=options.simulated)
+    """Work until told to stop.
+
+    Raises: CommandFailed, where the cluster is away or refuses.
+    """
+    try:
+        worker.run(settings, simulated=options.simulated)
+    except NotReached as error:
+        raise CommandFailed(str(error)) from error

@@ -146,6 +146,7 @@ class Desk:
 
     async def _hand_over(self, command: SendCommand, delivery: Delivery) -> Settled:
         self._ledger.settle([Settled(command, "taken")])
+        why = ""
         for attempt in range(ATTEMPTS_MAX):
             state: SendState = "failed"
             reason: str | None = None
@@ -162,7 +163,8 @@ class Desk:
                     await asyncio.sleep(BACKOFF_SECONDS * 2**attempt)
                     continue
                 reason = IN_DOUBT
-            except Unreachable:
+            except Unreachable as error:
+                why = str(error)
                 await asyncio.sleep(BACKOFF_SECONDS * 2**attempt)
                 continue
             done = Settled(command, state, reason)
@@ -170,7 +172,7 @@ class Desk:
             return done
         # Nothing was handed over: forgotten, it is fresh for whoever comes next.
         self._ledger.release(command.id)
-        raise Unreachable(f"not reachable in {ATTEMPTS_MAX} attempts")
+        raise Unreachable(f"not reachable in {ATTEMPTS_MAX} attempts: {why}")
 
     async def _expired(
         self, command: SendCommand, now: Instant, reason: str | None = None

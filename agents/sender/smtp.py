@@ -1,17 +1,21 @@
 """Delivery by SMTP, and a catcher that takes what the demo and the tests deliver."""
 
 import asyncio
+import ssl
 from collections import deque
+from dataclasses import dataclass, field
 from datetime import datetime
 from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Protocol, Self
 
 import aiosmtplib
 from aiosmtpd.smtp import SMTP as SmtpServer
 
 from agents.sender.letters import Letter, Letters
+from agents.settings import SmtpSecurity
 from schemas.outputs import SendCommand
 
 HOST = "127.0.0.1"
@@ -19,6 +23,8 @@ KEPT_MAX = 20
 CODE_FOR_NOW = 400
 CODE_FOR_GOOD = 500
 CODE_CLOSING = 421
+CODES_OF_ACCESS = frozenset({530, 534, 535, 538})
+"""The relay wants TLS or a login, or another one: no command's fault."""
 
 
 class Refused(Exception):
@@ -49,15 +55,43 @@ class Delivery(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """How a relay is spoken to, and as whom. Of TLS its certificate is checked, name included.
+
+    cafile: whom to trust; None: whom the system trusts.
+    """
+
+    security: SmtpSecurity = "plaintext"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    cafile: Path | None = None
+
+
 class SmtpDelivery:
     """Delivers e-mail over one connection that is kept open.
 
     sender: the address it comes from; its domain is that of the message ids.
+
+    Raises: OSError, where the certificates to trust cannot be read.
     """
 
-    def __init__(self, host: str, port: int, *, sender: str, letters: Letters) -> None:
+    def __init__(
+        self, host: str, port: int, *, sender: str, letters: Letters, access: Access | None = None
+    ) -> None:
         self._sender, self._letters = sender, letters
-        self._client = aiosmtplib.SMTP(hostname=host, port=port, timeout=20, start_tls=None)
+        access = access or Access()
+        encrypted = access.security != "plaintext"
+        self._client = aiosmtplib.SMTP(
+            hostname=host,
+            port=port,
+            timeout=20,
+            use_tls=access.security == "tls",
+            start_tls=access.security == "starttls",
+            tls_context=ssl.create_default_context(cafile=access.cafile) if encrypted else None,
+            username=access.username,
+            password=access.password,
+        )
 
     async def deliver(self, command: SendCommand) -> None:
         letter = self._letters.render(command)
@@ -68,7 +102,8 @@ class SmtpDelivery:
             if not self._client.is_connected:
                 await self._client.connect()
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise Unreachable(type(error).__name__) from error
+            self._client.close()
+            raise Unreachable(_why(error)) from error
         try:
             await self._client.send_message(
                 message, sender=self._sender, recipients=[command.address]
@@ -76,7 +111,7 @@ class SmtpDelivery:
         except aiosmtplib.SMTPRecipientsRefused as error:
             raise self._meaning(min(one.code for one in error.recipients)) from error
         except (aiosmtplib.SMTPHeloError, aiosmtplib.SMTPSenderRefused) as error:
-            if error.code >= CODE_FOR_GOOD:
+            if error.code >= CODE_FOR_GOOD and error.code not in CODES_OF_ACCESS:
                 raise Refused(f"smtp {error.code}") from error
             raise self._away(error.code) from error  # said of us, before any recipient was named
         except aiosmtplib.SMTPResponseException as error:
@@ -91,7 +126,7 @@ class SmtpDelivery:
 
         421 is said of the connection, whatever it answers; another code is no answer at all.
         """
-        if code == CODE_CLOSING:
+        if code == CODE_CLOSING or code in CODES_OF_ACCESS:
             return self._away(code)
         if code >= CODE_FOR_GOOD:
             return Refused(f"smtp {code}")
@@ -108,6 +143,18 @@ class SmtpDelivery:
                 await self._client.quit()
             except aiosmtplib.SMTPException:
                 self._client.close()
+
+
+def _why(error: Exception) -> str:
+    """Why there is no connection, without what a server says in its own words."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message}"
+        cause = cause.__cause__
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return f"{type(error).__name__} {error.code}"
+    return f"{type(error).__name__}: {error}"
 
 
 def to_message(

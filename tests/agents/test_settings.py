@@ -128,6 +128,12 @@ def test_a_cluster_needs_a_secret_and_sasl_needs_a_user() -> None:
     assert "TILLSTREAM_KAFKA_USERNAME is not set" in refused(sasl)
     sasl["TILLSTREAM_KAFKA_USERNAME"] = "app"
     assert "TILLSTREAM_KAFKA_PASSWORD is not set" in refused(sasl)
+    user, password = {"TILLSTREAM_SMTP_USERNAME": "shop"}, {"TILLSTREAM_SMTP_PASSWORD": "s3cret"}
+    tls = {"TILLSTREAM_SMTP_SECURITY": "tls"}
+    for incomplete in (user | password, user | tls, password | tls):
+        assert "TILLSTREAM_SMTP_USERNAME" in refused(HOME | incomplete)
+        assert "s3cret" not in refused(HOME | incomplete)
+    assert "s3cret" not in repr(Settings.from_environ(HOME | user | password | tls))
     assert "TILLSTREAM_KAFKA is not set" in refused(HOME | {"TILLSTREAM_KAFKA_SECURITY": "ssl"})
 
 

@@ -7,9 +7,11 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from agents import worker
 from agents.settings import Settings
+from agents.ticker import LiveNamespace
 from agents.topics import TopicsDiffer, ensure_topics, topic_name
-from schemas.topics import TOPICS
+from schemas.topics import SEND_COMMANDS, TOPICS
 
 pytestmark = pytest.mark.integration
 
@@ -54,6 +56,16 @@ async def test_a_simulated_namespace_lets_its_writers_give_any_time(settings: Se
         assert found["segment.ms"] == str(2**63 - 1)
         assert found["message.timestamp.after.max.ms"] == str(2**63 - 1)
         assert found["message.timestamp.before.max.ms"] == str(2**63 - 1)
+
+
+async def test_a_worker_by_itself_makes_the_topics_that_are_missing(settings: Settings) -> None:
+    await ensure_topics(settings, topics=[SEND_COMMANDS])
+    await worker.prepare(settings, simulated=False)
+    assert (await topics_there(settings)).keys() == {
+        topic_name(settings, topic.name) for topic in TOPICS
+    }
+    with pytest.raises(LiveNamespace):
+        await worker.prepare(settings, simulated=True)
 
 
 async def test_several_processes_may_make_them_at_once_and_again(settings: Settings) -> None:
