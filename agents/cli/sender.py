@@ -38,9 +38,9 @@ class Would(msgspec.Struct, frozen=True, kw_only=True):
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "Reads send-commands and delivers e-mail by SMTP: docs/senders.md. TILLSTREAM_SMTP_SECURITY, "
-        "_USERNAME, _PASSWORD and _CAFILE say how the relay is spoken to. With --dry everything "
-        "is asked and rendered, one JSON line a send is printed, and nobody gets anything. "
+        "Reads send-commands and delivers e-mail by SMTP (docs/senders.md); the settings "
+        "TILLSTREAM_SMTP_... say how the relay is spoken to. With --dry everything is asked and "
+        "rendered, one JSON line a send is printed, and nobody gets anything. "
         "/healthz, /readyz and /metrics are answered on TILLSTREAM_METRICS_PORT."
     )
     parser.add_argument("--dry", action="store_true", help="deliver to nobody; report nothing")
