@@ -177,7 +177,7 @@ def _unite_sides(row: ProfileRow, loser: ProfileId, lost: ProfileRow) -> None:
     row.sides += lost.sides
     for kind, value in [one for side in row.sides if side.stays for one in side.identifiers]:
         values = row.identifiers.get(kind, {})
-        if kind != EXTERNAL_ID and values.pop(value, None) is not None and not values:
+        if values.pop(value, None) is not None and not values:
             del row.identifiers[kind]
     for side in row.sides:
         if not side.stays:

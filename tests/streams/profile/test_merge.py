@@ -19,6 +19,7 @@ from schemas.records import (
     Withdraw,
 )
 from schemas.rows import FlowRun, Membership, ProfileRow, Side, Trait, Trigger
+from schemas.splits import SplitAsked
 from streams.core import Output
 from streams.definitions.switch import in_force
 from streams.ids import REPLAY_SECRET, Ids
@@ -222,6 +223,17 @@ def test_a_name_that_came_back_at_a_split_is_retired_by_nobodys_hearsay() -> Non
     lost.retired = ["c-2"]
     row, _ = say(row, Absorb(THIRD, CORE.encode(lost)))
     assert (row.identifiers["external_id"].keys(), row.retired) == ({"c-2"}, [])
+
+
+def test_who_was_accepted_before_the_split_does_not_bring_back_the_name_that_went() -> None:
+    winner = person(WINNER, "c-3")
+    winner.retired = ["c-1"]
+    winner, said = say(winner, Propose("main", LOSER, 1, ("c-1",), (), MAIL))
+    assert records(said) == [Accept(WINNER, 1, ("c-1",))]
+    name = "external_id", "c-1"
+    winner, _ = say(winner, SplitAsked("main", (name,), "s1", "sue", "a mistake", into=THIRD))
+    winner, _ = say(winner, Absorb(LOSER, CORE.encode(person(LOSER, "c-1"))))
+    assert winner.identifiers == {"external_id": {"c-3": 1}}
 
 
 def test_a_name_that_came_back_is_remembered_by_who_has_promised_it_a_place() -> None:
