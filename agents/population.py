@@ -26,7 +26,7 @@ from streams.definitions.switch import program_of
 from streams.ids import Ids
 from streams.ingest.control import population
 from streams.instants import to_timestamp
-from streams.profile.retold import Teller
+from streams.profile.teller import Teller
 from streams.segments.features import compile_amounts
 from streams.segments.ranked import Figure, Ranking, cut_of, key_of, shown
 from streams.segments.texts import leaf_text

@@ -25,12 +25,13 @@ from streams.identity.joins import (
     TakenOut,
     joins,
 )
+from streams.identity.links import SPLIT
 from streams.identity.rules import StoreRules, rules_in
 from streams.ids import Ids
 from streams.ingest.read import ALIAS, previous_of
 from streams.ingest.settings import IngestSettings, settings_of
 from streams.instants import to_timestamp
-from streams.profile.conflicts import SHARED_BY_TOO_MANY, SPLIT_APART
+from streams.profile.conflicts import SHARED_BY_TOO_MANY
 
 NEEDLES_MAX = 200
 """Identifiers that are looked for at once; the database takes 255."""
@@ -353,7 +354,7 @@ def _by(one: Join) -> str:
 
 def _refusal(one: Join) -> str:
     """Why both stay apart."""
-    if one.reason == SPLIT_APART:
+    if one.reason == SPLIT:
         return "support has split them"
     return f"two different external ids ({' and '.join(one.external_ids)})"
 

@@ -27,7 +27,9 @@ from streams.ids import Ids, is_named
 
 LINKS_MAX: Final = 50
 SPLIT: Final = "split"
-"""The cause of a consent that a profile learns about because the address was split off to it."""
+"""What a split is called where it is the reason: of a consent that is told to who has the address
+since, of a conflict, of a change of a segment, of a run that ended.
+"""
 
 BY_CLIENT: Final = "?"
 """In front of a link that only a client has announced: a server's word is worth saying again."""

@@ -13,7 +13,6 @@ from streams.instants import to_timestamp
 
 TWO_EXTERNAL_IDS: Final = "two-external-ids"
 SHARED_BY_TOO_MANY: Final = "shared-by-too-many"
-SPLIT_APART: Final = "split"
 
 
 def conflict(

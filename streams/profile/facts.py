@@ -27,9 +27,10 @@ from streams.flows.moment import Moment
 from streams.flows.sending import drop_held, say
 from streams.identity.held import EXTERNAL_ID, external_ids
 from streams.identity.keys import key_of
+from streams.identity.links import SPLIT
 from streams.ids import STRONG_KINDS, key_number
 from streams.lists import is_member, join, leave, was_taken_back
-from streams.profile.conflicts import SPLIT_APART, conflict
+from streams.profile.conflicts import conflict
 from streams.profile.sides import stranger
 from streams.segments.features import TOTALS, saturated
 from streams.segments.person import TO_COME
@@ -111,7 +112,7 @@ def _report_stranger(moment: Moment, side: Side, identifier: Identifier, event: 
         return
     side.is_told = True
     row, both = moment.row, tuple(sorted((moment.row.id, side.other)))
-    told = conflict(row, both, external_ids(row), SPLIT_APART, identifier, moment.now, moment.ids)
+    told = conflict(row, both, external_ids(row), SPLIT, identifier, moment.now, moment.ids)
     moment.outputs.append(told)
 
 

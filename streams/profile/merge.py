@@ -42,8 +42,9 @@ from schemas.values import Identifier, Instant, ProfileId, StoreId
 from streams.core import BACK, PEER, Output
 from streams.identity.held import EXTERNAL_ID, external_ids
 from streams.identity.keys import key_of
+from streams.identity.links import SPLIT
 from streams.ids import Ids, is_named
-from streams.profile.conflicts import SHARED_BY_TOO_MANY, SPLIT_APART, conflict
+from streams.profile.conflicts import SHARED_BY_TOO_MANY, conflict
 from streams.profile.facts import coarsen, named_by
 from streams.profile.sides import again_in, clash, external_in, sides_of
 
@@ -243,7 +244,7 @@ def _keep_apart(row: ProfileRow, side: Side, body: Retired, now: Instant, ids: I
         name = EXTERNAL_ID, body.external_id
         return [Output(PEER, side.other, passed), repointed(row.store, name, row.id, side.other)]
     both, names = tuple(sorted((row.id, body.into))), (body.external_id, body.by)
-    told = conflict(row, both, names, SPLIT_APART, (EXTERNAL_ID, body.by), now, ids)
+    told = conflict(row, both, names, SPLIT, (EXTERNAL_ID, body.by), now, ids)
     return [told, names_again(row.store, body.external_id)] if is_ours else [told]
 
 

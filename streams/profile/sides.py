@@ -12,7 +12,8 @@ from schemas.records import Erased
 from schemas.rows import ProfileRow, Side
 from schemas.values import Identifier, ProfileId
 from streams.core import PEER, Output
-from streams.profile.conflicts import SPLIT_APART, TWO_EXTERNAL_IDS
+from streams.identity.links import SPLIT
+from streams.profile.conflicts import TWO_EXTERNAL_IDS
 from streams.sends.outcome import OUTCOMES
 
 MARK: Final = "\x1f"
@@ -46,7 +47,7 @@ def clash(names: Set[str]) -> str | None:
         return TWO_EXTERNAL_IDS
     staying = (name for name in names if name.startswith(MARK) and name.endswith(STAYS))
     if any(name.removesuffix(STAYS) + GOES in names for name in staying):
-        return SPLIT_APART
+        return SPLIT
     return None
 
 

@@ -32,6 +32,7 @@ from streams.flows.moment import Moment
 from streams.flows.sending import say
 from streams.identity.held import EXTERNAL_ID, pointing_to
 from streams.identity.keys import key_of
+from streams.identity.links import SPLIT
 from streams.ids import Ids
 from streams.instants import to_timestamp
 from streams.profile.arrival import is_repeat, name_of
@@ -51,9 +52,6 @@ from streams.profile.split_history import events_in
 from streams.profile.timeline import timeline_entry
 from streams.segments.features import note
 from streams.segments.membership import Change, because_of, carry_features, evaluate
-
-SPLIT: Final = "split"
-"""The leaf of the evidence that names the split, and why a run ended whose trigger moved."""
 
 FACTS: Final = (
     "traits",
@@ -159,9 +157,11 @@ def _name_again(row: ProfileRow, side: Side, now: Instant) -> list[Output]:
     """Where the external id that went had taken the place of another, that one names this profile
     again.
     """
-    if not row.retired:
+    ours = [one for one in row.retired if stranger(row, (EXTERNAL_ID, one)) is None]
+    if not ours:
         return []
-    side.again = row.retired.pop()
+    side.again = ours[-1]
+    row.retired.remove(side.again)
     row.identifiers[EXTERNAL_ID] = {side.again: now}
     return [names_again(row.store, side.again)]
 

@@ -236,6 +236,15 @@ def test_who_was_accepted_before_the_split_does_not_bring_back_the_name_that_wen
     assert winner.identifiers == {"external_id": {"c-3": 1}}
 
 
+def test_a_name_that_went_at_a_split_does_not_come_back_at_the_next() -> None:
+    row = person(WINNER, "c-1")
+    row.retired = ["c-3", "c-2"]
+    row.sides = [Side("s0", True, LOSER, [("external_id", "c-2")], next=None)]
+    name = "external_id", "c-1"
+    row, _ = say(row, SplitAsked("main", (name,), "s1", "sue", "a mistake", into=THIRD))
+    assert row.identifiers["external_id"].keys() == {"c-3"}
+
+
 def test_a_name_that_came_back_is_remembered_by_who_has_promised_it_a_place() -> None:
     winner = person(WINNER)
     names = ("\x1ec-2", "c-2")
