@@ -341,7 +341,7 @@ class ProfileCore:
                     settle(moment, None)
         else:
             raise AssertionError("time does not move on in this row")
-        row.wake_at = next_wake(row)
+        row.wake_at = at
         return row, moment.outputs
 
     def _moment(self, row: ProfileRow, now: Instant) -> tuple[Moment, Store]:

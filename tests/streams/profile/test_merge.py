@@ -109,6 +109,19 @@ def test_a_row_that_raised_sleeps_under_the_definitions_in_force_with_its_runs_i
     assert (asleep.definitions, asleep.runs[0].step) == ("two", (1,))
 
 
+def test_who_united_before_a_segment_was_removed_exits_from_it_when_the_union_is_looked_at() -> (
+    None
+):
+    core = CORE.adopt(in_force(None, published("two", []), ()))
+    row = person(WINNER)
+    row.definitions, row.united = "two", {LOSER: {"gone": Membership(since=1, changes=1)}}
+    row, said = core.wake(row, WINNER, 10, 10)
+    (exited,) = records(said)
+    assert isinstance(exited, SegmentChanged)
+    assert (exited.segment, exited.change) == ("gone", "exited")
+    assert (row.segments, row.united) == ({}, {})
+
+
 def published(version: str, documents: list[dict[str, Any]]) -> DefinitionsPublished:
     return DefinitionsPublished("main", version, "ann", tuple(documents))
 
