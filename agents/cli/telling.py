@@ -15,8 +15,9 @@ def line_of(row: StoryRow) -> str:
 
 
 def leaf_of(leaf: Mapping[str, Any]) -> str:
-    """`yes: did Placed Order >= 2 (3)`, `no: ...`."""
+    """`yes: did Placed Order in_last 30d (3), until 2011-03-01 10:15:00`, `no: ...`."""
     value = f" ({str(leaf['value'])[:VALUE_WIDTH]})" if leaf.get("value") is not None else ""
     answer = "yes" if leaf["holds"] else "no"
-    until = f", until {leaf['next_flip'][:19]}" if leaf.get("next_flip") else ""
+    flip = leaf.get("next_flip")
+    until = f", until {flip[:19].replace('T', ' ')}" if flip else ""
     return f"{answer}: {leaf['leaf']}{value}{until}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agents.cli.telling import leaf_of
 from streams.ids import REPLAY_SECRET
 
 # The embedded engine belongs to one process at a time: one fills the database and asks all.
@@ -167,6 +168,14 @@ def test_the_history_of_a_segment_tells_its_days(answers: Answers) -> None:
         1,
         "nobody has entered never in the store main\n",
     )
+
+
+def test_a_leaf_tells_its_value_and_until_when_it_stands() -> None:
+    leaf = {"leaf": "did Opened Email in_last 30d", "holds": True, "value": 1}
+    told = "yes: did Opened Email in_last 30d (1)"
+    assert leaf_of(leaf) == told
+    flips = {**leaf, "next_flip": "2011-01-15T12:39:51.274Z"}
+    assert leaf_of(flips) == f"{told}, until 2011-01-15 12:39:51"
 
 
 def test_a_preview_says_who_enters_and_what_objects(answers: Answers) -> None:
