@@ -347,14 +347,20 @@ class FrequencyCap(Part, frozen=True, tag="frequency-cap"):
 
 
 class SmsKeywords(Part, frozen=True, tag="sms-keywords"):
-    """match: `word` anywhere in the text, `exact` the whole text."""
+    """match: `word` anywhere in the text, `exact` the whole text. confirm: answers a request."""
 
     stop: tuple[str, ...] = ("STOP", "END", "CANCEL", "QUIT", "UNSUBSCRIBE")
     start: tuple[str, ...] = ("START", "UNSTOP")
     help: tuple[str, ...] = ("HELP", "INFO")
     match: dict[str, Literal["word", "exact"]] = msgspec.field(
-        default_factory=lambda: {"stop": "word", "start": "exact", "help": "exact"}
+        default_factory=lambda: {
+            "stop": "word",
+            "start": "exact",
+            "help": "exact",
+            "confirm": "exact",
+        }
     )
+    confirm: tuple[str, ...] = ("YES", "Y")
 
 
 class IdentifierRules(Part, frozen=True, tag="identifier-rules"):

@@ -29,7 +29,7 @@ from streams.consent.words import BEFORE_EVERY_DENIAL
 from streams.ids import key_number
 
 Statement: TypeAlias = tuple[Channel, AddressState]
-Keyword: TypeAlias = Literal["stop", "start", "help"]
+Keyword: TypeAlias = Literal["stop", "start", "help", "confirm"]
 
 CHANNELS: tuple[Channel, ...] = ("email", "sms", "push", "whatsapp", "in_app")
 TITLES: dict[Channel, str] = {
@@ -43,6 +43,7 @@ TITLES: dict[Channel, str] = {
 
 SMS_REPLY = "Received SMS Reply"
 STOP = "STOP"
+CONFIRMED_BY_TEXT: tuple[Channel, ...] = ("sms", "email")
 SMS_KEYWORD = "sms-keyword"
 """How consent was given or denied by a reply."""
 
@@ -76,17 +77,19 @@ UTF8_BYTES_MAX = 4
 class ConsentRules(NamedTuple):
     """What the words of an event depend on.
 
-    opt_in: list -> double | single | none. stop, start, help: normalised keywords of a text
-    message, which may stand anywhere in it, or are the whole of it.
+    opt_in: list -> double | single | none. stop, start, help, confirm: normalised keywords of a
+    text message, which may stand anywhere in it, or are the whole of it.
     """
 
     opt_in: Mapping[ListId, str]
     stop: frozenset[str]
     start: frozenset[str]
     help: frozenset[str]
+    confirm: frozenset[str]
     stop_anywhere: bool
     start_anywhere: bool
     help_anywhere: bool
+    confirm_anywhere: bool
 
 
 def rules_of(settings: StoreSettings, lists: Mapping[ListId, ProfileList]) -> ConsentRules:
@@ -97,9 +100,11 @@ def rules_of(settings: StoreSettings, lists: Mapping[ListId, ProfileList]) -> Co
         stop=frozenset(map(normalised, (STOP, *keywords.stop))),
         start=frozenset(map(normalised, keywords.start)),
         help=frozenset(map(normalised, keywords.help)),
+        confirm=frozenset(map(normalised, keywords.confirm)),
         stop_anywhere=keywords.match.get("stop", "word") == "word",
         start_anywhere=keywords.match.get("start", "exact") == "word",
         help_anywhere=keywords.match.get("help", "exact") == "word",
+        confirm_anywhere=keywords.match.get("confirm", "exact") == "word",
     )
 
 
@@ -267,7 +272,7 @@ def _confirmed(event: Event, _rules: ConsentRules) -> list[Statement]:
     else:
         said = words.confirmed(at, method, _source(event), _text(event, "list"))
     asked = _asked_channels(event)
-    return [(channel, said) for channel in (("sms", "email") if asked == ("sms",) else asked)]
+    return [(channel, said) for channel in (CONFIRMED_BY_TEXT if asked == ("sms",) else asked)]
 
 
 def _joined(event: Event, rules: ConsentRules) -> list[Statement]:
@@ -329,6 +334,9 @@ def _replied(event: Event, rules: ConsentRules) -> list[Statement]:
             return [("sms", words.denied(at, SMS_KEYWORD, _source(event)))]
         case "start":
             return [("sms", words.granted(at, SMS_KEYWORD, _source(event)))]
+        case "confirm":
+            said = words.confirmed(at, SMS_KEYWORD, _source(event))
+            return [(channel, said) for channel in CONFIRMED_BY_TEXT]
         case _:
             return []
 
@@ -342,6 +350,8 @@ def keyword_of(event: Event, rules: ConsentRules) -> Keyword | None:
         return "stop"
     if _says(body, rules.start, rules.start_anywhere):
         return "start"
+    if _says(body, rules.confirm, rules.confirm_anywhere):
+        return "confirm"
     return "help" if _says(body, rules.help, rules.help_anywhere) else None
 
 

@@ -41,11 +41,24 @@ def advise(
     problems += _dead(definitions)
     problems += _no_countries(definitions)
     problems += _unheard_of(definitions, traffic)
+    problems += _words_that_stop(definitions)
     problems += advise_on_flows(definitions, program.settings)
     if len(segments) > COMPARED_MAX:
         message = f"more than {COMPARED_MAX} segments: they were not compared with each other"
         problems.append(Problem((), message, "warning", min(segments.values())))
     return problems
+
+
+def _words_that_stop(definitions: Mapping[int, d.Definition]) -> Iterator[Problem]:
+    """A list of a store's own takes the place of the default one; people go on to say those."""
+    for number, settings in definitions.items():
+        if isinstance(settings, d.StoreSettings):
+            said = {word.upper() for word in settings.sms_keywords.stop} | {"STOP"}
+            left_out = [word for word in d.SmsKeywords().stop if word not in said]
+            if left_out:
+                words = ", ".join(left_out)
+                message = f"{words}: carriers expect that these stop texts, too; here they do not"
+                yield Problem(("sms_keywords", "stop"), message, "warning", number)
 
 
 def total_cost(program: Program, traffic: Traffic) -> Cost:

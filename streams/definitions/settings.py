@@ -38,9 +38,12 @@ SMS_KEYWORDS = Shape(
         "stop": Field(WORDS),
         "start": Field(WORDS),
         "help": Field(WORDS),
+        "confirm": Field(WORDS),
         "match": Field(
             Shape(
-                "ways of matching", {word: Field(MATCH) for word in ("stop", "start", "help")}, dict
+                "ways of matching",
+                {word: Field(MATCH) for word in ("stop", "start", "help", "confirm")},
+                dict,
             )
         ),
     },

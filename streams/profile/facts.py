@@ -12,6 +12,7 @@ from schemas.values import Channel, Identifier, Instant
 from streams.consent.receiving import address_of, address_state
 from streams.consent.said import (
     CHANNELS,
+    SMS_REPLY,
     ConsentRules,
     is_cut,
     is_heard,
@@ -67,7 +68,7 @@ _CHANNELS_OF: dict[str, tuple[Channel, ...]] = {
     for kind in set(ADDRESS_KINDS.values())
 }
 _LIST_METRICS = frozenset(
-    {"Subscribed", "Confirmed Subscription", "Unsubscribed", "Joined List", "Left List"}
+    {"Subscribed", "Confirmed Subscription", "Unsubscribed", "Joined List", "Left List", SMS_REPLY}
 )
 
 
@@ -336,7 +337,7 @@ def note_lists(moment: Moment, event: Event, rules: ConsentRules) -> None:
     row, at = moment.row, event.occurred_at
     name = event.properties.get("list")
     if not isinstance(name, str):
-        if event.metric == "Confirmed Subscription":
+        if event.metric in ("Confirmed Subscription", SMS_REPLY):
             for asked, listed in row.lists.items():
                 _join_if_confirmed(moment, asked, listed, event, rules)
         return

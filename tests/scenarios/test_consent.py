@@ -96,6 +96,25 @@ steps:
     )
 
 
+def test_who_answers_yes_has_confirmed_for_texts_and_e_mail_and_is_on_the_list() -> None:
+    lists = "list: news\n---\nflow: hello\ntrigger: {joins: news}\nsteps:\n"
+    lists += "  - {send: text, channel: sms, template: t}\n  - {send: mail, channel: email, template: t}\n---\n"
+    play(
+        lists + STORE,
+        """
+        day 0 09:00  Received SMS Reply body=yes
+        day 0 10:00  Subscribed list=news channel=sms
+        day 0 10:00  Subscribed list=news channel=email
+        day 0 10:01  Received SMS Reply body=yes,please
+        day 0 10:02  Received SMS Reply body=Y trust=client
+        day 0 10:03  Received SMS Reply body=Yes!  -> starts hello; sends text; sends mail
+        day 1 10:00  Received SMS Reply body=STOP
+        day 1 11:00  Received SMS Reply body=YES
+        """,
+        granted=(),
+    )
+
+
 def test_a_number_that_its_carrier_gave_up_gets_nothing_until_somebody_subscribes_with_it() -> None:
     play(
         TEXT + RECEIPT + STORE,

@@ -142,6 +142,7 @@ def test_a_complaint_denies_and_suppresses() -> None:
         ("STOP, do not START", {"sms": "denied"}),
         ("ＳＴＯＰ", {"sms": "denied"}),
         ("help", {}),
+        ("Yes!", {"sms": "never", "email": "never"}),
         (None, {}),
     ],
 )

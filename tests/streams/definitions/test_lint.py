@@ -223,6 +223,24 @@ def test_a_segment_of_everybody_is_warned_of_and_compared_with_no_other() -> Non
 
 
 @pytest.mark.parametrize(
+    ("words", "left_out"),
+    [
+        (["ABMELDEN"], ["END, CANCEL, QUIT, UNSUBSCRIBE"]),
+        (["end", "Cancel", "quit", "Unsubscribe", "ALTO"], []),
+        (["STOP", "END", "CANCEL", "QUIT"], ["UNSUBSCRIBE"]),
+    ],
+)
+def test_it_is_warned_of_words_that_stop_no_texts_any_more(
+    words: list[str], left_out: list[str]
+) -> None:
+    parsed = parse([{"store": "main", "sms_keywords": {"stop": words}}])
+    program = Program("", parsed.settings, parsed.definitions.values())
+    problems = advise(parsed.definitions, program, Traffic())
+    assert {show_path(problem.path) for problem in problems} <= {"sms_keywords.stop"}
+    assert [problem.message.partition(":")[0] for problem in problems] == left_out
+
+
+@pytest.mark.parametrize(
     ("country", "warned"),
     [
         ("de", []),

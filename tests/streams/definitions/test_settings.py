@@ -19,7 +19,8 @@ def test_maps_of_settings_are_merged_with_the_defaults_and_null_switches_off() -
     assert settings.quiet_hours == {"email": d.Hours(22 * 60, 7 * 60)}
     assert "email_open" not in settings.attribution.windows
     assert settings.attribution.windows["email_click"] == 5 * 86_400_000
-    assert settings.sms_keywords.match == {"stop": "exact", "start": "exact", "help": "exact"}
+    exact = dict.fromkeys(("stop", "start", "help", "confirm"), "exact")
+    assert settings.sms_keywords.match == exact
     assert settings.sms_keywords.start == ("START", "UNSTOP")
 
 
