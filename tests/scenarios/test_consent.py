@@ -96,11 +96,21 @@ steps:
     )
 
 
+GREETED = """
+list: news
+---
+flow: hello
+trigger: {joins: news}
+steps:
+  - {send: text, channel: sms, template: t}
+  - {send: mail, channel: email, template: t}
+---
+"""
+
+
 def test_who_answers_yes_has_confirmed_for_texts_and_e_mail_and_is_on_the_list() -> None:
-    lists = "list: news\n---\nflow: hello\ntrigger: {joins: news}\nsteps:\n"
-    lists += "  - {send: text, channel: sms, template: t}\n  - {send: mail, channel: email, template: t}\n---\n"
     play(
-        lists + STORE,
+        GREETED + STORE,
         """
         day 0 09:00  Received SMS Reply body=yes
         day 0 10:00  Subscribed list=news channel=sms
