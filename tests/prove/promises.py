@@ -36,6 +36,7 @@ LOCAL = "streams/flows/test_local_time.py"
 ORDERS = "streams/consent/test_interleavings.py"
 FACTS = "streams/profile/test_facts.py"
 HISTORIES = "streams/identity/test_histories.py"
+SPLITS = "streams/identity/test_splits.py"
 BACKFILL = "streams/profile/test_backfill.py"
 EDITED, EDITED_LIVE = "scenarios/test_edited.py", f"{PATH}/test_edited.py"
 RANKING = "integration/live/test_ranking.py"
@@ -99,6 +100,27 @@ PROMISES: tuple[Promise, ...] = (
             f"{HISTORIES}::test_every_history_ends_well",
             f"{HISTORIES}::test_thousands_of_histories_end_well",
             f"{ANY_ORDER}::test_thousands_of_histories_end_well_in_any_order",
+        ),
+    ),
+    Promise(
+        "Where nothing conflicts and no device is shared, the profiles are the same for every "
+        "order of arrival",
+        (
+            f"{HISTORIES}::"
+            "test_the_order_of_arrival_changes_nothing_where_nobody_shares_and_nothing_conflicts",
+            f"{HISTORIES}::test_thousands_of_orders_of_arrival_change_nothing",
+        ),
+    ),
+    Promise(
+        "Who was split is never one again, each has what is theirs, and the history is told once, "
+        "whatever is merged, split or erased meanwhile",
+        (
+            f"{SPLITS}::"
+            "test_who_is_split_at_any_moment_is_never_one_again_and_each_has_what_is_theirs",
+            f"{SPLITS}::test_thousands_of_splits",
+            f"{SPLITS}::test_thousands_of_splits_end_well_in_any_order",
+            f"{SPLITS}::test_thousands_of_splits_and_erasures_leave_nobody_waiting",
+            f"{SPLITS}::test_thousands_of_schedules_with_splits_equal_the_replay",
         ),
     ),
     Promise(
