@@ -5,6 +5,11 @@ processed. Here an event is all that one fetch brought of one partition; what ma
 what the station says, after its transaction. Recovery applies whole fetches of the changelog and
 ends by position, because a transaction's marker takes the last offset and is never delivered.
 
+Rebalances follow each other closely, and Faust's recovery of one goes on while the next takes and
+gives partitions. So nothing that was begun before partitions were taken counts afterwards: fetches
+are known by `_epoch`, changelogs count from where recovery went (`_recovery_sought`), and seats are
+taken only while `_claimed` is the same.
+
 Faust's internals used here are pinned with its version: `_drain_messages`, `_wait_next_records`,
 `_new_offset`, `_filter_tps_with_pending_acks`, `_create_worker_consumer`, and of its recovery
 service `active_offsets`, `active_highwaters`, `tp_to_table`.
@@ -52,6 +57,15 @@ class _Thread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS_MAX
         return consumer
 
+    async def on_thread_stop(self) -> None:
+        """Stop the client. Its fetcher cancels a fetch that waits to be tried again, then stumbles
+        over the cancellation (aiokafka 0.14): without this the worker would not end for a minute.
+        """
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            await self._ensure_consumer()._client.close()
+
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Whether a partition moves is seen by its clock, not by Faust's acknowledgements."""
 
@@ -68,6 +82,8 @@ class BatchConsumer(driver.Consumer):
         super()._reset_state()
         self._sought: dict[int, int] = {}
         self._fetching = asyncio.Lock()
+        self._epoch, self._recovery_sought = 0, False
+        self._claimed: frozenset[int] | None = None
 
     def _new_consumer_thread(self) -> Any:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
@@ -80,6 +96,8 @@ class BatchConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Leave the seats. What fails ends the process: the client would only log it and go on."""
         try:
+            self._claimed = None
+            self._begin_anew()
             await self.station.leave()
             self._sought.clear()
             await super().on_partitions_revoked(revoked)
@@ -100,21 +118,34 @@ class BatchConsumer(driver.Consumer):
         A partition that stays keeps its producer and rows: had another worker had it meanwhile,
         the next transaction is fenced.
 
-        A fetch that the rebalance overtook ends first: its records are dropped, and recovery seeks
-        afterwards. Were it to end after recovery's seek, rows would be missing.
         """
-        async with self._fetching:
-            pass
-        self.app.tables.recovery.active_highwaters.clear()
+        self._begin_anew()
+        recovery = self.app.tables.recovery
+        recovery.active_highwaters.clear()
         ours = self._inputs(assigned)
+        kept = self.table.rows.partitions.keys() & ours
         gone = self.table.rows.partitions.keys() - ours
         await self.station.transactions.release(gone)
         for partition in gone:
             self.table.rows.drop(partition)
-            changelog = TP(self.table.changelog_topic_name, partition)
-            self.app.tables.recovery.active_offsets.pop(changelog, None)
+        for tp in [tp for tp in recovery.active_offsets if tp.partition not in kept]:
+            del recovery.active_offsets[tp]
         await self.station.transactions.claim(ours)
         await self.table.take(ours)
+        self._claimed = frozenset(ours)
+
+    def _begin_anew(self) -> None:
+        self._epoch += 1
+        self._recovery_sought = False
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Recovery goes to where it reads from. What was fetched before is dropped: were it applied
+        afterwards, the rows between would be missing.
+        """
+        async with self._fetching:
+            self._epoch += 1
+            await super().seek_wait(partitions)
+            self._recovery_sought = True
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
         """Hold the inputs back until `perform_seek`: Faust would let them through before."""
@@ -122,13 +153,19 @@ class BatchConsumer(driver.Consumer):
         super().resume_partitions(changelogs)
 
     async def perform_seek(self) -> None:
-        """Go to where the rows say that the log is needed from; where they do not, to the start."""
+        """Go to where the rows say that the log is needed from; where they do not, to the start.
+
+        Nothing is done where partitions were taken or given meanwhile: this comes again then.
+        """
+        claimed = self._claimed
         await self._rows_recovered()
-        inputs = {tp for tp in self.assignment() if tp.topic == self.input_topic}
+        inputs = {TP(self.input_topic, partition) for partition in claimed or ()}
         if inputs:
             first = await self.earliest_offsets(*inputs)
             end = await self.highwaters(*inputs)
             for tp in inputs:
+                if self._claimed is not claimed:
+                    return
                 self._check(tp, first[tp], end[tp])
                 low = self.station.needed_from(tp.partition)
                 start = first[tp] if low is None else low
@@ -181,11 +218,11 @@ class BatchConsumer(driver.Consumer):
                 async with self._fetching:
                     if not self.flow_active:
                         continue
-                    generation = self.app.consumer_generation_id
+                    epoch, generation = self._epoch, self.app.consumer_generation_id
                     records, active = await self._wait_next_records(POLL_SECONDS)
                 if records is None or self.should_stop or not self.flow_active:
-                    continue  # what a rebalance overtook is read again: recovery seeks all anew
-                await self._deliver(records, active, generation)
+                    continue
+                await self._deliver(records, active, epoch, generation)
                 await self._end_recovery()
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
@@ -195,15 +232,20 @@ class BatchConsumer(driver.Consumer):
                 raise
 
     async def _deliver(
-        self, records: Mapping[Any, Sequence[Any]], active: set[TP] | None, generation: int
+        self,
+        records: Mapping[Any, Sequence[Any]],
+        active: set[TP] | None,
+        epoch: int,
+        generation: int,
     ) -> None:
+        """Hand over what was fetched; what a rebalance overtook is read again."""
         for of, batch in records.items():
+            if not self.flow_active or epoch != self._epoch:
+                return
             tp = TP(of.topic, of.partition)
             if tp.topic != self.input_topic:
                 self._recover(tp, batch)
-            elif active is None or tp in active:
-                if not self.flow_active or generation != self.app.consumer_generation_id:
-                    return
+            elif (active is None or tp in active) and generation == self.app.consumer_generation_id:
                 await self._hand_over(tp, batch, generation)
 
     async def _hand_over(self, tp: TP, batch: Sequence[Any], generation: int) -> None:
@@ -237,7 +279,7 @@ class BatchConsumer(driver.Consumer):
         record that waits there is applied after newer ones and overwrites them.
         """
         offsets = self.app.tables.recovery.active_offsets
-        if tp not in offsets:
+        if tp not in offsets or not self._recovery_sought:
             return
         seen = offsets[tp]
         fresh = [record for record in batch if seen is None or record.offset > seen]
@@ -247,11 +289,15 @@ class BatchConsumer(driver.Consumer):
 
     async def _end_recovery(self) -> None:
         """End recovery where the position has passed the end of every changelog."""
-        recovery = self.app.tables.recovery
+        recovery, epoch = self.app.tables.recovery, self._epoch
+        if not self._recovery_sought:
+            return
         if recovery.need_recovery():
             for tp, end in list(recovery.active_highwaters.items()):
                 if tp in recovery.active_tps and (recovery.active_offsets.get(tp) or -1) < end:
                     position = await self.position(tp)
+                    if epoch != self._epoch:
+                        return
                     if position is not None and position > end:
                         recovery.active_offsets[tp] = end
         known = recovery.active_tps <= recovery.active_highwaters.keys()

@@ -110,10 +110,9 @@ class RowStore(memory.Store[bytes, bytes]):
         return None if rows is None else rows.offset
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
-        """Drop what is not ours any more."""
-        ours = {tp.partition for tp in active_tps | standby_tps}
-        for partition in self.partitions.keys() - ours:
-            self.drop(partition)
+        """Keep all: this may be said of partitions that were ours before the last rebalance. What
+        is not ours any more went when the others were claimed.
+        """
 
 
 class StateTable(faust.Table[bytes, bytes]):

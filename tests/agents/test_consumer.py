@@ -1,0 +1,174 @@
+"""What a rebalance overtook counts no more: the rebalance is told at the worst moments, the rest is
+the stage's own consumer; no broker is asked.
+"""
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from agents.app import StageApp
+from agents.consumer import BatchConsumer, _Thread
+from agents.profile import profile_app
+from agents.settings import Settings
+from streams.ids import REPLAY_SECRET, Ids
+
+PARTITIONS = 2
+
+
+class Cluster:
+    """A consumer of the profile stage in a group; assignments are what the test says."""
+
+    def __init__(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings = Settings(
+            kafka=("localhost:1",), data=data, secret=REPLAY_SECRET.decode(), partitions=PARTITIONS
+        )
+        self.stage: StageApp = profile_app(settings, Ids(REPLAY_SECRET))
+        self.consumer: Any = self.stage.app.consumer
+        assert isinstance(self.consumer, BatchConsumer)
+        self.recovery: Any = self.stage.app.tables.recovery
+        self.begins: dict[TP, int] = {}
+        patch = monkeypatch.setattr
+        patch(self.stage.station, "transactions", SimpleNamespace(claim=nothing, release=nothing))
+        patch(self.consumer, "_thread", SimpleNamespace(seek_wait=nothing, seek=lambda *_: None))
+        patch(self.consumer, "resume_partitions", lambda _: None)
+        patch(self.consumer, "earliest_offsets", self.first_offsets)
+        patch(self.consumer, "highwaters", self.first_offsets)
+        self.consumer.flow_active = True
+
+    async def assign(self, *partitions: int) -> None:
+        """A rebalance, as far as taking partitions goes; recovery has heard of it, and no more."""
+        await self.consumer._claim({self.log(partition) for partition in partitions})
+        changelogs = {self.changelog(partition) for partition in partitions}
+        self.recovery.active_tps |= changelogs
+        for tp in changelogs:
+            self.recovery.active_offsets.setdefault(tp, None)
+
+    async def revoke(self) -> None:
+        self.consumer._claimed = None
+        self.consumer._begin_anew()
+        await self.stage.station.leave()
+
+    async def recovery_seeks(self) -> None:
+        await self.consumer.seek_wait({})
+
+    async def fetched(self, partition: int, *offsets: int, epoch: int | None = None) -> None:
+        """Records of the changelog come, fetched in an epoch (None: this one)."""
+        tp = self.changelog(partition)
+        batch = [SimpleNamespace(key=b"%d" % o, value=b"row", offset=o) for o in offsets]
+        now = self.consumer._epoch if epoch is None else epoch
+        generation = self.stage.app.consumer_generation_id
+        await self.consumer._deliver({tp: batch}, None, now, generation)
+
+    async def first_offsets(self, *_: TP) -> dict[TP, int]:
+        return {self.log(partition): 0 for partition in range(PARTITIONS)}
+
+    def rows(self, partition: int) -> set[bytes]:
+        return set(self.stage.table.rows.partitions[partition].keys())
+
+    def log(self, partition: int) -> TP:
+        return TP(self.stage.input_topic, partition)
+
+    def changelog(self, partition: int) -> TP:
+        return TP(self.stage.table.changelog_topic_name, partition)
+
+
+async def nothing(*_: Any) -> None:
+    """Done at once."""
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    return Cluster(tmp_path, monkeypatch)
+
+
+async def test_rows_are_read_from_where_recovery_went(cluster: Cluster) -> None:
+    """A fetch that began somewhere else leaves out what is before it."""
+    await cluster.assign(0)
+    await cluster.fetched(0, 7, 8)
+    assert cluster.rows(0) == set()
+    await cluster.recovery_seeks()
+    await cluster.fetched(0, 0, 7, 8)
+    assert cluster.rows(0) == {b"0", b"7", b"8"}
+
+
+async def test_what_was_fetched_before_recovery_went_there_is_dropped(cluster: Cluster) -> None:
+    await cluster.assign(0)
+    before = cluster.consumer._epoch
+    await cluster.recovery_seeks()
+    await cluster.fetched(0, 7, 8, epoch=before)
+    assert cluster.rows(0) == set()
+
+
+async def test_a_partition_that_comes_again_is_read_from_its_start(cluster: Cluster) -> None:
+    """Also where a recovery that was overtaken noted meanwhile how far it had come."""
+    await cluster.assign(0, 1)
+    await cluster.recovery_seeks()
+    await cluster.fetched(0, 0, 1)
+    await cluster.assign(1)
+    cluster.recovery.active_offsets[cluster.changelog(0)] = 1
+    await cluster.assign(0, 1)
+    await cluster.recovery_seeks()
+    await cluster.fetched(0, 0, 1, 2)
+    assert cluster.rows(0) == {b"0", b"1", b"2"}
+
+
+async def test_a_recovery_that_ends_late_takes_no_rows_away(cluster: Cluster) -> None:
+    await cluster.assign(1)
+    await cluster.recovery_seeks()
+    await cluster.fetched(1, 0)
+    await cluster.assign(0, 1)
+    await cluster.stage.table.on_recovery_completed({cluster.changelog(1)}, set())
+    assert cluster.rows(0) == set()
+    assert cluster.rows(1) == {b"0"}
+
+
+async def test_a_recovery_that_is_overtaken_takes_no_seats(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are empty at first: a seat taken then would do the whole log a second time."""
+    await cluster.assign(0)
+
+    async def overtaken(*tps: TP) -> dict[TP, int]:
+        await cluster.revoke()
+        await cluster.assign(0, 1)
+        return dict.fromkeys(tps, 0)
+
+    monkeypatch.setattr(cluster.consumer, "highwaters", overtaken)
+    await cluster.consumer.perform_seek()
+    assert not cluster.stage.station.has(0)
+    monkeypatch.setattr(cluster.consumer, "highwaters", cluster.first_offsets)
+    await cluster.consumer.perform_seek()
+    assert cluster.stage.station.has(0)
+    assert cluster.stage.station.has(1)
+
+
+async def test_between_rebalances_no_seat_is_taken(cluster: Cluster) -> None:
+    await cluster.assign(0)
+    await cluster.revoke()
+    await cluster.consumer.perform_seek()
+    assert not cluster.stage.station.has(0)
+
+
+async def test_a_client_that_stumbles_while_it_stops_is_closed(cluster: Cluster) -> None:
+    """aiokafka lets the cancellation of a fetch that waits to be tried again through."""
+    ended: list[str] = []
+
+    class Client:
+        async def close(self) -> None:
+            ended.append("client")
+
+    class Stumbling:
+        _client = Client()
+
+        async def stop(self) -> None:
+            ended.append("fetches")
+            raise asyncio.CancelledError
+
+    thread: Any = _Thread(cluster.consumer)
+    thread._consumer = Stumbling()
+    await thread.on_thread_stop()
+    assert ended == ["fetches", "client"]
