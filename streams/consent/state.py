@@ -128,7 +128,7 @@ def _state(
         pending_at=asked[0].occurred_at if asked else 0,
         method=method,
         source=word.source,
-        suppressed=_in_force(suppressions, lifts, counting, len(soft)),
+        suppressed=_in_force(suppressions, lifts, grants, requests, confirmations, len(soft)),
         soft_bounces=len(soft),
         grants=grants,
         suppressions=suppressions,
@@ -432,8 +432,14 @@ def _by_reason(
 
 
 def _in_force(
-    suppressions: tuple[Reasoned, ...], lifts: tuple[Reasoned, ...], grants: list[Word], soft: int
+    suppressions: tuple[Reasoned, ...],
+    lifts: tuple[Reasoned, ...],
+    grants: tuple[Word, ...],
+    requests: tuple[Word, ...],
+    confirmations: tuple[Word, ...],
+    soft: int,
 ) -> tuple[str, ...]:
+    """A grant that clears a reason has cleared it for good: what is denied later is denied alone."""
     reasons = []
     for reason in {word.reason for word in suppressions}:
         since = latest(word for word in suppressions if word.reason == reason)
@@ -441,7 +447,13 @@ def _in_force(
             one for one in lifts if one.reason in (reason, EVERY_REASON)
         ]
         if reason in LIFTED_BY_A_GRANT:
+            asked = [one for one in requests if is_later(one, since)]
             clears += grants
+            clears += [
+                one
+                for one in confirmations
+                if is_later(Word(*one.asked), since) or any(_is_answered(r, one) for r in asked)
+            ]
         if not any(is_later(clear, since) for clear in clears):
             reasons.append(reason)
     if soft > SOFT_BOUNCES_MAX and SOFT_BOUNCES not in reasons:

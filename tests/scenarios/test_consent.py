@@ -96,6 +96,26 @@ steps:
     )
 
 
+@pytest.mark.parametrize("reason", ["Marked SMS as Spam", "Suppressed channel=sms reason=manual"])
+def test_what_a_new_subscription_has_cleared_stays_cleared_when_marketing_is_denied_again(
+    reason: str,
+) -> None:
+    play(
+        TEXT + RECEIPT + STORE,
+        f"""
+        day 0 10:00  {reason}
+        day 0 11:00  Placed Order    -> starts order; drops receipt: suppressed
+        day 1 10:00  Subscribed channel=sms
+        day 1 11:00  Unsubscribed channel=sms
+        day 1 12:00  Viewed Product  -> starts product; drops hint: no-consent
+        day 1 13:00  Placed Order    -> starts order; sends receipt
+        day 2 10:00  {reason}
+        day 2 11:00  Placed Order    -> starts order; drops receipt: suppressed
+        """,
+        granted=("sms",),
+    )
+
+
 GREETED = """
 list: news
 ---
