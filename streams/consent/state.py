@@ -439,7 +439,7 @@ def _in_force(
     confirmations: tuple[Word, ...],
     soft: int,
 ) -> tuple[str, ...]:
-    """A grant that clears a reason has cleared it for good: what is denied later is denied alone."""
+    """A grant that cleared a reason has done so for good: a later denial brings none back."""
     reasons = []
     for reason in {word.reason for word in suppressions}:
         since = latest(word for word in suppressions if word.reason == reason)
