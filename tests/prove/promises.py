@@ -106,8 +106,10 @@ PROMISES: tuple[Promise, ...] = (
         "Where nothing conflicts and no device is shared, the profiles are the same for every "
         "order of arrival",
         (
-            f"{HISTORIES}::"
-            "test_the_order_of_arrival_changes_nothing_where_nobody_shares_and_nothing_conflicts",
+            (
+                f"{HISTORIES}::"
+                "test_the_order_of_arrival_changes_nothing_where_nobody_shares_and_nothing_conflicts"
+            ),
             f"{HISTORIES}::test_thousands_of_orders_of_arrival_change_nothing",
         ),
     ),
@@ -115,8 +117,10 @@ PROMISES: tuple[Promise, ...] = (
         "Who was split is never one again, each has what is theirs, and the history is told once, "
         "whatever is merged, split or erased meanwhile",
         (
-            f"{SPLITS}::"
-            "test_who_is_split_at_any_moment_is_never_one_again_and_each_has_what_is_theirs",
+            (
+                f"{SPLITS}::"
+                "test_who_is_split_at_any_moment_is_never_one_again_and_each_has_what_is_theirs"
+            ),
             f"{SPLITS}::test_thousands_of_splits",
             f"{SPLITS}::test_thousands_of_splits_end_well_in_any_order",
             f"{SPLITS}::test_thousands_of_splits_and_erasures_leave_nobody_waiting",
