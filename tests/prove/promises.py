@@ -107,8 +107,8 @@ PROMISES: tuple[Promise, ...] = (
         "order of arrival",
         (
             (
-                f"{HISTORIES}::"
-                "test_the_order_of_arrival_changes_nothing_where_nobody_shares_and_nothing_conflicts"
+                f"{HISTORIES}::test_the_order_of_arrival_changes_nothing"
+                "_where_nobody_shares_and_nothing_conflicts"
             ),
             f"{HISTORIES}::test_thousands_of_orders_of_arrival_change_nothing",
         ),
@@ -118,8 +118,8 @@ PROMISES: tuple[Promise, ...] = (
         "whatever is merged, split or erased meanwhile",
         (
             (
-                f"{SPLITS}::"
-                "test_who_is_split_at_any_moment_is_never_one_again_and_each_has_what_is_theirs"
+                f"{SPLITS}::test_who_is_split_at_any_moment"
+                "_is_never_one_again_and_each_has_what_is_theirs"
             ),
             f"{SPLITS}::test_thousands_of_splits",
             f"{SPLITS}::test_thousands_of_splits_end_well_in_any_order",
