@@ -22,8 +22,8 @@ AHEAD_MAX: Millis = 5 * 60_000
 """A timestamp further ahead of our own watch is not believed: somebody's clock was set."""
 
 
-LAG_MIN: Millis = 5_000
-LAG_SHARE = 8
+LAG_MIN: Millis = 1_000
+LAG_SHARE = 4
 SPAN_MAX: Millis = 10_000
 
 
@@ -31,8 +31,10 @@ class Boundaries:
     """Which ticks of partition 0 end rounds: all, unless the path lags.
 
     A round costs its transactions, however little it holds. While the path lags, a boundary less
-    than an eighth of the lag after the last one is left out, at most for ten seconds at a time: so
-    a backlog is worked off in fewer, larger rounds. The log of identity tells a replay which.
+    than a quarter of the lag after the last one is left out, at most for ten seconds at a time: so
+    a backlog is worked off in fewer, larger rounds, and a path that has more to do than it can
+    falls a second or two behind and no further, for its rounds get cheaper. The log of identity
+    tells a replay which.
 
     reached: how far the profile stage has come in this worker; None: nobody here knows.
     """
