@@ -294,6 +294,7 @@ class _Kept(Generic[RowT]):
                 changed.append((self._names[key], None))
             if name != self._names[key] or blob != before:
                 changed.append((name, blob))
+            self._rows[key] = None  # let go of while it is at hand: later it has left the cache
         return changed
 
     def _name_of(self, key: str, row: RowT) -> bytes:
