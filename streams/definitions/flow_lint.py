@@ -1,11 +1,13 @@
-"""Advice about flows: steps that nobody comes to, sends that never go out."""
+"""Advice about flows: steps that nobody comes to, sends that never go out, waits in vain."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from schemas import conditions as c
 from schemas import definitions as d
-from streams.definitions.problems import Path, Problem
+from streams.definitions.problems import Path, Problem, near
 from streams.definitions.references import walk
 from streams.flows.plan import branches
+from streams.sends.outcome import OUTCOMES
 
 DAY_MINUTES = 24 * 60
 WEEK_MINUTES = 7 * DAY_MINUTES
@@ -15,6 +17,10 @@ def advise_on_flows(
     definitions: Mapping[int, d.Definition], settings: d.StoreSettings
 ) -> Iterator[Problem]:
     """definitions: by the number of their document, without errors."""
+    flows = [one for one in definitions.values() if isinstance(one, d.Flow)]
+    messages = {
+        step.message for flow in flows for step, _ in walk(flow.steps) if isinstance(step, d.Send)
+    }
     for number, flow in definitions.items():
         if not isinstance(flow, d.Flow):
             continue
@@ -29,7 +35,19 @@ def advise_on_flows(
                 where = "send's window lies within the" if step.window else "whole day is in the"
                 message = f"this is never sent: the {where} quiet hours of {step.channel}"
                 yield Problem(path, message, "warning", number)
+            if isinstance(step, d.WaitFor):
+                for name in sorted(_messages_of(step.event) - messages):
+                    message = f"no flow has a send '{name}'{near(name, messages)}"
+                    yield Problem(path, message, "warning", number)
         yield from _without_postal_address(flow, number, settings)
+
+
+def _messages_of(event: c.EventFilter) -> set[str]:
+    """The messages whose outcome is waited for."""
+    if event.metric not in OUTCOMES:
+        return set()
+    tests = [test for one in event.where if one.path == "message" for test in one.tests]
+    return {str(name) for test in tests if isinstance(test, c.IsOneOf) for name in test.values}
 
 
 def _unreached(steps: Sequence[d.Step], path: Path) -> Iterator[Path]:

@@ -52,6 +52,13 @@ def at_night(start: str, end: str, **said: Any) -> dict[str, Any]:
     return {**TEXT, "window": {"from": start, "until": end}, **said}
 
 
+def opened(*messages: str) -> dict[str, Any]:
+    return {
+        "wait_for": {"did": "Opened SMS", "where": {"message": list(messages)}},
+        "at_most": "1d",
+    }
+
+
 NOBODY_COMES = "nobody comes to this step: all who come before it leave the flow"
 NEVER_SENT = "this is never sent: the send's window lies within the quiet hours of sms"
 
@@ -75,6 +82,15 @@ NEVER_SENT = "this is never sent: the send's window lies within the quiet hours 
             [{"wait_for": {"did": "X"}, "at_most": "1d", "met": [EXIT], "missed": [EXIT, TEXT]}],
             [f"steps[0].missed[1]: {NOBODY_COMES}"],
         ),
+        ([TEXT, opened("m")], []),
+        (
+            [TEXT, opened("m", "mm", "other")],
+            [
+                "steps[1]: no flow has a send 'mm'; did you mean 'm'?",
+                "steps[1]: no flow has a send 'other'",
+            ],
+        ),
+        ([{"wait_for": {"did": "X", "where": {"message": "m"}}, "at_most": "1d"}], []),
         ([at_night("22:00", "23:00")], [f"steps[0]: {NEVER_SENT}"]),
         ([at_night("21:00", "08:00", quiet_hours="drop")], [f"steps[0]: {NEVER_SENT}"]),
         ([at_night("07:00", "08:01")], []),
