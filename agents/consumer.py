@@ -16,7 +16,7 @@ service `active_offsets`, `active_highwaters`, `tp_to_table`.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import faust
@@ -57,10 +57,33 @@ class _Thread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS_MAX
         return consumer
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._ending = asyncio.Event()
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await self._unless_ending(super().on_partitions_revoked(revoked))
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        await self._unless_ending(super().on_partitions_assigned(assigned, generation_id))
+
+    async def _unless_ending(self, told: Coroutine[Any, Any, None]) -> None:
+        """Tell the worker's thread of a rebalance. Where that ends it may not answer any more, and
+        the client would wait for it with its own end.
+        """
+        telling, ending = asyncio.ensure_future(told), asyncio.ensure_future(self._ending.wait())
+        await asyncio.wait({telling, ending}, return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        if telling.done():
+            telling.result()
+        else:
+            telling.cancel()
+
     async def on_thread_stop(self) -> None:
         """Stop the client. Its fetcher cancels a fetch that waits to be tried again, then stumbles
         over the cancellation (aiokafka 0.14): without this the worker would not end for a minute.
         """
+        self._ending.set()
         try:
             await super().on_thread_stop()
         except asyncio.CancelledError:

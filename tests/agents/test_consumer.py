@@ -3,6 +3,7 @@ the stage's own consumer; no broker is asked.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from faust.types import TP
 
 from agents.app import StageApp
-from agents.consumer import BatchConsumer, _Thread
+from agents.consumer import BatchConsumer
 from agents.profile import profile_app
 from agents.settings import Settings
 from streams.ids import REPLAY_SECRET, Ids
@@ -31,6 +32,7 @@ class Cluster:
         assert isinstance(self.consumer, BatchConsumer)
         self.recovery: Any = self.stage.app.tables.recovery
         self.begins: dict[TP, int] = {}
+        self.thread: Any = self.consumer._thread
         patch = monkeypatch.setattr
         patch(self.stage.station, "transactions", SimpleNamespace(claim=nothing, release=nothing))
         patch(self.consumer, "_thread", SimpleNamespace(seek_wait=nothing, seek=lambda *_: None))
@@ -81,8 +83,10 @@ async def nothing(*_: Any) -> None:
 
 
 @pytest.fixture
-async def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    return Cluster(tmp_path, monkeypatch)
+async def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
+    made = Cluster(tmp_path, monkeypatch)
+    yield made
+    made.thread.thread_loop.close()
 
 
 async def test_rows_are_read_from_where_recovery_went(cluster: Cluster) -> None:
@@ -168,7 +172,18 @@ async def test_a_client_that_stumbles_while_it_stops_is_closed(cluster: Cluster)
             ended.append("fetches")
             raise asyncio.CancelledError
 
-    thread: Any = _Thread(cluster.consumer)
-    thread._consumer = Stumbling()
-    await thread.on_thread_stop()
+    cluster.thread._consumer = Stumbling()
+    await cluster.thread.on_thread_stop()
     assert ended == ["fetches", "client"]
+
+
+async def test_a_client_that_ends_waits_for_no_answer(cluster: Cluster) -> None:
+    """The worker's thread that ends hears of no rebalance any more: its queue is stopped first."""
+    never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    cluster.consumer.threadsafe_partitions_assigned = lambda *_: never
+    cluster.thread._consumer = None
+    telling = asyncio.create_task(cluster.thread.on_partitions_assigned({cluster.log(0)}, 1))
+    await asyncio.sleep(0)
+    await cluster.thread.on_thread_stop()
+    await telling
+    assert never.cancelled()
