@@ -14,12 +14,13 @@ from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 from clickhouse_connect.driver.client import Client
 
 from agents.changelog import read_rows
+from agents.reader import Reader
 from agents.reports.events import COLUMNS, event_in
 from agents.settings import Settings
 from agents.ticker import expect_live
@@ -334,10 +335,8 @@ async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
 
 
 @asynccontextmanager
-async def reader_of(
-    settings: Settings, places: Sequence[TopicPartition]
-) -> AsyncIterator[AIOKafkaConsumer]:
-    reader = AIOKafkaConsumer(
+async def reader_of(settings: Settings, places: Sequence[TopicPartition]) -> AsyncIterator[Reader]:
+    reader = Reader(
         **settings.kafka_clients(), isolation_level="read_committed", enable_auto_commit=False
     )
     await reader.start()

@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from clickhouse_connect.driver.client import Client
 
 from agents.definitions_log import definitions_in_force
 from agents.live.pushing import Good, push
 from agents.logs import log
+from agents.reader import Reader
 from agents.settings import Settings
 from agents.topics import topic_name
 from schemas.definitions import Flow, Interested
@@ -109,7 +110,7 @@ class CatalogWatcher:
         Raises: PushFailed; what Kafka and ClickHouse raise.
         """
         name = topic_name(self._settings, TIMELINE.name)
-        consumer = AIOKafkaConsumer(
+        consumer = Reader(
             **self._settings.kafka_readers(), group_id=topic_name(self._settings, GROUP)
         )
         consumer.assign([TopicPartition(name, p) for p in range(self._settings.partitions)])

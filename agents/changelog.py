@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from agents.reader import Reader
 from agents.settings import Settings
 from agents.topic_id import topic_id
 from agents.topics import topic_name
@@ -68,8 +69,8 @@ async def changelog_as_it_is(settings: Settings, name: str) -> Changelog:
 
 
 @asynccontextmanager
-async def _reader(settings: Settings, *places: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
-    reader = AIOKafkaConsumer(**settings.kafka_readers())
+async def _reader(settings: Settings, *places: TopicPartition) -> AsyncIterator[Reader]:
+    reader = Reader(**settings.kafka_readers())
     await reader.start()
     try:
         reader.assign(list(places))

@@ -51,15 +51,15 @@ class BatchSchema(faust.Schema[Any, Any]):
 class _Thread(driver.AIOKafkaConsumerThread):
     """Reads only what was committed, and does not hold up busy partitions for idle ones."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._ending = asyncio.Event()
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS_MAX
         return consumer
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._ending = asyncio.Event()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         await self._unless_ending(super().on_partitions_revoked(revoked))
@@ -80,9 +80,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
             telling.cancel()
 
     async def on_thread_stop(self) -> None:
-        """Stop the client. Its fetcher cancels a fetch that waits to be tried again, then stumbles
-        over the cancellation (aiokafka 0.14): without this the worker would not end for a minute.
-        """
+        """Stop the client, also where it stumbles: as in agents/reader.py."""
         self._ending.set()
         try:
             await super().on_thread_stop()

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
+from agents.reader import Reader
 from agents.settings import Settings
 from agents.topics import topic_name
 from schemas.events import Event
@@ -50,7 +51,7 @@ async def set_aside(settings: Settings, only: str | None = None) -> AsyncIterato
 
     only: the id of one record.
     """
-    reader = AIOKafkaConsumer(**settings.kafka_readers())
+    reader = Reader(**settings.kafka_readers())
     await reader.start()
     try:
         for topic in TOPICS:
@@ -65,7 +66,7 @@ async def set_aside(settings: Settings, only: str | None = None) -> AsyncIterato
 
 
 async def _partition(
-    reader: AIOKafkaConsumer, settings: Settings, topic: str, partition: int
+    reader: Reader, settings: Settings, topic: str, partition: int
 ) -> AsyncIterator[Found]:
     place = TopicPartition(topic_name(settings, topic), partition)
     reader.assign([place])

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from agents.definitions import Loaded, Problem, load
+from agents.reader import Reader
 from agents.settings import Settings
 from agents.switches import Control, Place, in_force
 from agents.switches import publish as publish_numbered
@@ -126,7 +127,7 @@ async def had_events(settings: Settings) -> bool:
     """Whether any event has come to a profile yet."""
     topic = topic_name(settings, TIMELINE.name)
     places = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
-    reader = AIOKafkaConsumer(**settings.kafka_clients())
+    reader = Reader(**settings.kafka_clients())
     await reader.start()
     try:
         ends = await reader.end_offsets(places)

@@ -10,11 +10,12 @@ from typing import Generic, NamedTuple, Self, TypeVar
 from uuid import uuid4
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.changelog import read_row
 from agents.dead_letters import set_aside
 from agents.definitions_log import definitions_in_force
+from agents.reader import Reader
 from agents.settings import Settings
 from agents.topics import topic_name
 from schemas.outputs import ProfileErased
@@ -160,7 +161,7 @@ class answers(Generic[Answer]):
         name = topic_name(settings, topic.name)
         self._decode = decode
         self._places = [TopicPartition(name, p) for p in range(settings.partitions)]
-        self._reader = AIOKafkaConsumer(
+        self._reader = Reader(
             **settings.kafka_clients(), isolation_level="read_committed", enable_auto_commit=False
         )
 

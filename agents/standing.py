@@ -6,12 +6,13 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from agents.backfill import BackfillStanding, standing_of_backfills
 from agents.health import WorkerStatus
 from agents.probes import HOST, addresses
+from agents.reader import Reader
 from agents.settings import Settings
 from agents.topics import topic_name
 from schemas.topics import DEAD_LETTERS, STORE_EVENTS_REJECTED
@@ -112,7 +113,7 @@ def stage_standing(
 
 async def _from_the_broker(settings: Settings) -> tuple[Mapping[Stage, int], dict[str, int]]:
     """(stage -> lag, topic -> how many records were set aside)."""
-    reader = AIOKafkaConsumer(**settings.kafka_clients())
+    reader = Reader(**settings.kafka_clients())
     admin = AIOKafkaAdminClient(**settings.kafka_clients())
     await reader.start()
     await admin.start()

@@ -18,7 +18,7 @@ from math import inf
 from zlib import crc32
 
 import pyarrow as pa
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from clickhouse_connect.driver.client import Client
@@ -37,6 +37,7 @@ from agents.columns import (
 )
 from agents.logs import log
 from agents.metrics import TIMELINE_RETRIES, TIMELINE_ROWS
+from agents.reader import Reader
 from agents.redaction import (
     Person,
     TakenAway,
@@ -142,7 +143,7 @@ class TimelineSink:
         Raises: UnreadableRecord, LogRegressed, RecordsLost; what Kafka and ClickHouse raise for
                 good.
         """
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = Reader(
             group_id=self._group,
             fetch_max_wait_ms=FETCH_MS_MAX,
             **self._settings.kafka_readers(),

@@ -8,11 +8,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from agents.reader import Reader
 from agents.settings import Settings
 from schemas.topics import TOPICS, Topic
 
@@ -158,7 +159,7 @@ async def ends_of(
     A committed transaction is seen in one partition a moment before another. Who has seen its
     record in one topic and asks what is committed in the others may be told of an end before it.
     """
-    reader = AIOKafkaConsumer(**settings.kafka_clients())
+    reader = Reader(**settings.kafka_clients())
     await reader.start()
     try:
         ends: Mapping[TopicPartition, int] = await reader.end_offsets(list(places))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from clickhouse_connect.driver.client import Client
 
 from agents.clickhouse import open_client
@@ -22,6 +22,7 @@ from agents.embedded.kafka import EmbeddedKafka
 from agents.embedded.process import Child, tail
 from agents.feeder import Feeder
 from agents.migrations import migrate
+from agents.reader import Reader
 from agents.settings import Settings
 from agents.timeline import TimelineSink
 from agents.topics import ends_of, ensure_topics, topic_name
@@ -66,9 +67,7 @@ class Live:
             self.feeder = Feeder(self.settings)
             await self.feeder.start()
             self._stack.push_async_callback(self.feeder.stop)
-            self._clocks = AIOKafkaConsumer(
-                **self.settings.kafka_readers(), fetch_max_wait_ms=FETCH_MS_MAX
-            )
+            self._clocks = Reader(**self.settings.kafka_readers(), fetch_max_wait_ms=FETCH_MS_MAX)
             await self._clocks.start()
             self._stack.push_async_callback(self._clocks.stop)
             self._assign(self._clocks, [SEND_COMMANDS.name])
@@ -96,7 +95,7 @@ class Live:
         await self._sink.stop()
         await self._sinking
 
-    def _assign(self, consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
+    def _assign(self, consumer: Reader, topics: Iterable[str]) -> list[TopicPartition]:
         places = [
             TopicPartition(topic_name(self.settings, topic), partition)
             for topic in topics
@@ -141,7 +140,7 @@ class Live:
     async def said(self) -> Digests:
         """Read all public topics from their beginning to their end."""
         digests = Digests()
-        reader = AIOKafkaConsumer(**self.settings.kafka_readers(), fetch_max_wait_ms=FETCH_MS_MAX)
+        reader = Reader(**self.settings.kafka_readers(), fetch_max_wait_ms=FETCH_MS_MAX)
         await reader.start()
         try:
             places = self._assign(reader, _PUBLIC)

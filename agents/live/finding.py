@@ -9,12 +9,13 @@ import time
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from clickhouse_connect.driver.client import Client
 
 from agents.changelog import read_row
 from agents.definitions_log import definitions_in_force
 from agents.live.tailing import is_clock, text_of
+from agents.reader import Reader
 from agents.reports.stories import StoryRow, story_row
 from agents.settings import Settings
 from agents.topics import topic_name
@@ -156,9 +157,7 @@ class Topics:
         region = IngestSettings(default_region=settings.default_region or None)
         self._read_event = EventReader(Ids(settings.secret_bytes), region)
         self._since: Instant = time.time_ns() // 1_000_000 - within
-        self._reader = AIOKafkaConsumer(
-            **settings.kafka_readers(), max_partition_fetch_bytes=8 << 20
-        )
+        self._reader = Reader(**settings.kafka_readers(), max_partition_fetch_bytes=8 << 20)
 
     async def find(self, what: Asked) -> list[Found]:
         """Every record that is meant, oldest first in each partition."""

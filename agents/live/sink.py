@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import time
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from agents.clickhouse import open_client
@@ -15,6 +14,7 @@ from agents.live.kept import Say, keep
 from agents.metrics import TIMELINE_FRESHNESS, TIMELINE_WAITING
 from agents.migrations import migrate
 from agents.probes import STALLED_SECONDS
+from agents.reader import Reader
 from agents.settings import Settings
 from agents.timeline import TimelineSink
 from schemas.values import Instant
@@ -100,9 +100,7 @@ class Timeline:
             client.close()
 
     async def _ends(self, sink: TimelineSink) -> dict[object, int]:
-        reader = AIOKafkaConsumer(
-            **self._settings.kafka_clients(), isolation_level="read_committed"
-        )
+        reader = Reader(**self._settings.kafka_clients(), isolation_level="read_committed")
         await reader.start()
         try:
             ends: dict[object, int] = await reader.end_offsets(list(sink.stored))

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from agents.reader import Reader
 from agents.settings import Settings
 from agents.topics import topic_name
 from schemas.topics import Topic
@@ -42,9 +43,7 @@ class Tail:
         self._topic, self._from_beginning, self._clocks = topic, from_beginning, clocks
         name = topic_name(settings, topic.name)
         self._places = [TopicPartition(name, number) for number in range(settings.partitions)]
-        self._reader = AIOKafkaConsumer(
-            **settings.kafka_readers(), fetch_max_wait_ms=FETCH_WAIT_MS_MAX
-        )
+        self._reader = Reader(**settings.kafka_readers(), fetch_max_wait_ms=FETCH_WAIT_MS_MAX)
 
     async def records(self, stopping: asyncio.Event) -> AsyncIterator[Tailed]:
         """Yield until told to stop."""

@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from agents.reader import Reader
 from agents.replay.comparison import PUBLIC, Compared, Comparison
 from agents.settings import Settings
 from agents.topics import partition_counts, timestamp_types, topic_name
@@ -67,8 +68,8 @@ async def compare(settings: Settings, *, progress: Callable[[int, int], None]) -
     started = time.monotonic()
     kind = await _kind(settings)
     partitions, replay = kind.partitions, await _replay(settings, kind)
-    source = AIOKafkaConsumer(**_reading(settings))
-    public = AIOKafkaConsumer(**_reading(settings))
+    source = Reader(**_reading(settings))
+    public = Reader(**_reading(settings))
     await source.start()
     await public.start()
     try:
@@ -107,7 +108,7 @@ async def compare(settings: Settings, *, progress: Callable[[int, int], None]) -
 class Places:
     """Partitions of topics, read from their beginning to where they end now."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, topics: list[tuple[str, int]]) -> None:
+    def __init__(self, consumer: Reader, topics: list[tuple[str, int]]) -> None:
         self.consumer = consumer
         self.all = [TopicPartition(name, p) for name, count in topics for p in range(count)]
         self.total = 0
@@ -233,7 +234,7 @@ async def _boundaries(settings: Settings) -> set[Instant]:
     Raises: NothingRecorded.
     """
     name = topic_name(settings, IDENTITY_REQUESTS.name)
-    consumer = AIOKafkaConsumer(**_reading(settings))
+    consumer = Reader(**_reading(settings))
     await consumer.start()
     try:
         requests = Places(consumer, [(name, 1)])

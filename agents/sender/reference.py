@@ -14,10 +14,11 @@ from zlib import crc32
 
 import msgspec
 import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from agents.logs import log
+from agents.reader import Reader
 from agents.sender.clocks import Judged, TopicClock
 from agents.sender.desk import Desk, Promise
 from agents.sender.last_look import LastLook
@@ -104,10 +105,10 @@ class ReferenceSender:
         reads = {**settings.kafka_readers(), "fetch_max_wait_ms": FETCH_WAIT_MS_MAX}
         self._topic = topic_name(settings, SEND_COMMANDS.name)
         in_group = {"group_id": topic_name(settings, group)}
-        self._commands = AIOKafkaConsumer(self._topic, **in_group, **reads)
-        self._consent = AIOKafkaConsumer(**reads)
-        self._switches = AIOKafkaConsumer(**reads)
-        self._tail = AIOKafkaConsumer(**reads)
+        self._commands = Reader(self._topic, **in_group, **reads)
+        self._consent = Reader(**reads)
+        self._switches = Reader(**reads)
+        self._tail = Reader(**reads)
         self._producer = AIOKafkaProducer(enable_idempotence=True, **settings.kafka_clients())
         self._stopping = asyncio.Event()
         self._moved = asyncio.Condition()
