@@ -12,7 +12,7 @@ taken only while `_claimed` is the same.
 
 Faust's internals used here are pinned with its version: `_drain_messages`, `_wait_next_records`,
 `_new_offset`, `_filter_tps_with_pending_acks`, `_create_worker_consumer`, and of its recovery
-service `active_offsets`, `active_highwaters`, `tp_to_table`.
+service `active_offsets`, `active_highwaters`, `_generation_id`.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import faust
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -138,7 +139,6 @@ class BatchConsumer(driver.Consumer):
 
         A partition that stays keeps its producer and rows: had another worker had it meanwhile,
         the next transaction is fenced.
-
         """
         self._begin_anew()
         recovery = self.app.tables.recovery
@@ -162,11 +162,20 @@ class BatchConsumer(driver.Consumer):
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
         """Recovery goes to where it reads from. What was fetched before is dropped: were it applied
         afterwards, the rows between would be missing.
+
+        Raises: IllegalStateError, by which Faust ends a recovery that was overtaken.
         """
         async with self._fetching:
-            self._epoch += 1
+            if not self._recovers_what_is_claimed():
+                raise IllegalStateError("partitions were taken or given meanwhile")
+            epoch = self._epoch = self._epoch + 1
             await super().seek_wait(partitions)
-            self._recovery_sought = True
+            self._recovery_sought = epoch == self._epoch
+
+    def _recovers_what_is_claimed(self) -> bool:
+        """Has recovery heard of the newest assignment? Until then it goes on with the last one."""
+        heard_of = self.app.tables.recovery._generation_id
+        return self._claimed is not None and heard_of == self.app.consumer_generation_id
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
         """Hold the inputs back until `perform_seek`: Faust would let them through before."""
@@ -180,6 +189,8 @@ class BatchConsumer(driver.Consumer):
         """
         claimed = self._claimed
         await self._rows_recovered()
+        if self.should_stop:
+            return
         inputs = {TP(self.input_topic, partition) for partition in claimed or ()}
         if inputs:
             first = await self.earliest_offsets(*inputs)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
 from agents.app import StageApp
@@ -43,7 +44,9 @@ class Cluster:
 
     async def assign(self, *partitions: int) -> None:
         """A rebalance, as far as taking partitions goes; recovery has heard of it, and no more."""
+        self.stage.app.consumer_generation_id += 1
         await self.consumer._claim({self.log(partition) for partition in partitions})
+        self.recovery._generation_id = self.stage.app.consumer_generation_id
         changelogs = {self.changelog(partition) for partition in partitions}
         self.recovery.active_tps |= changelogs
         for tp in changelogs:
@@ -107,6 +110,45 @@ async def test_what_was_fetched_before_recovery_went_there_is_dropped(cluster: C
     assert cluster.rows(0) == set()
 
 
+async def test_between_rebalances_recovery_goes_nowhere(cluster: Cluster) -> None:
+    await cluster.assign(0)
+    await cluster.revoke()
+    with pytest.raises(IllegalStateError):
+        await cluster.recovery_seeks()
+
+
+async def test_while_partitions_are_taken_the_recovery_before_goes_nowhere(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is fetched from where it went leaves out rows, or comes before there are any."""
+    await cluster.assign(1)
+    await cluster.revoke()
+
+    async def claim(_: set[int]) -> None:
+        with pytest.raises(IllegalStateError):
+            await cluster.recovery_seeks()
+
+    monkeypatch.setattr(cluster.stage.station.transactions, "claim", claim)
+    await cluster.assign(0, 1)
+    await cluster.fetched(0, 7, 8)
+    assert cluster.rows(0) == set()
+
+
+async def test_a_recovery_that_is_overtaken_on_its_way_does_not_count(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await cluster.assign(1)
+
+    async def overtaken(_: dict[TP, int]) -> None:
+        await cluster.revoke()
+        await cluster.assign(0, 1)
+
+    monkeypatch.setattr(cluster.consumer._thread, "seek_wait", overtaken)
+    await cluster.recovery_seeks()
+    await cluster.fetched(0, 7, 8)
+    assert cluster.rows(0) == set()
+
+
 async def test_a_partition_that_comes_again_is_read_from_its_start(cluster: Cluster) -> None:
     """Also where a recovery that was overtaken noted meanwhile how far it had come."""
     await cluster.assign(0, 1)
@@ -153,6 +195,14 @@ async def test_a_recovery_that_is_overtaken_takes_no_seats(
 async def test_between_rebalances_no_seat_is_taken(cluster: Cluster) -> None:
     await cluster.assign(0)
     await cluster.revoke()
+    await cluster.consumer.perform_seek()
+    assert not cluster.stage.station.has(0)
+
+
+async def test_a_worker_that_ends_takes_no_seats(cluster: Cluster) -> None:
+    """It may end in the middle of recovery, with a part of the rows."""
+    await cluster.assign(0)
+    cluster.consumer._stopped.set()
     await cluster.consumer.perform_seek()
     assert not cluster.stage.station.has(0)
 
