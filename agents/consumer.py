@@ -112,8 +112,25 @@ class BatchConsumer(driver.Consumer):
 
     # --- rebalancing ---------------------------------------------------------------------------
 
-    def _inputs(self, tps: Iterable[TP]) -> set[int]:
-        return {tp.partition for tp in tps if tp.topic == self.input_topic}
+    def _whole(self, assigned: Iterable[TP]) -> set[int]:
+        """The partitions that came with their changelog. Others wait for the next rebalance."""
+        partitions = {topic: set[int]() for topic in (self.input_topic, self._changelog)}
+        for tp in assigned:
+            partitions[tp.topic].add(tp.partition)
+        return set.intersection(*partitions.values())
+
+    @property
+    def _changelog(self) -> str:
+        return self.table.changelog_topic_name
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Ask for partitions of the input and of the changelog together, or for none.
+
+        Faust asks for the input alone where it is told to end while it starts. Its assignor would
+        part the two: a seat without rows would do the whole log a second time.
+        """
+        if {self.input_topic, self._changelog} <= set(topics):
+            await super().subscribe(topics)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Leave the seats. What fails ends the process: the client would only log it and go on."""
@@ -143,7 +160,7 @@ class BatchConsumer(driver.Consumer):
         self._begin_anew()
         recovery = self.app.tables.recovery
         recovery.active_highwaters.clear()
-        ours = self._inputs(assigned)
+        ours = self._whole(assigned)
         kept = self.table.rows.partitions.keys() & ours
         gone = self.table.rows.partitions.keys() - ours
         await self.station.transactions.release(gone)
@@ -311,7 +328,9 @@ class BatchConsumer(driver.Consumer):
         record that waits there is applied after newer ones and overwrites them.
         """
         offsets = self.app.tables.recovery.active_offsets
-        if tp not in offsets or not self._recovery_sought:
+        if tp not in offsets or tp.partition not in self.table.rows.partitions:
+            return
+        if not self._recovery_sought:
             return
         seen = offsets[tp]
         fresh = [record for record in batch if seen is None or record.offset > seen]

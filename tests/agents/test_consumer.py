@@ -44,10 +44,13 @@ class Cluster:
 
     async def assign(self, *partitions: int) -> None:
         """A rebalance, as far as taking partitions goes; recovery has heard of it, and no more."""
+        logs = {self.log(partition) for partition in partitions}
+        await self.assign_apart(logs, {self.changelog(partition) for partition in partitions})
+
+    async def assign_apart(self, logs: set[TP], changelogs: set[TP]) -> None:
         self.stage.app.consumer_generation_id += 1
-        await self.consumer._claim({self.log(partition) for partition in partitions})
+        await self.consumer._claim(logs | changelogs)
         self.recovery._generation_id = self.stage.app.consumer_generation_id
-        changelogs = {self.changelog(partition) for partition in partitions}
         self.recovery.active_tps |= changelogs
         for tp in changelogs:
             self.recovery.active_offsets.setdefault(tp, None)
@@ -237,3 +240,35 @@ async def test_a_client_that_ends_waits_for_no_answer(cluster: Cluster) -> None:
     await cluster.thread.on_thread_stop()
     await telling
     assert never.cancelled()
+
+
+async def test_a_partition_that_comes_without_its_changelog_is_left_alone(cluster: Cluster) -> None:
+    """As an assignor gives it where a member asks for one of the two topics only."""
+    await cluster.assign_apart({cluster.log(0), cluster.log(1)}, {cluster.changelog(1)})
+    await cluster.recovery_seeks()
+    await cluster.consumer.perform_seek()
+    assert not cluster.stage.station.has(0)
+    assert cluster.stage.station.has(1)
+
+
+async def test_a_changelog_that_comes_without_its_partition_is_left_alone(cluster: Cluster) -> None:
+    await cluster.assign_apart({cluster.log(1)}, {cluster.changelog(0), cluster.changelog(1)})
+    await cluster.recovery_seeks()
+    await cluster.fetched(0, 0, 1)
+    await cluster.fetched(1, 0, 1)
+    assert cluster.stage.table.rows.partitions.keys() == {1}
+    assert cluster.rows(1) == {b"0", b"1"}
+
+
+async def test_nothing_is_asked_for_but_both_topics(cluster: Cluster) -> None:
+    """Faust asks for the input alone where it is told to end before its tables have started."""
+    asked: list[set[str]] = []
+
+    async def subscribe(topics: set[str]) -> None:
+        asked.append(topics)
+
+    cluster.consumer._thread.subscribe = subscribe
+    both = {cluster.log(0).topic, cluster.changelog(0).topic}
+    await cluster.consumer.subscribe({cluster.log(0).topic})
+    await cluster.consumer.subscribe(both)
+    assert asked == [both]
