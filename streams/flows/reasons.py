@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from streams.flows import edited, entry, run, sending
+from streams.flows import edited, entry, run, sending, united
 from streams.sends import gates
 
 REASONS: Mapping[str, str] = MappingProxyType(
@@ -26,6 +26,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         sending.LEFT_SEGMENT: "the profile is not in the flow's segment any more",
         sending.LEFT_LIST: "the profile is not on the flow's list any more",
         sending.DATE_MOVED: "the date is another by now",
+        united.SAME_RUN: "the profile became one with another that had the same run",
         gates.PROFILE_ERASED: "the profile is erased",
         gates.NO_ADDRESS: "the profile has no address on this channel",
         gates.SUPPRESSED: "the address must not be used",

@@ -44,6 +44,7 @@ from streams.flows.entry import await_dates, enter_by_event
 from streams.flows.moment import Moment, part_of
 from streams.flows.run import hear, resume
 from streams.flows.told import Told
+from streams.flows.united import drop_doubled
 from streams.ids import Ids
 from streams.profile.arrival import claim_devices, is_repeat
 from streams.profile.disabled import disable
@@ -309,6 +310,7 @@ class ProfileCore:
         lost = self.decode(body.row)
         ours, _ = self._moment(row, now)
         theirs, _ = self._moment(lost, now)
+        drop_doubled(ours, theirs)
         absorbed = absorb(row, body.loser, lost, ours.program, now, self._ids)
         row.wake_at = next_wake(row)
         return [*ours.outputs, *theirs.outputs, *absorbed]

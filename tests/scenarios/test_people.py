@@ -199,6 +199,65 @@ def test_a_merge_dodges_neither_smart_sending_nor_starts_a_run_twice() -> None:
     assert shop.sends() == [("cart-1", "sent", None), ("cart-1", "dropped", "smart-sending")]
 
 
+BIRTHDAY = """
+store: main
+address: Somewhere 1
+---
+flow: birthday
+trigger: {date: birthday, at: "10:00", every: year}
+steps:
+  - split:
+      where: {trait: vip, is: true}
+      then: [{send: early, channel: email, template: t, smart_sending: false}]
+      else: [{send: late, channel: email, template: t, smart_sending: false, window: NOON}]
+""".replace("NOON", "{from: '12:00', until: '13:00'}")
+
+
+def born_today_twice(*vip: str) -> Shop:
+    """Two profiles of one person, a quarter of an hour before ten."""
+    shop = Shop(BIRTHDAY)
+    for email in ("ann@example.com", "ann@work.example"):
+        shop.event("Subscribed", email=email, properties={"channel": "email"})
+        traits = {"birthday": "1990-03-20", "vip": email in vip}
+        shop.event("Identify", email=email, traits=traits)
+    return shop
+
+
+def merge_and_wait(shop: Shop) -> None:
+    for email in ("ann@example.com", "ann@work.example"):
+        shop.event("Identify", external_id="c-1", email=email)
+    shop.wait(180 * MINUTE)
+
+
+def test_of_two_sends_that_are_held_in_the_same_run_one_is_dropped_when_they_merge() -> None:
+    shop = born_today_twice()
+    shop.wait(30 * MINUTE)
+    merge_and_wait(shop)
+    assert shop.sends() == [
+        ("late", "held", "send-window"),
+        ("late", "held", "send-window"),
+        ("late", "dropped", "same-run"),
+        ("late", "sent", None),
+    ]
+    (row,) = shop.profiles().values()
+    assert row.flows["birthday"].entries == 1
+
+
+@pytest.mark.parametrize("vip", ["ann@example.com", "ann@work.example"])
+def test_what_is_held_is_dropped_when_they_merge_where_the_same_run_has_sent(vip: str) -> None:
+    shop = born_today_twice(vip)
+    shop.wait(30 * MINUTE)
+    merge_and_wait(shop)
+    assert sorted(shop.sends()) == [
+        ("early", "sent", None),
+        ("late", "dropped", "same-run"),
+        ("late", "held", "send-window"),
+    ]
+    (row,) = shop.profiles().values()
+    memory = row.flows["birthday"]
+    assert (memory.entries, memory.ended_at is None) == (1, False)
+
+
 def test_a_flow_writes_to_the_address_of_the_event_that_started_it() -> None:
     shop = Shop(LOOKING)
     for email in ("ann@example.com", "ann@work.example"):

@@ -4,14 +4,16 @@ from types import ModuleType
 
 import pytest
 
-from streams.flows import entry, run, sending
+from streams.flows import entry, run, sending, united
 from streams.flows.reasons import REASONS, reason_words
 from streams.sends import gates
 
 NO_REASONS = {"DATE"}
 
 
-@pytest.mark.parametrize("module", [entry, run, sending, gates], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "module", [entry, run, sending, united, gates], ids=lambda one: one.__name__
+)
 def test_every_reason_has_its_words(module: ModuleType) -> None:
     written = {
         value
