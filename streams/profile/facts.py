@@ -427,19 +427,20 @@ def note_figures(row: ProfileRow, event: Event, currency: str) -> None:
 
 
 def note_erasure(moment: Moment, event: Event) -> None:
-    """From here on nothing is sent and no flow starts; the data itself is erased elsewhere.
-
-    Every run that had begun ends with a word about it.
-    """
+    """From here on nothing is sent and no flow starts; the data itself is erased elsewhere."""
     if says_erased(event):
-        row = moment.row
-        row.erased_at = moment.now
-        for run in row.runs:
-            if run.trigger.kind != TO_COME:
-                drop_held(moment, run, moment.plans.flows.get(run.flow), PROFILE_IS_ERASED)
-                say(moment, run, None, "skipped", (PROFILE_IS_ERASED,))
-        row.runs = []
-        row.settled = []
+        moment.row.erased_at = moment.now
+        end_as_erased(moment)
+
+
+def end_as_erased(moment: Moment) -> None:
+    """End every run; of one that had begun it is said."""
+    row = moment.row
+    for run in row.runs:
+        if run.trigger.kind != TO_COME:
+            drop_held(moment, run, moment.plans.flows.get(run.flow), PROFILE_IS_ERASED)
+            say(moment, run, None, "skipped", (PROFILE_IS_ERASED,))
+    row.runs, row.settled = [], []
 
 
 def says_erased(event: Event) -> bool:

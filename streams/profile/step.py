@@ -51,6 +51,7 @@ from streams.profile.disabled import disable
 from streams.profile.erasure import erase, gone, nobody
 from streams.profile.expiry import note_expired
 from streams.profile.facts import (
+    end_as_erased,
     hear_consent,
     note_consent,
     note_erasure,
@@ -310,6 +311,9 @@ class ProfileCore:
         lost = self.decode(body.row)
         ours, _ = self._moment(row, now)
         theirs, _ = self._moment(lost, now)
+        if row.erased_at is not None or lost.erased_at is not None:
+            end_as_erased(ours)
+            end_as_erased(theirs)
         drop_doubled(ours, theirs)
         absorbed = absorb(row, body.loser, lost, ours.program, now, self._ids)
         row.wake_at = next_wake(row)

@@ -70,8 +70,6 @@ def absorb(
     if len(row.sent) > SENT_MAX:
         del row.sent[:-SENT_MAX]
         coarsen(row, "sent")
-    if lost.erased_at is not None:
-        row.runs, row.settled = [], []
     row.united[loser] = lost.segments
     row.united.update(lost.united)
     for cap in lost.coarsened:

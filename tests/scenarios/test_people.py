@@ -258,6 +258,17 @@ def test_what_is_held_is_dropped_when_they_merge_where_the_same_run_has_sent(vip
     assert (memory.entries, memory.ended_at is None) == (1, False)
 
 
+@pytest.mark.parametrize("erased", ["ann@example.com", "ann@work.example"])
+def test_who_becomes_one_with_somebody_erased_leaves_all_flows_and_it_is_said(erased: str) -> None:
+    shop = born_today_twice()
+    shop.wait(30 * MINUTE)
+    shop.event("Profile Erased", email=erased)
+    ended = [("late", "dropped", "profile-erased"), ("birthday", "skipped", "profile-erased")]
+    assert shop.sends()[2:] == ended
+    merge_and_wait(shop)
+    assert shop.sends()[4:] == ended
+
+
 def test_a_flow_writes_to_the_address_of_the_event_that_started_it() -> None:
     shop = Shop(LOOKING)
     for email in ("ann@example.com", "ann@work.example"):
