@@ -1,7 +1,5 @@
 """`tillstream identity erase` where a split of the person has not got its history yet."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from agents.identity_log import Erasure
 from agents.split_log import NotToSplit
 from schemas.outputs import ProfileSplit
 from schemas.values import Identifier
+from tests.agents.pretended import pretend
 from tests.agents.test_redaction import erased, split
 
 BOB: Identifier = ("email", "bob@example.com")
@@ -24,18 +23,15 @@ class Pipeline:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.done: list[str] = []
         self.is_told, self.comes_in_time = True, True
-        for name in ("unfinished", "made", "tell_history", "erase", "identifier_meant"):
-            monkeypatch.setattr(identity, name, getattr(self, name))
-        monkeypatch.setattr(identity, "reached", self.reached)
-        monkeypatch.setattr(identity, "database", self.database)
-
-    @asynccontextmanager
-    async def reached(self, settings: Any, *_: Any) -> AsyncIterator[Any]:
-        yield settings
-
-    @contextmanager
-    def database(self, _: Any) -> Iterator[None]:
-        yield None
+        pretend(
+            monkeypatch,
+            identity,
+            self.unfinished,
+            self.made,
+            self.tell_history,
+            self.erase,
+            self.identifier_meant,
+        )
 
     async def identifier_meant(self, *_: Any) -> Identifier:
         return BOB

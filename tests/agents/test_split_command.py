@@ -1,7 +1,5 @@
 """`tillstream identity split` where an earlier split has not got its history yet."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from agents.cli.main import main
 from agents.split_log import Outlook
 from schemas.outputs import ProfileSplit
 from schemas.values import Identifier
+from tests.agents.pretended import pretend
 from tests.agents.test_redaction import split
 
 ANN: Identifier = ("email", "ann@example.com")
@@ -26,18 +25,15 @@ class Pipeline:
         self.unfinished: str | None = "s1"
         self.told: list[str] = []
         self.asked: list[tuple[Identifier, ...]] = []
-        for name in ("outlook", "made", "tell_history", "split_off", "identifier_meant"):
-            monkeypatch.setattr(split_identity, name, getattr(self, name))
-        monkeypatch.setattr(split_identity, "reached", self.reached)
-        monkeypatch.setattr(split_identity, "database", self.database)
-
-    @asynccontextmanager
-    async def reached(self, settings: Any, *_: Any) -> AsyncIterator[Any]:
-        yield settings
-
-    @contextmanager
-    def database(self, _: Any) -> Iterator[None]:
-        yield None
+        pretend(
+            monkeypatch,
+            split_identity,
+            self.outlook,
+            self.made,
+            self.tell_history,
+            self.split_off,
+            self.identifier_meant,
+        )
 
     async def identifier_meant(self, *asked: Any) -> Identifier:
         return "email", asked[-1]
