@@ -15,12 +15,16 @@ from agents.probes import HOST, addresses
 from agents.reader import Reader
 from agents.settings import Settings
 from agents.topics import topic_name
-from schemas.topics import DEAD_LETTERS, STORE_EVENTS_REJECTED
+from schemas.topics import DEAD_LETTERS, DEFINITIONS, STORE_EVENTS_REJECTED
 from schemas.values import Instant, Stage
 from streams.intake import INPUTS
 
 ANSWER_SECONDS_MAX = 2.0
 SAMPLE_SECONDS = 1.0
+SET_ASIDE = (STORE_EVENTS_REJECTED, DEAD_LETTERS)
+TOPICS = (*INPUTS.values(), *SET_ASIDE, DEFINITIONS)
+"""What is asked about."""
+
 _statuses = msgspec.json.Decoder(WorkerStatus)
 
 
@@ -128,7 +132,7 @@ async def _from_the_broker(settings: Settings) -> tuple[Mapping[Stage, int], dic
                 for place, end in ends.items()
             )
         set_aside = {}
-        for topic in (STORE_EVENTS_REJECTED, DEAD_LETTERS):
+        for topic in SET_ASIDE:
             places = _places(settings, topic.name)
             first = await reader.beginning_offsets(places)
             ends = await reader.end_offsets(places)

@@ -5,7 +5,7 @@ import asyncio
 
 from agents.cli.looking import cluster, looked_at, looking_arguments
 from agents.cli.printing import Printer, json_argument, printer_for
-from agents.dead_letters import Found, redrive, set_aside, shown
+from agents.dead_letters import TOPICS, Found, redrive, set_aside, shown
 from agents.settings import Settings
 
 
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _find(settings: Settings, only: list[str] | None) -> list[Found]:
-    async with cluster(settings) as there:
+    async with cluster(settings, *TOPICS.values()) as there:
         if only is None:
             return [found async for found in set_aside(there)]
         return [found for one in only async for found in set_aside(there, one)]
@@ -85,5 +85,5 @@ def _redrive(printer: Printer, settings: Settings, only: list[str] | None) -> in
 
 
 async def _push_again(settings: Settings, only: list[str] | None) -> dict[str, str]:
-    async with cluster(settings) as there:
+    async with cluster(settings, *TOPICS.values()) as there:
         return await redrive(there, await _find(there, only))

@@ -5,7 +5,6 @@ nothing else has run here, the demo's data are looked at, and that is said.
 """
 
 import argparse
-import asyncio
 import os
 import sys
 import time
@@ -19,10 +18,11 @@ from agents.cli.failures import CommandFailed
 from agents.clickhouse import ClickHouseFailed, open_client
 from agents.demo.place import NAMESPACE as DEMO
 from agents.demo.place import demo_settings
-from agents.embedded.kafka import EmbeddedKafka
+from agents.live.asking import NotReached, reached
 from agents.live.place import database_address
 from agents.migrations import MigrationError, missing
 from agents.settings import PREFIX, Settings, kept_secret
+from schemas.topics import Topic
 from schemas.values import Instant
 from streams.ids import Ids
 from streams.instants import to_instant
@@ -122,12 +122,13 @@ def database(settings: Settings) -> Iterator[Client]:
 
 
 @asynccontextmanager
-async def cluster(settings: Settings) -> AsyncIterator[Settings]:
-    """The settings with a cluster to talk to: the one that is named, or the embedded broker, which
-    is started where it does not run, and then stopped again.
+async def cluster(settings: Settings, *needed: Topic) -> AsyncIterator[Settings]:
+    """The settings with a cluster to talk to (`reached`).
+
+    Raises: CommandFailed.
     """
-    if not settings.embedded_kafka:
-        yield settings
-        return
-    async with EmbeddedKafka(settings.data / "kafka", brief=True) as kafka:
-        yield await asyncio.to_thread(settings.connected_to, kafka.address)
+    try:
+        async with reached(settings, *needed) as there:
+            yield there
+    except NotReached as error:
+        raise CommandFailed(str(error)) from error

@@ -15,6 +15,7 @@ from agents.demo.place import NAMESPACE
 from agents.settings import Settings
 from schemas.definitions import Flow, StoreSettings
 from schemas.records import DefinitionsPublished
+from schemas.topics import INGEST_ROWS
 from streams.definitions.parse import parse
 
 
@@ -107,5 +108,5 @@ def _documents(options: argparse.Namespace, settings: Settings) -> list[dict[str
 
 
 async def _in_force(settings: Settings) -> Any:
-    async with cluster(settings) as there:
+    async with cluster(settings, INGEST_ROWS) as there:
         return await definitions_in_force(there)

@@ -105,7 +105,7 @@ async def _row(settings: Settings, profile_id: ProfileId) -> ProfileRow:
 
     Raises: CommandFailed.
     """
-    async with cluster(settings) as there:
+    async with cluster(settings, PROFILE_ROWS) as there:
         partition = partition_of(profile_id, there.partitions)
         blob = await read_row(there, PROFILE_ROWS, partition, profile_id.encode())
     if blob is None:

@@ -7,7 +7,7 @@ import time
 from agents.cli.looking import cluster, looked_at, looking_arguments
 from agents.cli.printing import Printer, json_argument, printer_for
 from agents.settings import Settings
-from agents.standing import Standing, standing
+from agents.standing import TOPICS, Standing, standing
 from schemas.values import Instant
 from streams.instants import to_timestamp
 
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _look(settings: Settings) -> Standing:
-    async with cluster(settings) as there:
+    async with cluster(settings, *TOPICS) as there:
         return await standing(there)
 
 
