@@ -224,6 +224,8 @@ def _is_again(word: Word | Reasoned, known: Word | Reasoned) -> bool:
     """Is `word` the same as one that is known?"""
     if word.event == OF_SEVERAL or word.event != known.event:
         return False
+    if isinstance(word, Reasoned) and isinstance(known, Reasoned) and word.reason != known.reason:
+        return False
     if word.occurred_at == known.occurred_at:
         return True
     without_time = all(one.occurred_at == one.received_at for one in (word, known))

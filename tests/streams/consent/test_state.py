@@ -179,6 +179,15 @@ def test_a_denial_without_a_time_is_known_by_its_id_for_a_week() -> None:
         assert state_of(after) == "denied"
 
 
+def test_a_suppression_for_another_reason_is_no_repeat_though_a_store_gives_both_the_same_id() -> (
+    None
+):
+    lifted_since = join(suppressed((3, 3, 1), MANUAL), lifted((5, 5, 2), MANUAL))
+    after = adds(lifted_since, suppressed((3, 3, 1), HARD_BOUNCE))
+    assert after is not None
+    assert after.suppressed == (HARD_BOUNCE,)
+
+
 def test_grants_of_browsers_never_take_the_place_of_a_servers() -> None:
     """Anybody can type anybody's address into a form, as often as they like."""
     by_server = [denied((1, 1, 1), None, None), granted((2, 2, 2), "form", None)]
