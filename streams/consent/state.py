@@ -367,15 +367,20 @@ def coarse(state: AddressState) -> AddressState:
     in_force = [word for word in state.suppressions if word.reason in state.suppressed]
     return _state(
         grants=_first_later(state.grants, denied),
-        denials=tuple(map(without_event, state.denials)),
+        denials=_that_decides(denied),
         requests=_first_later(state.requests, denied),
         confirmations=_first_later(answers or state.confirmations, denied),
         suppressions=tuple(map(without_event, in_force)),
         soft_bounced=state.soft_bounced,
         delivered_at=state.delivered_at,
         transactional_grants=_first_later(state.transactional_grants, state.transactional_denied),
-        transactional_denials=tuple(map(without_event, state.transactional_denials)),
+        transactional_denials=_that_decides(state.transactional_denied),
     )
+
+
+def _that_decides(denied: Times) -> tuple[Word, ...]:
+    """One denial with the times that decide now: a repeat of what it stands for is a denial anew."""
+    return () if denied == (0, 0) else (Word(*denied),)
 
 
 def _is_coarse(state: AddressState) -> bool:

@@ -226,6 +226,22 @@ def test_what_is_kept_of_many_words_decides_as_all_of_them_did(said: list[Addres
         assert len(getattr(few, kind)) <= 1
 
 
+def test_a_grant_outdoes_a_denial_that_was_received_twice_also_when_it_is_kept_coarsely() -> None:
+    state = joined(
+        [
+            denied((1, 1, 1), None, None),
+            denied((1, 3, 1), None, None),
+            granted((2, 2, 2), "form", None),
+            denied_transactional((1, 1, 1)),
+            denied_transactional((1, 3, 1)),
+            granted_transactional((2, 2, 2)),
+        ]
+    )
+    for kept in (state, coarse(state)):
+        assert state_of(kept) == "granted"
+        assert permits_transactional(kept)
+
+
 def test_a_denial_that_is_older_than_all_that_are_kept_counts_still() -> None:
     many = [denied((at, at, at), None, None) for at in range(10, 10 + WORDS_MAX)]
     state = joined([*many, granted((50, 50, 50), "form", None)])
