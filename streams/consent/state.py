@@ -379,7 +379,7 @@ def coarse(state: AddressState) -> AddressState:
 
 
 def _that_decides(denied: Times) -> tuple[Word, ...]:
-    """One denial with the times that decide now: a repeat of what it stands for is a denial anew."""
+    """One denial with the times that decide now. A repeat of what it stands for is another."""
     return () if denied == (0, 0) else (Word(*denied),)
 
 
