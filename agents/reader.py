@@ -1,20 +1,47 @@
 """A reader of topics: aiokafka's consumer, whose end is one also while the broker is away."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+STOP_SECONDS_MAX = 2.0
+"""Then it goes without a word. A broker that does not answer is waited for 40 s by aiokafka."""
+LAST_COMMIT_SECONDS_MAX = 1.0
+"""How long a broker is waited for once its reader is to end."""
 
 
 class Reader(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
     """`AIOKafkaConsumer`, mended in one place."""
 
+    async def commit_unless(
+        self, stopping: asyncio.Event, offsets: Mapping[TopicPartition, tuple[int, str]]
+    ) -> bool:
+        """Commit offset and metadata, however long the broker is away. Returns: False where
+        `stopping` was set meanwhile and it does not answer; they may be committed all the same.
+        """
+        committing: asyncio.Future[Any] = asyncio.ensure_future(self.commit(offsets))
+        stopped: asyncio.Future[Any] = asyncio.ensure_future(stopping.wait())
+        try:
+            await asyncio.wait({committing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({committing}, timeout=LAST_COMMIT_SECONDS_MAX)
+            if committing.done():
+                committing.result()
+            return committing.done()
+        finally:
+            committing.cancel()
+            stopped.cancel()
+
     async def stop(self) -> None:
-        """Close it. The fetcher of aiokafka 0.14 cancels a fetch that waits to be tried again and
-        stumbles over the cancellation: whoever stops a reader would seem to be cancelled.
+        """Close it, in `STOP_SECONDS_MAX`. The fetcher of aiokafka 0.14 cancels a fetch that waits
+        to be tried again and stumbles over the cancellation: whoever stops a reader would seem to
+        be cancelled.
         """
         try:
-            await super().stop()
-        except asyncio.CancelledError:
+            async with asyncio.timeout(STOP_SECONDS_MAX):
+                await super().stop()
+        except (asyncio.CancelledError, TimeoutError):
             await self._client.close()
             task = asyncio.current_task()
             if task is not None and task.cancelling():

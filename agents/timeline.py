@@ -361,18 +361,22 @@ class TimelineSink:
         )
 
     async def _flush(self) -> None:
-        """Say what is going to be inserted, insert it, say that it is in."""
+        """Say what is going to be inserted, insert it, say that it is in. Where `stop` comes and
+        somebody is away, the next start looks at what was under way, as after a crash.
+        """
         filled = {tp: one for tp, one in self._waiting.items() if one.lines or one.taken}
         if filled:
-            await self._consumer.commit(
-                {tp: (one.start, f"{INSERTING}{one.end}") for tp, one in filled.items()}
-            )
+            begins = {tp: (one.start, f"{INSERTING}{one.end}") for tp, one in filled.items()}
+            if not await self._consumer.commit_unless(self._stopping, begins):
+                return
             for tp, waiting in filled.items():
                 if not await self._insert(tp, waiting):
                     return
             if not await self._persist(lambda: self._redact(filled.values()), "redaction", 0):
                 return
-        await self._consumer.commit({tp: (one.end, "") for tp, one in self._waiting.items()})
+        ends = {tp: (one.end, "") for tp, one in self._waiting.items()}
+        if not await self._consumer.commit_unless(self._stopping, ends):
+            return
         self._waits_since = self._moved_since = None
         for tp, waiting in filled.items():
             self._waiting[tp] = Waiting(waiting.end)
