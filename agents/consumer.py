@@ -31,6 +31,8 @@ from agents.station import Read, Refused, Station, give_up
 FETCH_WAIT_MS_MAX = 20
 POLL_SECONDS = 0.05
 RECOVERY_SECONDS = 0.005
+ANSWER_SECONDS_MAX = 85.0
+"""Less than the `broker_request_timeout` of `agents/app.py`."""
 
 
 class BatchMessage(ConsumerMessage):
@@ -188,6 +190,21 @@ class BatchConsumer(driver.Consumer):
             epoch = self._epoch = self._epoch + 1
             await super().seek_wait(partitions)
             self._recovery_sought = epoch == self._epoch
+
+    async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
+        return await self._in_time(super().earliest_offsets(*partitions))
+
+    async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
+        return await self._in_time(super().highwaters(*partitions))
+
+    async def _in_time(self, asked: Coroutine[Any, Any, Mapping[TP, int]]) -> Mapping[TP, int]:
+        """End the process where the broker does not answer: Faust's recovery would take that for
+        the end of its service, and no partition would be recovered any more.
+        """
+        try:
+            return await asyncio.wait_for(asked, ANSWER_SECONDS_MAX)
+        except TimeoutError as error:
+            give_up(f"{self.station.name}, recovering", error)
 
     def _recovers_what_is_claimed(self) -> bool:
         """Has recovery heard of the newest assignment? Until then it goes on with the last one."""

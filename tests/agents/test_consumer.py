@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
+from agents import consumer
 from agents.app import StageApp
 from agents.consumer import BatchConsumer
 from agents.profile import profile_app
@@ -200,6 +201,26 @@ async def test_between_rebalances_no_seat_is_taken(cluster: Cluster) -> None:
     await cluster.revoke()
     await cluster.consumer.perform_seek()
     assert not cluster.stage.station.has(0)
+
+
+@pytest.mark.parametrize("asked", ["earliest_offsets", "highwaters"])
+async def test_a_broker_that_does_not_answer_recovery_ends_the_process(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """Before Faust gives up its recovery, and only that."""
+    assert cluster.stage.app.conf.broker_request_timeout > consumer.ANSWER_SECONDS_MAX
+
+    async def never(*_: TP) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    def give_up(seat: str, error: BaseException) -> NoReturn:
+        raise SystemExit(f"{seat}: {type(error).__name__}")
+
+    monkeypatch.setattr(consumer, "ANSWER_SECONDS_MAX", 0.001)
+    monkeypatch.setattr(consumer, "give_up", give_up)
+    monkeypatch.setattr(cluster.consumer, "_thread", SimpleNamespace(**{asked: never}))
+    with pytest.raises(SystemExit, match="profile, recovering: TimeoutError"):
+        await getattr(BatchConsumer, asked)(cluster.consumer, cluster.changelog(0))
 
 
 async def test_a_worker_that_ends_takes_no_seats(cluster: Cluster) -> None:
