@@ -7,6 +7,7 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from agents.cli import explain_identity, split_identity
+from agents.cli.agreement import agreed
 from agents.cli.failures import CommandFailed
 from agents.cli.looking import database
 from agents.cli.printing import Printer, json_argument, printer_for
@@ -34,7 +35,7 @@ SHOWN_MAX = 10
 
 
 class Erased(msgspec.Struct, frozen=True, kw_only=True):
-    """outcome: erased, unknown, or asked where no worker has answered yet."""
+    """outcome: erased, unknown, no (not agreed), or asked where no worker has answered yet."""
 
     outcome: str
     request: str | None
@@ -57,11 +58,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     erasing.add_argument("who", metavar="IDENTIFIER", help=IDENTIFIER)
     erasing.add_argument("--store", default="main", help="the store (default: main)")
+    erasing.add_argument("--yes", action="store_true", help="do not ask (for scripts)")
     json_argument(erasing)
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Returns: 1 where nobody is known by the identifier.
+    """Returns: 1 where nobody is known by the identifier, or the answer was no.
 
     Raises: CommandFailed.
     """
@@ -70,24 +72,35 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if options.action == "split":
         return split_identity.run(options, settings)
     printer = printer_for(options)
+    erasure, without = None, "no"
     try:
-        erasure = asyncio.run(_erase(settings, options.store, options.who, printer))
+        erasure = asyncio.run(_erase(options, settings, printer))
     except NobodyThere:
-        erasure = None
+        without = "unknown"
     except (NotReached, NoIdentifier, NotToSplit) as error:
         raise CommandFailed(str(error)) from error
     except (KafkaError, TimeoutError) as error:
         raise CommandFailed(
             f"not to its end ({type(error).__name__}): say the same command again"
         ) from error
-    return _show(printer, options.store, erasure)
+    return _show(printer, options.store, erasure, without)
 
 
-async def _erase(settings: Settings, store: str, who: str, printer: Printer) -> Erasure:
-    """Whoever was just split has their history told first: else the other would lack theirs."""
+async def _erase(
+    options: argparse.Namespace, settings: Settings, printer: Printer
+) -> Erasure | None:
+    """Whoever was just split has their history told first: else the other would lack theirs.
+
+    Returns: None where it was not agreed.
+    """
+    store = options.store
     needed = (STORE_EVENTS, INGEST_ROWS, IDENTITY_ROWS, PROFILE_ROWS, IDENTITY_ERASURES)
     async with reached(settings, *needed) as there:
-        identifier = await identifier_meant(there, store, who)
+        identifier = await identifier_meant(there, store, options.who)
+        kind, value = identifier
+        printer.line(f"All that is held of {kind} {value} in the store {store} is erased, for ever")
+        if not options.yes and not await asyncio.to_thread(agreed, "erase", "erase"):
+            return None
         while (name := await unfinished(there, store, identifier)) is not None:
             printer.line(f"the split {name} has no history yet: it is told first")
             with database(settings) as client:
@@ -96,9 +109,10 @@ async def _erase(settings: Settings, store: str, who: str, printer: Printer) -> 
         return await erase(there, store, identifier)
 
 
-def _show(printer: Printer, store: str, erasure: Erasure | None) -> int:
+def _show(printer: Printer, store: str, erasure: Erasure | None, without: str) -> int:
+    """without: the outcome where there is no erasure."""
     answer = None if erasure is None else erasure.answer
-    outcome = "unknown" if erasure is None else "asked" if answer is None else answer.outcome
+    outcome = without if erasure is None else "asked" if answer is None else answer.outcome
     leftover = [] if erasure is None else erasure.leftover
     printer.data(
         Erased(
@@ -111,6 +125,8 @@ def _show(printer: Printer, store: str, erasure: Erasure | None) -> int:
     match outcome:
         case "unknown":
             printer.line(f"nobody is known by this identifier in the store {store}")
+        case "no":
+            printer.line("nothing was erased")
         case "asked":
             printer.line("asked for, and no worker has answered yet: it is done when one runs")
         case _:
@@ -125,4 +141,4 @@ def _show(printer: Printer, store: str, erasure: Erasure | None) -> int:
             f"{len(leftover)} records that were set aside still name this person: {shown}. "
             "They go with their topic's retention (docs/identity.md, Erasing)"
         )
-    return 1 if outcome == "unknown" else 0
+    return 1 if outcome in ("unknown", "no") else 0

@@ -2,8 +2,8 @@
 
 import argparse
 import asyncio
-import sys
 
+from agents.cli.agreement import agreed
 from agents.cli.failures import CommandFailed
 from agents.cli.printing import Printer, json_argument, printer_for
 from agents.clickhouse import ClickHouseFailed
@@ -48,7 +48,7 @@ async def _reset(options: argparse.Namespace, settings: Settings, printer: Print
         found = await held(there)
         name = settings.namespace or NO_NAMESPACE
         _show(printer, found, settings)
-        if not options.yes and not await asyncio.to_thread(_agreed, name):
+        if not options.yes and not await asyncio.to_thread(agreed, "reset", name):
             return None
         await delete(there, found)
     return found
@@ -62,12 +62,3 @@ def _show(printer: Printer, found: Held, settings: Settings) -> None:
     printer.line(f"database  {found.database or 'none'}")
     printer.line(f"files     {', '.join(found.folders) or 'none'}")
     printer.line("All of it is deleted, for ever. The secret stays.")
-
-
-def _agreed(name: str) -> bool:
-    """Ask for the name."""
-    if not sys.stdin.isatty():
-        raise CommandFailed("reset asks first, and nobody can answer here: say --yes")
-    sys.stderr.write(f"type {name} to go on: ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip() == name

@@ -2,13 +2,13 @@
 
 import argparse
 import asyncio
-import sys
 from typing import Any
 
 import msgspec
 from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.client import Client
 
+from agents.cli.agreement import agreed
 from agents.cli.author import author_argument, author_of
 from agents.cli.failures import CommandFailed
 from agents.cli.looking import database
@@ -108,7 +108,9 @@ async def _split(
                 return told
             seen = await outlook(there, client, store, identifier)
         _show(printer, seen)
-        if options.dry_run or not (options.yes or await asyncio.to_thread(_agreed)):
+        if options.dry_run or not (
+            options.yes or await asyncio.to_thread(agreed, "split", "split")
+        ):
             printer.line("nothing was split")
             return Split(outcome="no", **_counted(seen))
         answer = await split_off(
@@ -168,12 +170,3 @@ def _show(printer: Printer, seen: Outlook) -> None:
 
 def _named(identifiers: tuple[tuple[str, str], ...]) -> str:
     return ", ".join(f"{kind} {value}" for kind, value in identifiers)
-
-
-def _agreed() -> bool:
-    """Ask."""
-    if not sys.stdin.isatty():
-        raise CommandFailed("split asks first, and nobody can answer here: say --yes")
-    sys.stderr.write("type split to go on: ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip() == "split"

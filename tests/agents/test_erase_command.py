@@ -1,5 +1,7 @@
-"""`tillstream identity erase` where a split of the person has not got its history yet."""
+"""`tillstream identity erase`: it asks first; a split of the person may lack its history yet."""
 
+import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,7 @@ def test_the_history_of_a_split_is_told_before_the_person_is_erased(
     pipeline: Pipeline, comes_in_time: bool
 ) -> None:
     pipeline.comes_in_time = comes_in_time
-    assert main(["identity", "erase", BOB[1]]) == 0
+    assert main(["identity", "erase", "--yes", BOB[1]]) == 0
     assert pipeline.done == ["told", "erased"]
 
 
@@ -72,6 +74,28 @@ def test_where_the_history_cannot_be_told_nobody_is_erased_and_it_is_said(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pipeline.is_told = False
-    assert main(["identity", "erase", BOB[1]]) == 2
+    assert main(["identity", "erase", "--yes", BOB[1]]) == 2
     assert pipeline.done == []
     assert "not in the timeline yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("typed", "code", "done"), [("erase", 0, ["told", "erased"]), ("", 1, [])])
+def test_it_asks_first(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, typed: str, code: int, done: list[str]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal(f"{typed}\n"))
+    assert main(["identity", "erase", BOB[1]]) == code
+    assert pipeline.done == done
+
+
+def test_where_nobody_can_answer_nobody_is_erased(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("erase\n"))
+    assert main(["identity", "erase", BOB[1]]) == 2
+    assert pipeline.done == []
+    assert "say --yes" in capsys.readouterr().err
