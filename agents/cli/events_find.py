@@ -26,7 +26,9 @@ STATES = {
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", metavar="ID", help="an event's id, or its place: partition/offset")
+    parser.add_argument(
+        "id", type=_id, metavar="ID", help="an event's id, or its place: partition/offset"
+    )
     parser.add_argument(
         "--within",
         type=_duration,
@@ -35,6 +37,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help=f"how far back to look in the topics for what is not accepted (default: {LATELY})",
     )
     json_argument(parser)
+
+
+def _id(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("no event has an empty id")
+    return text
 
 
 def _duration(text: str) -> Millis:

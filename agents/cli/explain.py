@@ -17,7 +17,7 @@ from agents.cli.looking import (
     looked_at,
     looking_arguments,
 )
-from agents.cli.meant import definitions_argument, published_meant
+from agents.cli.meant import definitions_argument, flow_named, published_meant
 from agents.cli.printing import Printer, json_argument
 from agents.cli.telling import leaf_of
 from agents.reports.explanations import Explanation, Teller, explain_flow, explain_send
@@ -80,6 +80,8 @@ def _sends(options: argparse.Namespace, settings: Settings, send_id: str | None)
     looked = looked_at(options, settings)
     published = published_meant(options, settings)
     found = _explain(options, looked, published, send_id)
+    if not found and send_id is None:
+        flow_named(published.documents, options.flow)  # a name that is none is said to be so
     printer.data(found if send_id is None else found[0] if found else None)
     for explanation in found:
         _tell(printer, explanation, published.version)

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import sys
 from typing import Any
 
 import msgspec
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     with database(looked) as client:
         meant = profiles_meant(client, options.store, options.who)
         if not meant:
-            printer.line(f"nobody known as {options.who} in the store {options.store}")
+            printer.line(_nobody(options))
             printer.data(None)
             return 1
         story = profile_story(client, options.store, meant[0])
@@ -87,6 +88,7 @@ def _export(options: argparse.Namespace, looked: Settings) -> int:
     with database(looked) as client:
         meant = profiles_meant(client, options.store, options.who)
         if not meant:
+            sys.stderr.write(f"{_nobody(options)}\n")
             printer.data(None)
             return 1
         timeline = held(client, options.store, meant[0])
@@ -94,6 +96,10 @@ def _export(options: argparse.Namespace, looked: Settings) -> int:
     state = profile_state(row, [one["event_id"] for one in timeline.events])
     printer.data(Exported(state=state, addresses=consent_of(row), timeline=timeline))
     return 0
+
+
+def _nobody(options: argparse.Namespace) -> str:
+    return f"nobody known as {options.who} in the store {options.store}"
 
 
 async def _state(settings: Settings, profile_id: ProfileId, events: list[str]) -> ProfileState:

@@ -137,7 +137,7 @@ def _further(printer: Printer, outcome: Outcome) -> None:
     )
     for send_id in [*commanded][:1]:
         printer.line(f"{tillstream} explain {send_id}")
-    printer.line(f"{tillstream} report attribution --from 2011-01-01 --to 2011-12-31")
+    printer.line(f"{tillstream} report attribution --from 2010-12-01 --to 2011-12-31")
     printer.line(f"{tillstream} replay --log demo")
 
 

@@ -1,12 +1,16 @@
 """A person is given all that is held about them, and nothing of anybody else."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
 
 import clickhouse_connect
 import msgspec
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from agents.cli import profile
+from agents.cli.main import main
 from agents.migrations import migrate
 from agents.replay.profiles import consent_of
 from agents.reports.export import held
@@ -65,3 +69,17 @@ def test_all_that_the_topics_told_of_a_person_is_in_the_export(client: Client) -
     assert len(found.consent.changes) >= 2
     assert consent_of(shop.who("email", ANN))["email"] == {ANN: "denied"}
     assert BOB not in msgspec.json.encode(found).decode()
+
+
+def test_of_somebody_unknown_it_says_so_beside_the_document(
+    client: Client,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("TILLSTREAM_DATA", str(tmp_path))
+    monkeypatch.setattr(profile, "database", lambda _: nullcontext(client))
+    assert main(["profile", "export", "nobody@example.com"]) == 1
+    told = capsys.readouterr()
+    assert told.out == "null\n"
+    assert told.err == "nobody known as nobody@example.com in the store main\n"

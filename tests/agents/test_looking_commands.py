@@ -57,6 +57,7 @@ ASKED = (
     "explain SEND --json",
     "explain s000 --json",
     "explain --profile ann@example.com --flow cart",
+    "explain --profile ann@example.com --flow crat",
     "flow preview cart --last 2",
     "segment preview FOLDER/draft.yaml",
     "segment preview FOLDER/draft.yaml --at 2020-01-01T00:00:00Z --json",
@@ -132,6 +133,7 @@ def test_a_flow_and_a_person_are_explained(answers: Answers) -> None:
     text = said(answers, "explain --profile ann@example.com --flow cart")
     assert "entered    enters cart, because: did Started Checkout" in text
     assert "not-asked  cart starts only where value > 0" in text
+    assert answers["explain --profile ann@example.com --flow crat"] == (2, "")  # there is none
 
 
 def test_a_draft_of_a_segment_is_previewed_whatever_its_file_is_called(answers: Answers) -> None:

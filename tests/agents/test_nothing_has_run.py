@@ -1,4 +1,4 @@
-"""Commands that look at what is there, where nothing is."""
+"""Commands that look, where there is nothing to be seen."""
 
 from pathlib import Path
 
@@ -31,3 +31,9 @@ def test_a_command_that_looks_where_nothing_has_run_says_so_and_starts_no_broker
 
     assert f"nothing has run below {tmp_path} yet" in capsys.readouterr().err
     assert not (tmp_path / "kafka").exists()
+
+
+def test_an_event_without_an_id_is_not_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["events", "find", ""])
+    assert "no event has an empty id" in capsys.readouterr().err
