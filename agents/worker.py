@@ -1,9 +1,10 @@
 """A worker process: the three stages under one Faust worker, its health, and a ticker if live.
 
 `python -m agents.worker`. It makes the topics that are missing, as `up` does. It ends by SIGTERM or
-SIGINT, after its running transactions, and closes its producers. It refuses a namespace whose time
-is made otherwise than it was told. A failed or fenced station ends it at once with an exit code of
-its own (agents/station.py, agents/transactions.py).
+SIGINT, after its running transactions, and closes its producers; where the broker answers nothing
+it goes without them. It refuses a namespace whose time is made otherwise than it was told. A failed
+or fenced station ends it at once with an exit code of its own (agents/station.py,
+agents/transactions.py).
 """
 
 import argparse
@@ -36,10 +37,26 @@ GC_THRESHOLDS = (50_000, 20, 50)
 """Rounds make thousands of short-lived tuples that form no cycles. With Python's own 700 the search
 for cycles took half of a worker's CPU (tests/bench/path.py: 258 us an event, 130 so)."""
 
+END_SECONDS_MAX = 15.0
+"""Less than `up` and Kubernetes have patience. What was under way is undone by the next owner."""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What a worker can be told."""
     parser.add_argument("--simulated", action="store_true", help="time comes from a feeder")
+
+
+class _Worker(faust.Worker):
+    """A worker that ends in `END_SECONDS_MAX`."""
+
+    async def stop(self) -> None:
+        asyncio.get_running_loop().call_later(END_SECONDS_MAX, _end)
+        await super().stop()
+
+
+def _end() -> None:
+    log.error("ended without its broker, which did not answer; nothing is lost")
+    os._exit(EXIT_FAILED)
 
 
 class _Ticking(mode.Service):
@@ -83,7 +100,7 @@ def run(settings: Settings, *, simulated: bool) -> NoReturn:
     services: list[mode.Service] = [Health(settings, stages, ticker=ticker)]
     if ticker is not None:
         services.append(_Ticking(ticker))
-    worker = faust.Worker(*apps, *services, loop=loop, loglevel="warn", override_logging=False)
+    worker = _Worker(*apps, *services, loop=loop, loglevel="warn", override_logging=False)
     worker.execute_from_commandline()
 
 
