@@ -363,7 +363,10 @@ class BatchConsumer(driver.Consumer):
         if recovery.need_recovery():
             for tp, end in list(recovery.active_highwaters.items()):
                 if tp in recovery.active_tps and (recovery.active_offsets.get(tp) or -1) < end:
-                    position = await self.position(tp)
+                    try:
+                        position = await self.position(tp)
+                    except IllegalStateError:
+                        return  # it was given away meanwhile
                     if epoch != self._epoch:
                         return
                     if position is not None and position > end:

@@ -196,6 +196,23 @@ async def test_a_recovery_that_is_overtaken_takes_no_seats(
     assert cluster.stage.station.has(1)
 
 
+async def test_a_partition_that_is_given_away_while_recovery_asks_for_it_ends_nothing(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await cluster.assign(0)
+    await cluster.recovery_seeks()
+    changelog = cluster.changelog(0)
+    cluster.recovery.active_highwaters[changelog] = 5
+    cluster.recovery.active_offsets[changelog] = -1
+
+    async def given_away(tp: TP) -> int:
+        raise IllegalStateError(tp)
+
+    monkeypatch.setattr(cluster.consumer, "position", given_away)
+    await cluster.consumer._end_recovery()
+    assert cluster.recovery.need_recovery()
+
+
 async def test_between_rebalances_no_seat_is_taken(cluster: Cluster) -> None:
     await cluster.assign(0)
     await cluster.revoke()
