@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from streams.ingest.control import DEFINITIONS, HEADER, MAC_HEADER, TICK
+from streams.ingest.control import DEFINITIONS, HEADER, KINDS, MAC_HEADER, TICK
 
 GOOD = {"metric": "Placed Order", "profile": {"email": "ann@example.com"}}
 GOOD_BYTES = json.dumps(GOOD).encode()
@@ -133,7 +133,7 @@ REASONS: tuple[Bads, ...] = (
         ),
     ),
     st.binary(max_size=20)
-    .filter(lambda kind: kind not in {TICK, DEFINITIONS})
+    .filter(lambda kind: kind not in {TICK, *KINDS})
     .map(lambda kind: Bad("unknown-control", GOOD_BYTES, ((HEADER, kind),))),
     st.builds(forged, st.binary(max_size=200), st.binary(max_size=64)),
 )
