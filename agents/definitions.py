@@ -74,7 +74,7 @@ def load(folder: Path, *, advised_by: Traffic | None = None) -> Loaded:
                 with a traffic that knows metrics, and properties, of those that no event ever had.
     """
     if not folder.is_dir():
-        return Loaded([], [Problem(str(folder), 0, "", "there is no such folder")])
+        return Loaded([], [Problem(str(folder), 0, "", "is not there; a folder was expected")])
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".yaml", ".yml"))
     return _load([_read(path, path.relative_to(folder).as_posix()) for path in paths], advised_by)
 

@@ -72,8 +72,8 @@ def _show_at(
     ]
     told = None if options.time is None else to_timestamp(at)
     printer.data(ConsentAt(at=told, permissions=found, causes=story.causes))
-    when = "now" if told is None else f"at {told}"
-    printer.heading(f"Consent of {options.address} in {story.store}, as it was known {when}")
+    when = "is known now" if told is None else f"was known at {told}"
+    printer.heading(f"Consent of {options.address} in {story.store}, as it {when}")
     printer.table(
         ("address", "channel", "word", "marketing", "transactional"),
         [

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 
 from agents.cli.explain_segment import explained, show
-from agents.cli.failures import CommandFailed
+from agents.cli.failures import CommandFailed, NotThere
 from agents.cli.looking import (
     at_argument,
     database,
@@ -106,7 +106,7 @@ def _explain(
             return [] if found is None else [found]
         meant = profiles_meant(client, options.store, options.profile)
         if not meant:
-            raise CommandFailed(f"nobody known as {options.profile} in the store {options.store}")
+            raise NotThere(f"nobody known as {options.profile} in the store {options.store}")
         return explain_flow(client, options.store, meant[0], options.flow, teller)
 
 

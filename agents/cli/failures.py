@@ -3,3 +3,7 @@
 
 class CommandFailed(Exception):
     """A command cannot be done as it was asked for; the message says why and what to do."""
+
+
+class NotThere(CommandFailed):
+    """What was asked about is not there; the message says what is."""

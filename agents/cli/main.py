@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
-from agents.cli.failures import CommandFailed
+from agents.cli.failures import CommandFailed, NotThere
 from agents.logs import configure
 from agents.settings import Settings, SettingsError
 
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(module.run(options, Settings.from_environ(os.environ)))
     except (SettingsError, CommandFailed) as error:
         sys.stderr.write(f"tillstream: {error}\n")
-        return 2
+        return 1 if isinstance(error, NotThere) else 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

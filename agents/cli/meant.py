@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agents.cli.failures import CommandFailed
+from agents.cli.failures import CommandFailed, NotThere
 from agents.cli.looking import cluster, looked_at
 from agents.definitions import load, load_file
 from agents.definitions_log import definitions_in_force, version_of
@@ -50,7 +50,7 @@ def flow_named(documents: Sequence[dict[str, Any]], name: str) -> Flow:
     flows = {one.id: one for one in parse(documents).definitions.values() if isinstance(one, Flow)}
     if name not in flows:
         there = ", ".join(sorted(flows)) or "none"
-        raise CommandFailed(f"there is no flow '{name}' in these definitions; there are: {there}")
+        raise NotThere(f"there is no flow '{name}' in these definitions; there are: {there}")
     return flows[name]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agents.cli.failures import CommandFailed
+from agents.cli.failures import CommandFailed, NotThere
 from agents.cli.looking import (
     at_argument,
     database,
@@ -92,7 +92,7 @@ def _meant(
     if not _is_file(options.what):
         if options.what not in _segments(documents):
             there = ", ".join(sorted(_segments(documents))) or "none"
-            raise CommandFailed(f"there is no segment '{options.what}'; there are: {there}")
+            raise NotThere(f"there is no segment '{options.what}'; there are: {there}")
         return options.what, documents
     loaded = load_file(Path(options.what), documents)
     if loaded.errors:

@@ -52,7 +52,7 @@ def test_an_empty_folder_takes_nothing_out_of_force(tmp_path: Path) -> None:
     tmp_path.joinpath("empty").mkdir()
     with pytest.raises(DefinitionsRefused, match="holds no definitions"):
         prepare(tmp_path / "empty", "us")
-    with pytest.raises(DefinitionsRefused, match="no such folder"):
+    with pytest.raises(DefinitionsRefused, match="a folder was expected"):
         prepare(tmp_path / "none", "us")
 
 

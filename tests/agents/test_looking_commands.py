@@ -133,7 +133,7 @@ def test_a_flow_and_a_person_are_explained(answers: Answers) -> None:
     text = said(answers, "explain --profile ann@example.com --flow cart")
     assert "entered    enters cart, because: did Started Checkout" in text
     assert "not-asked  cart starts only where value > 0" in text
-    assert answers["explain --profile ann@example.com --flow crat"] == (2, "")  # there is none
+    assert answers["explain --profile ann@example.com --flow crat"] == (1, "")  # there is none
 
 
 def test_a_draft_of_a_segment_is_previewed_whatever_its_file_is_called(answers: Answers) -> None:

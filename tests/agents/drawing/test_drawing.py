@@ -176,7 +176,7 @@ def test_a_flow_that_is_not_there_is_said_beside_those_that_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "vip.yaml").write_text("flow: vip\ntrigger: {did: A}\nsteps: [{wait: 1d}]\n")
-    assert main(["flow", "draw", "vap", "--definitions", str(tmp_path)]) == 2
+    assert main(["flow", "draw", "vap", "--definitions", str(tmp_path)]) == 1
     assert "there is no flow 'vap' in these definitions; there are: vip" in capsys.readouterr().err
     assert main(["flow", "draw", str(tmp_path / "other.yaml")]) == 2
     assert "there is no such file" in capsys.readouterr().err
