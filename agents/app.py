@@ -31,6 +31,10 @@ MakeIntake = Callable[[int, Position, Rows], Intake]
 
 LEAVE_SECONDS_MAX = 5.0
 
+METADATA_MS_MAX = 3_000
+"""A broker that comes back may not know every topic at first, and the assignor leaves out what is
+not known. The client that looks again has everybody join again."""
+
 
 class _App(faust.App):
     """Ends in order: the seats with their running transactions, Faust's services, the producers."""
@@ -184,5 +188,6 @@ def _faust_settings(settings: Settings) -> dict[str, Any]:
         "broker_rebalance_timeout": float(settings.session_seconds),
         "broker_request_timeout": 90.0,
         "consumer_auto_offset_reset": "earliest",
+        "consumer_metadata_max_age_ms": METADATA_MS_MAX,
         "consumer_group_instance_id": settings.slot,
     }
