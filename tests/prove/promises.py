@@ -297,8 +297,8 @@ def result(test: str, results: Results) -> str:
     found = results.get(f"tests/{test}")
     if found is None:
         return NEVER if is_proof(test) else IN_MAKE_TEST
-    runs = f"{found['runs']} runs, " if found["runs"] > 1 else ""
-    return f"{found['outcome']} ({runs}{found['seconds']:.0f} s)"
+    runs = f" ({found['runs']} runs)" if found["runs"] > 1 else ""
+    return f"{found['outcome']}{runs}"
 
 
 def is_proof(test: str) -> bool:
