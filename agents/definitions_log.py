@@ -13,11 +13,10 @@ import msgspec
 from aiokafka import TopicPartition
 
 from agents.definitions import Loaded, Problem, load
-from agents.reader import Reader
 from agents.settings import Settings
 from agents.switches import Control, Place, in_force
 from agents.switches import publish as publish_numbered
-from agents.topics import topic_name
+from agents.topics import ends_of, topic_name
 from schemas.outputs import DefinitionsAnnounced
 from schemas.records import DefinitionsPublished
 from schemas.rows import DefinitionsRow
@@ -127,12 +126,7 @@ async def had_events(settings: Settings) -> bool:
     """Whether any event has come to a profile yet."""
     topic = topic_name(settings, TIMELINE.name)
     places = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
-    reader = Reader(**settings.kafka_clients())
-    await reader.start()
-    try:
-        ends = await reader.end_offsets(places)
-    finally:
-        await reader.stop()
+    ends = await ends_of(settings, places)
     return any(end > 0 for end in ends.values())
 
 
