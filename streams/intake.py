@@ -2,7 +2,7 @@
 
 An intake is handed records as they are read and answers with work: what to write to which topic,
 which rows to keep and the position that covers both. The shell writes it in one transaction and
-says so (`done`); the replay writes it to lists. Ingest passes on what it reads, batch by batch;
+says so (`done`); the replay writes it to lists. Ingest passes on what it reads with the ticks;
 identity and profile apply it round by round.
 """
 
@@ -66,6 +66,9 @@ INPUTS: Mapping[Stage, Topic] = {
     "profile": PROFILE_UPDATES,
 }
 """stage -> the topic it reads."""
+
+BATCH_BYTES_MAX = 4 << 20
+"""Of what ingest reads for a transaction; the last record may go beyond."""
 
 _PUBLIC_CLOCK: Mapping[Stage, Topic] = {"identity": CONSENT, "profile": SEND_COMMANDS}
 _LAG = {PEER: 1, BACK: 2}
@@ -164,8 +167,30 @@ def always(_: Instant) -> bool:
     return True
 
 
+class _Batch:
+    """What ingest passes on in one transaction: of up to `steps_max` records.
+
+    bytes: of what was read for it. clock: as in `Work`.
+    """
+
+    def __init__(self, steps_max: int) -> None:
+        self._steps_max = steps_max
+        self.writes: list[Write] = []
+        self.rows: list[ChangedRow] = []
+        self.steps = self.bytes = 0
+        self.clock: Instant | None = None
+        self.has_tick = False
+
+    @property
+    def is_full(self) -> bool:
+        return self.steps >= self._steps_max or self.bytes >= BATCH_BYTES_MAX
+
+
 class PassIntake:
     """Ingest: what is valid goes on to identity, what is not to `store-events-rejected`.
+
+    A record is read at once and passed on with the next tick, or when a batch is full: before its
+    tick nobody could apply it, and a transaction for each fetch would cost more than the records.
 
     The rows of all addresses whose consent an event may be about are told at its own turn.
 
@@ -186,6 +211,7 @@ class PassIntake:
         can_be_true: Callable[[Instant], bool] = always,
         is_boundary: Callable[[Instant], bool] = always,
         in_force: InForce | None = None,
+        steps_max: int = SLICE_MAX,
     ) -> None:
         self._reader, self._partition = reader, partition
         self._in_force = InForce() if in_force is None else in_force
@@ -195,6 +221,7 @@ class PassIntake:
         self._partitions = position.partitions
         self._received_at, self._next = position.received_at, position.offset
         self._read: deque[LogRecord] = deque()
+        self._steps_max, self._batch = steps_max, _Batch(steps_max)
         self.clock: Instant = 0
         self.disbelieved = 0
 
@@ -202,46 +229,50 @@ class PassIntake:
         self._read.extend(record for record in records if record.offset >= self._next)
 
     def next(self) -> Work | None:
-        if not self._read:
+        batch = self._batch
+        while self._read and not batch.is_full:
+            self._take(self._read.popleft())
+        if not (batch.has_tick or batch.is_full):
             return None
-        writes: list[Write] = []
-        rows: list[ChangedRow] = []
-        steps, clock = 0, None
-        while self._read and steps < SLICE_MAX:
-            record = self._read.popleft()
-            steps += 1
-            self._next = record.offset + 1
-            is_possible = self._can_be_true(record.timestamp)
-            if is_possible:
-                self._received_at = max(self._received_at, record.timestamp)
-            at = self._received_at
-            said = self._in_sequence(self._reader(record, at))
-            origin = (at, self._partition, record.offset)
-            if isinstance(said, tuple) and not isinstance(said, Tick):
-                writes += [
-                    self._pass_on(key, body, (*origin, *place), None)
-                    for key, body, place in arrived(*said)
-                ]
-            elif isinstance(said, Tick):
-                if not is_possible:
-                    self.disbelieved += 1
-                elif self._is_boundary(at):
-                    clock = self.clock = at - 1
-                    writes.extend(self._clocks(clock))
-            elif isinstance(said, RejectedEvent):
-                writes.append(_rejected(record, said, self._partition, at))
-            elif isinstance(said, ErasureAsked | SplitAsked | Backfilled | EventsTold):
-                writes.append(self._pass_on(key_in(said), said, origin, None))
-            elif self._can_take(said):
-                body = self._in_force.switched(said, at) if isinstance(said, Switch) else said
-                rows.append(self._switch(body, origin))
-                if self._partition == 0:
-                    every = range(self._partitions)
-                    writes.extend(self._pass_on("", body, (*origin, p), p) for p in every)
-                    if not isinstance(body, SendsStopped | PopulationMeasured):
-                        writes.append(self._state(body.store, at))
-        rows.append((POSITION_KEY % self._partition, _pack(self._position())))
-        return Work(writes, rows, self._next, steps, clock, 0)
+        self._batch = _Batch(self._steps_max)
+        batch.rows.append((POSITION_KEY % self._partition, _pack(self._position())))
+        return Work(batch.writes, batch.rows, self._next, batch.steps, batch.clock, 0)
+
+    def _take(self, record: LogRecord) -> None:
+        batch = self._batch
+        batch.steps += 1
+        batch.bytes += len(record.value or b"")
+        self._next = record.offset + 1
+        is_possible = self._can_be_true(record.timestamp)
+        if is_possible:
+            self._received_at = max(self._received_at, record.timestamp)
+        at = self._received_at
+        said = self._in_sequence(self._reader(record, at))
+        origin = (at, self._partition, record.offset)
+        if isinstance(said, tuple) and not isinstance(said, Tick):
+            batch.writes += [
+                self._pass_on(key, body, (*origin, *place), None)
+                for key, body, place in arrived(*said)
+            ]
+        elif isinstance(said, Tick):
+            batch.has_tick = True
+            if not is_possible:
+                self.disbelieved += 1
+            elif self._is_boundary(at):
+                batch.clock = self.clock = at - 1
+                batch.writes += self._clocks(self.clock)
+        elif isinstance(said, RejectedEvent):
+            batch.writes.append(_rejected(record, said, self._partition, at))
+        elif isinstance(said, ErasureAsked | SplitAsked | Backfilled | EventsTold):
+            batch.writes.append(self._pass_on(key_in(said), said, origin, None))
+        elif self._can_take(said):
+            body = self._in_force.switched(said, at) if isinstance(said, Switch) else said
+            batch.rows.append(self._switch(body, origin))
+            if self._partition == 0:
+                every = range(self._partitions)
+                batch.writes += [self._pass_on("", body, (*origin, p), p) for p in every]
+                if not isinstance(body, SendsStopped | PopulationMeasured):
+                    batch.writes.append(self._state(body.store, at))
 
     def read_again_from(self) -> int | None:
         return None

@@ -5,7 +5,7 @@ import pytest
 from schemas.records import DefinitionsPublished
 from schemas.rows import Position
 from streams.ids import REPLAY_SECRET, Ids
-from streams.ingest.control import definitions, sends
+from streams.ingest.control import definitions, sends, tick
 from streams.ingest.read import EventReader
 from streams.intake import PassIntake
 from streams.published import InForce
@@ -65,6 +65,9 @@ class Stopping(Shop):
 
     def rejections(self) -> list[str]:
         """The reasons, of the records of ours that were rejected since the last call."""
+        value, headers = tick()
+        for partition in range(2):
+            self.path.append(partition, value, self.now, headers=headers)
         return [
             dict(write.headers)["reason"].decode()
             for write in self.path.run()
@@ -147,11 +150,12 @@ def test_a_worker_that_begins_anew_knows_the_stops_from_its_rows(shop: Stopping)
     ingest = PassIntake(
         EventReader(Ids(REPLAY_SECRET)), 0, Position(partitions=2), in_force=kept[0]
     )
-    value, headers = sends(Switch("main", 2, "thanks", None, False, "lee"), REPLAY_SECRET)
-    ingest.read([MemoryRecord(0, shop.now, None, value, headers)])
+    told = [sends(Switch("main", 2, "thanks", None, False, "lee"), REPLAY_SECRET), tick()]
+    ingest.read(MemoryRecord(n, shop.now, None, *record) for n, record in enumerate(told))
     work = ingest.next()
     assert work is not None
-    assert [write.topic for write in work.writes] == ["store-events-rejected"]
+    clocks = ["identity-requests"] * 2
+    assert [write.topic for write in work.writes] == ["store-events-rejected", *clocks]
 
     anew = Stage(FLOWS)
     for row in kept[-1].rows:

@@ -67,7 +67,11 @@ class Actor:
         if self.stage == "ingest":
             in_force = InForce(self.rows.items())
             self.intake: Intake = PassIntake(
-                path.reader(), self.partition, position, in_force=in_force
+                path.reader(),
+                self.partition,
+                position,
+                in_force=in_force,
+                steps_max=self.sim.steps_max,
             )
             return
         self.intake = RoundIntake(
