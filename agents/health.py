@@ -20,7 +20,8 @@ from agents.settings import Settings
 from agents.station import Seat
 from agents.ticker import Ticker
 from schemas.values import Instant, Stage
-from streams.intake import PassIntake, RoundIntake
+from streams.intake import RoundIntake
+from streams.passing import PassIntake
 
 SILENT_SECONDS = 10.0
 """The longest that whoever has to tick may be silent."""

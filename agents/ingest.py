@@ -15,7 +15,7 @@ from schemas.values import Instant, Millis
 from streams.ids import Ids
 from streams.ingest.read import EventReader
 from streams.ingest.settings import IngestSettings
-from streams.intake import PassIntake, always
+from streams.passing import PassIntake, always
 from streams.published import InForce
 
 AHEAD_MAX: Millis = 5 * 60_000

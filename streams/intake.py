@@ -2,31 +2,23 @@
 
 An intake is handed records as they are read and answers with work: what to write to which topic,
 which rows to keep and the position that covers both. The shell writes it in one transaction and
-says so (`done`); the replay writes it to lists. Ingest passes on what it reads with the ticks;
-identity and profile apply it round by round.
+says so; the replay writes it to lists. Identity and profile apply what they read round by round,
+here; ingest passes it on with the ticks (streams/passing.py).
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, cast
 from zlib import crc32
 
 import msgspec
 
-from schemas.events import RejectedEvent
 from schemas.outputs import ClockStruck
 from schemas.records import (
     INNER_SCHEMA,
-    Backfilled,
     Body,
     Clock,
-    DefinitionsFilled,
-    DefinitionsPublished,
-    ErasureAsked,
     Late,
     Passed,
-    PopulationMeasured,
-    SendsStopped,
     Switching,
 )
 from schemas.rows import (
@@ -34,30 +26,23 @@ from schemas.rows import (
     DefinitionsRow,
     Position,
 )
-from schemas.splits import EventsTold, SplitAsked
 from schemas.topics import (
     CONSENT,
     DEAD_LETTERS,
-    DEFINITIONS,
     IDENTITY_REQUESTS,
     PROFILE_UPDATES,
     SEND_COMMANDS,
     STORE_EVENTS,
-    STORE_EVENTS_REJECTED,
     TIMELINE,
     Topic,
 )
-from schemas.values import LATE, RECORD, Instant, Origin, Stage, StoreId, Turn
+from schemas.values import LATE, Instant, Stage, Turn
 from streams.apply import SLICE_MAX, ChangedRow, Failed, Said, Slice, Timers, play
 from streams.core import BACK, NEXT, PEER, Core, RowT
-from streams.definitions.switch import marked, stated
-from streams.ingest.arrived import arrived
-from streams.ingest.control import key_in
-from streams.ingest.records import Read, Tick
+from streams.definitions.switch import marked
 from streams.instants import to_timestamp
 from streams.published import InForce, concerns_rows, count_rows, is_row_of_a_key, kept
 from streams.rounds import BOUNDS_MAX, WAITING_MAX, Rounds
-from streams.sends.stops import Switch
 from streams.visits import Visits, plan_visits
 
 INPUTS: Mapping[Stage, Topic] = {
@@ -66,9 +51,6 @@ INPUTS: Mapping[Stage, Topic] = {
     "profile": PROFILE_UPDATES,
 }
 """stage -> the topic it reads."""
-
-BATCH_BYTES_MAX = 4 << 20
-"""Of what ingest reads for a transaction; the last record may go beyond."""
 
 _PUBLIC_CLOCK: Mapping[Stage, Topic] = {"identity": CONSENT, "profile": SEND_COMMANDS}
 _LAG = {PEER: 1, BACK: 2}
@@ -149,203 +131,6 @@ class Rows(Protocol):
 def partition_of(key: str, partitions: int) -> int:
     """The partition of a key in every topic that a station writes."""
     return crc32(key.encode()) % partitions
-
-
-# --- ingest --------------------------------------------------------------------------------------
-
-
-class ReadEvent(Protocol):
-    """Reads one record of `store-events` (streams/ingest/read.py, bound to its settings)."""
-
-    def __call__(self, record: LogRecord, received_at: Instant) -> Read: ...
-
-    def adopt(self, published: DefinitionsPublished) -> None: ...
-
-
-def always(_: Instant) -> bool:
-    """Whatever the instant."""
-    return True
-
-
-class _Batch:
-    """What ingest passes on in one transaction: of up to `steps_max` records.
-
-    bytes: of what was read for it. clock: as in `Work`.
-    """
-
-    def __init__(self, steps_max: int) -> None:
-        self._steps_max = steps_max
-        self.writes: list[Write] = []
-        self.rows: list[ChangedRow] = []
-        self.steps = self.bytes = 0
-        self.clock: Instant | None = None
-        self.has_tick = False
-
-    @property
-    def is_full(self) -> bool:
-        return self.steps >= self._steps_max or self.bytes >= BATCH_BYTES_MAX
-
-
-class PassIntake:
-    """Ingest: what is valid goes on to identity, what is not to `store-events-rejected`.
-
-    A record is read at once and passed on with the next tick, or when a batch is full: before its
-    tick nobody could apply it, and a transaction for each fetch would cost more than the records.
-
-    The rows of all addresses whose consent an event may be about are told at its own turn.
-
-    can_be_true: whether a broker's timestamp can be; in live namespaces the shell looks at its
-                 watch. One that cannot be moves no time: its record counts as received with what
-                 was before it.
-    is_boundary: whether a tick makes a boundary, by its instant: while the path lags the shell
-                 leaves some out; the replay of a live log asks what the log says.
-    in_force:    what the stores have published, as the partition's rows say.
-    """
-
-    def __init__(
-        self,
-        reader: ReadEvent,
-        partition: int,
-        position: Position,
-        *,
-        can_be_true: Callable[[Instant], bool] = always,
-        is_boundary: Callable[[Instant], bool] = always,
-        in_force: InForce | None = None,
-        steps_max: int = SLICE_MAX,
-    ) -> None:
-        self._reader, self._partition = reader, partition
-        self._in_force = InForce() if in_force is None else in_force
-        for row in self._in_force.definitions.values():
-            reader.adopt(row.published)
-        self._can_be_true, self._is_boundary = can_be_true, is_boundary
-        self._partitions = position.partitions
-        self._received_at, self._next = position.received_at, position.offset
-        self._read: deque[LogRecord] = deque()
-        self._steps_max, self._batch = steps_max, _Batch(steps_max)
-        self.clock: Instant = 0
-        self.disbelieved = 0
-
-    def read(self, records: Iterable[LogRecord]) -> None:
-        self._read.extend(record for record in records if record.offset >= self._next)
-
-    def next(self) -> Work | None:
-        batch = self._batch
-        while self._read and not batch.is_full:
-            self._take(self._read.popleft())
-        if not (batch.has_tick or batch.is_full):
-            return None
-        self._batch = _Batch(self._steps_max)
-        batch.rows.append((POSITION_KEY % self._partition, _pack(self._position())))
-        return Work(batch.writes, batch.rows, self._next, batch.steps, batch.clock, 0)
-
-    def _take(self, record: LogRecord) -> None:
-        batch = self._batch
-        batch.steps += 1
-        batch.bytes += len(record.value or b"")
-        self._next = record.offset + 1
-        is_possible = self._can_be_true(record.timestamp)
-        if is_possible:
-            self._received_at = max(self._received_at, record.timestamp)
-        at = self._received_at
-        said = self._in_sequence(self._reader(record, at))
-        origin = (at, self._partition, record.offset)
-        if isinstance(said, tuple) and not isinstance(said, Tick):
-            batch.writes += [
-                self._pass_on(key, body, (*origin, *place), None)
-                for key, body, place in arrived(*said)
-            ]
-        elif isinstance(said, Tick):
-            batch.has_tick = True
-            if not is_possible:
-                self.disbelieved += 1
-            elif self._is_boundary(at):
-                batch.clock = self.clock = at - 1
-                batch.writes += self._clocks(self.clock)
-        elif isinstance(said, RejectedEvent):
-            batch.writes.append(_rejected(record, said, self._partition, at))
-        elif isinstance(said, ErasureAsked | SplitAsked | Backfilled | EventsTold):
-            batch.writes.append(self._pass_on(key_in(said), said, origin, None))
-        elif self._can_take(said):
-            body = self._in_force.switched(said, at) if isinstance(said, Switch) else said
-            batch.rows.append(self._switch(body, origin))
-            if self._partition == 0:
-                every = range(self._partitions)
-                batch.writes += [self._pass_on("", body, (*origin, p), p) for p in every]
-                if not isinstance(body, SendsStopped | PopulationMeasured):
-                    batch.writes.append(self._state(body.store, at))
-
-    def read_again_from(self) -> int | None:
-        return None
-
-    def _in_sequence(self, said: Read) -> Read:
-        """What was read, or why it is out of its store's sequence."""
-        if isinstance(said, DefinitionsPublished | PopulationMeasured | Switch):
-            return self._in_force.out_of_sequence(said) or said
-        return said
-
-    def _can_take(self, said: Switching | Switch) -> bool:
-        """What changes definitions needs some."""
-        changes = isinstance(said, DefinitionsFilled | PopulationMeasured)
-        return not changes or said.store in self._in_force.definitions
-
-    def _switch(self, said: Switching, origin: Origin) -> tuple[bytes, bytes]:
-        """Take up what was published. Returns: the row that keeps it."""
-        row = self._in_force.take(said, origin)
-        if not isinstance(said, SendsStopped):
-            row = self._in_force.count(said)
-            self._reader.adopt(row.published)
-        return kept(row)
-
-    def _state(self, store: StoreId, at: Instant) -> Write:
-        """Say what is in force, for who asks without reading the log."""
-        value = _to_json(stated(self._in_force.definitions[store]))
-        return Write(DEFINITIONS.name, self._partition, store.encode(), value, at)
-
-    def _pass_on(
-        self, key: str, body: Body, origin: tuple[int, ...], partition: int | None
-    ) -> Write:
-        passed = Passed(INNER_SCHEMA, origin[0], RECORD, origin, body)
-        to = partition_of(key, self._partitions) if partition is None else partition
-        return Write(IDENTITY_REQUESTS.name, to, key.encode(), _pack(passed), origin[0])
-
-    def _clocks(self, at: Instant) -> list[Write]:
-        value = _pack(Clock(INNER_SCHEMA, "ingest", self._partition, at))
-        return [
-            Write(IDENTITY_REQUESTS.name, partition, b"", value, at)
-            for partition in range(self._partitions)
-        ]
-
-    def _position(self) -> Position:
-        return Position(
-            offset=self._next,
-            low=self._next,
-            received_at=self._received_at,
-            partitions=self._partitions,
-        )
-
-
-def _rejected(record: LogRecord, why: RejectedEvent, partition: int, at: Instant) -> Write:
-    """The original bytes; why they were rejected is in the headers."""
-    headers = [
-        ("reason", why.reason.encode()),
-        ("detail", why.detail.encode(errors="backslashreplace")),
-        ("field", (why.field or "").encode(errors="backslashreplace")),
-        ("position", b"" if why.position is None else b"%d" % why.position),
-        ("topic", STORE_EVENTS.name.encode()),
-        ("partition", b"%d" % partition),
-        ("offset", b"%d" % record.offset),
-    ]
-    return Write(
-        STORE_EVENTS_REJECTED.name,
-        partition,
-        record.key or b"",
-        record.value or b"",
-        at,
-        tuple(headers),
-    )
-
-
-# --- identity and profile ------------------------------------------------------------------------
 
 
 class RoundIntake(Generic[RowT]):

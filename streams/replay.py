@@ -14,17 +14,8 @@ from schemas.topics import IDENTITY_REQUESTS, PROFILE_UPDATES, STORE_EVENTS
 from schemas.values import Instant, Stage
 from streams.apply import remember
 from streams.core import Core
-from streams.intake import (
-    INPUTS,
-    Intake,
-    LogRecord,
-    PassIntake,
-    ReadEvent,
-    RoundIntake,
-    Work,
-    Write,
-    always,
-)
+from streams.intake import INPUTS, Intake, LogRecord, RoundIntake, Work, Write
+from streams.passing import PassIntake, ReadEvent, always
 from streams.published import is_row_of_a_key
 from streams.rounds import WAITING_MAX
 

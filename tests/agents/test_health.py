@@ -16,7 +16,8 @@ from agents.probes import Address, addresses, run_folder
 from agents.settings import Settings
 from agents.standing import stage_standing, workers_here
 from schemas.rows import Position
-from streams.intake import PassIntake, RoundIntake
+from streams.intake import RoundIntake
+from streams.passing import PassIntake
 from tests.streams.toy import ToyProfile, ToyReader
 
 

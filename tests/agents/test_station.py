@@ -23,13 +23,8 @@ from schemas.rows import (
 from schemas.topics import FLOW_TRIGGERS, STORE_EVENTS, TOPICS
 from streams.identity.step import IdentityCore
 from streams.ids import REPLAY_SECRET, Ids
-from streams.intake import (
-    INPUTS,
-    Intake,
-    PassIntake,
-    RoundIntake,
-    Work,
-)
+from streams.intake import INPUTS, Intake, RoundIntake, Work
+from streams.passing import PassIntake
 from streams.profile.step import ProfileCore
 from streams.published import is_row_of_a_key
 from streams.replay import STAGES, MemoryRecord

@@ -7,7 +7,7 @@ from schemas.rows import Position
 from streams.ids import REPLAY_SECRET, Ids
 from streams.ingest.control import definitions, sends, tick
 from streams.ingest.read import EventReader
-from streams.intake import PassIntake
+from streams.passing import PassIntake
 from streams.published import InForce
 from streams.replay import MemoryRecord
 from streams.sends.stops import Switch

@@ -22,7 +22,8 @@ from streams.ids import REPLAY_SECRET, Ids
 from streams.ingest.control import definitions, erasure, split, tick
 from streams.ingest.read import EventReader
 from streams.instants import DAY, HOUR, SECOND, to_instant, to_timestamp
-from streams.intake import PassIntake, RoundIntake, Work, Write
+from streams.intake import RoundIntake, Work, Write
+from streams.passing import PassIntake
 from streams.profile.step import ProfileCore
 from streams.replay import Replay
 

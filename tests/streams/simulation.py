@@ -16,15 +16,8 @@ from schemas.rows import POSITION_KEY
 from schemas.topics import IDENTITY_REQUESTS, PROFILE_UPDATES, STORE_EVENTS
 from streams.apply import remember
 from streams.core import Core
-from streams.intake import (
-    INPUTS,
-    Intake,
-    PassIntake,
-    ReadEvent,
-    RoundIntake,
-    Work,
-    Write,
-)
+from streams.intake import INPUTS, Intake, RoundIntake, Work, Write
+from streams.passing import PassIntake, ReadEvent
 from streams.published import InForce, is_row_of_a_key
 from streams.replay import STAGES, MemoryRecord, Replay
 from streams.rounds import BOUNDS_MAX, WAITING_MAX, load_position

@@ -29,7 +29,8 @@ from schemas.topics import (
 from schemas.values import Instant, Origin, Row, Stage
 from streams.core import NEXT, Output
 from streams.ingest.records import Tick
-from streams.intake import LogRecord, PassIntake
+from streams.intake import LogRecord
+from streams.passing import PassIntake
 from tests.bench.toy_job.rules import (
     DAY_MS,
     MembershipChanged,

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from schemas.rows import Position
-from streams.intake import BATCH_BYTES_MAX, PassIntake, Work
+from streams.intake import Work
+from streams.passing import BATCH_BYTES_MAX, PassIntake
 from streams.replay import MemoryRecord
 from tests.streams.toy import ToyReader
 
