@@ -28,7 +28,7 @@ from streams.apply import SLICE_MAX, ChangedRow
 from streams.definitions.switch import stated
 from streams.ingest.arrived import arrived
 from streams.ingest.control import key_in
-from streams.ingest.records import Read, Tick
+from streams.ingest.records import Control, Read, Tick
 from streams.intake import LogRecord, Work, Write, partition_of
 from streams.published import InForce, kept
 from streams.sends.stops import Switch
@@ -133,21 +133,30 @@ class PassIntake:
         if is_possible:
             self._received_at = max(self._received_at, record.timestamp)
         at = self._received_at
-        said = self._in_sequence(self._reader(record, at))
+        said = self._reader(record, at)
         origin = (at, self._partition, record.offset)
-        if isinstance(said, tuple) and not isinstance(said, Tick):
+        if isinstance(said, Tick):
+            self._take_tick(at, is_possible=is_possible)
+        elif isinstance(said, tuple):
             batch.writes += [
                 self._pass_on(key, body, (*origin, *place), None)
                 for key, body, place in arrived(*said)
             ]
-        elif isinstance(said, Tick):
-            batch.has_tick = True
-            if not is_possible:
-                self.disbelieved += 1
-            elif self._is_boundary(at):
-                batch.clock = self.clock = at - 1
-                batch.writes += self._clocks(self.clock)
-        elif isinstance(said, RejectedEvent):
+        else:
+            self._take_other(record, self._in_sequence(said), origin)
+
+    def _take_tick(self, at: Instant, *, is_possible: bool) -> None:
+        batch = self._batch
+        batch.has_tick = True
+        if not is_possible:
+            self.disbelieved += 1
+        elif self._is_boundary(at):
+            batch.clock = self.clock = at - 1
+            batch.writes += self._clocks(self.clock)
+
+    def _take_other(self, record: LogRecord, said: RejectedEvent | Control, origin: Origin) -> None:
+        batch, at = self._batch, origin[0]
+        if isinstance(said, RejectedEvent):
             batch.writes.append(_rejected(record, said, self._partition, at))
         elif isinstance(said, ErasureAsked | SplitAsked | Backfilled | EventsTold):
             batch.writes.append(self._pass_on(key_in(said), said, origin, None))
@@ -163,7 +172,7 @@ class PassIntake:
     def read_again_from(self) -> int | None:
         return None
 
-    def _in_sequence(self, said: Read) -> Read:
+    def _in_sequence(self, said: RejectedEvent | Control) -> RejectedEvent | Control:
         """What was read, or why it is out of its store's sequence."""
         if isinstance(said, DefinitionsPublished | PopulationMeasured | Switch):
             return self._in_force.out_of_sequence(said) or said

@@ -53,6 +53,8 @@ SPLITS_MAX: Final = 20
 ERASURE: Final = "erasure"
 """The cause of a word about consent that only goes to another place."""
 
+_FOR_A_PROFILE: Final = (Backfilled, EventsTold)
+_ASKED_FOR: Final = (ErasureAsked, SplitAsked)
 _OF_THE_PAST: Final = (Repoint, Forget, Erased, SplitOff, NamesAgain)
 """What is said about links that were: it makes nobody known."""
 
@@ -86,9 +88,9 @@ class IdentityCore:
         self, row: IdentityRow | None, key: str, body: Body, now: Instant, _origin: Origin
     ) -> Touched[IdentityRow]:
         """Say what `body`, applied at `now`, does to the row of `key`."""
-        if isinstance(body, Backfilled | EventsTold):
+        if isinstance(body, _FOR_A_PROFILE):
             return None, [Output(NEXT, body.profile_id, body)]
-        if isinstance(body, ErasureAsked | SplitAsked):
+        if isinstance(body, _ASKED_FOR):
             return row, self._asked(row, key, body)
         if isinstance(body, _OF_THE_PAST) and (row is None or is_veiled(row)):
             return row, []
