@@ -352,17 +352,6 @@ class ProfileSplit(Record, frozen=True, kw_only=True, tag="profile-split"):
     decided_at: Timestamp
 
 
-class DeadLetter(Record, frozen=True, kw_only=True, tag="dead-letter"):
-    """A record whose step raised. Its original bytes are the value; this is in the headers."""
-
-    station: str
-    reason: str
-    topic: str
-    partition: int
-    offset: int
-    key: str
-
-
 class ClockStruck(Record, frozen=True, kw_only=True, tag="clock"):
     """All that the pipeline had to say here up to `at` has been said: a reader's `now`."""
 

@@ -12,10 +12,19 @@ places       where a postal code is
 attribution  touches + conversion -> credit
 
 core         what all stations have in common: a step, its outputs, the shape of a station
-versions     what is newer than this code
+intake       what a partition of identity or profile reads -> its next transaction
+passing      the same for ingest: what was read is passed on with the ticks
+rounds       the order in which a partition applies what it reads
+apply        a slice of a round, timers merged in -> outputs, changed rows
+published    definitions and stops, as a partition has them
+visits       when rows are visited that new definitions concern
+retell       one person's history once more, with what flows did on the way
+replay       the whole path in memory over a recorded log
+grid         rounds for a history without ticks
+memory_backfill   the back-fill in memory, for the replay
+lists        whether a profile is on a list, and since when
+traits       which of two words about a trait counts, since when a value is held
 ids          ids derived from causes
 money, instants   exact amounts and RFC 3339 text
-traits       which of two words about a trait counts, since when a value is held
-rounds       the order in which a partition applies what it reads
-replay       the whole path in memory over a recorded log
+versions     what is newer than this code
 """

@@ -37,8 +37,6 @@ SUBSCRIBED_SHARE = 0.70
 """Of the customers: those who say yes to e-mail."""
 EARLY_SHARE = 0.30
 """Of the customers: those who sign up days before their first order instead of at it."""
-PHONE_SHARE = 1 / 6
-"""Of the British customers: those with a phone (`phone_of`)."""
 SMS_SHARE = 0.60
 """Of those with a phone: those who say yes to SMS."""
 FIRST_LOOK_SHARE = 0.40

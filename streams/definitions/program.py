@@ -10,9 +10,7 @@ from typing import Any, NamedTuple
 
 from schemas import conditions as c
 from schemas import definitions as d
-from schemas.events import Event
 from schemas.records import Cut
-from schemas.rows import Trigger
 from schemas.values import FlowId, ListId, Origin, SegmentId
 from streams.definitions.parse import parse
 from streams.definitions.problems import DefinitionsError
@@ -29,7 +27,6 @@ from streams.segments.features import (
 )
 from streams.segments.person import Compiled, Needs
 from streams.segments.ranked import Ranking, mark_of
-from streams.segments.values import EventTest, compile_event_test
 
 
 class CompiledSegment(NamedTuple):
@@ -58,8 +55,7 @@ class Past(NamedTuple):
 class Program:
     """The definitions of a store, in force. Immutable.
 
-    A condition, an event filter or a split's filters are looked up by identity: pass the very
-    object that stands in the typed definition.
+    A condition is looked up by identity: pass the very object that stands in the typed definition.
 
     cuts: that its rankings ask for; population: what a row notes that was asked under them.
     mark: what a row notes that was brought here: the version, and whether it is in shadow.
@@ -93,7 +89,6 @@ class Program:
         self.segments = _compile_segments(segments, registry)
         self._held = definitions
         self._conditions: dict[int, Compiled] = {}
-        self._event_tests: dict[int, EventTest] = {}
         for flow in self.flows.values():
             self._compile_flow(flow, registry)
         shadowed = {SHADOW + one.key: one.under(SHADOW + one.key) for one in self.past.shadow}
@@ -109,17 +104,6 @@ class Program:
     def condition(self, condition: c.Condition | d.Interested) -> Compiled:
         """The compiled form of a condition of a flow (filter, split, send filter, interest)."""
         return self._conditions[id(condition)]
-
-    def event_test(self, event: c.EventFilter) -> EventTest:
-        """The test of a trigger, a `wait_for` or a goal: (event, trigger) -> does it pass.
-
-        The metric is part of the test.
-        """
-        return self._event_tests[id(event)]
-
-    def trigger_test(self, where: tuple[c.Filter, ...]) -> EventTest:
-        """The test of a split on the trigger: (trigger, trigger) -> does it pass."""
-        return self._event_tests[id(where)]
 
     def segments_for(
         self,
@@ -158,10 +142,6 @@ class Program:
                     conditions.append(where)
                 case d.Send(filter=where):
                     conditions.append(where)
-                case d.SplitTrigger(where=filters):
-                    self._event_tests[id(filters)] = compile_event_test(filters)
-                case c.EventFilter():
-                    self._event_tests[id(part)] = _event_test(part)
                 case d.Interested():
                     interest = compile_condition(interested(part), registry)
                     self._conditions[id(part)] = interest
@@ -171,15 +151,6 @@ class Program:
 
 
 NO_SEGMENTS: frozenset[SegmentId] = frozenset()
-
-
-def _event_test(event: c.EventFilter) -> EventTest:
-    metric, test = event.metric, compile_event_test(event.where)
-
-    def passes(found: Event, trigger: Trigger | None) -> bool:
-        return found.metric == metric and test(found, trigger)
-
-    return passes
 
 
 def _compile_segments(

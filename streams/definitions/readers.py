@@ -19,7 +19,6 @@ from streams.definitions.problems import Path, Problem, near, show
 from streams.definitions.zones import find_zone, zone_names
 
 ID = re.compile(r"[a-z0-9][a-z0-9-]*")
-ID_LENGTH_MAX = 100
 TEXT_LENGTH_MAX = 2000
 
 

@@ -39,7 +39,6 @@ from schemas.values import Instant, Origin, Stage, StoreId
 from streams.consent.said import SMS_REPLY, with_keyword
 from streams.core import PEER, Output, Stepped, Touched
 from streams.definitions.products import is_of_the_catalogue
-from streams.definitions.program import Program
 from streams.flows.entry import await_dates, enter_by_event
 from streams.flows.moment import Moment, part_of
 from streams.flows.run import hear, resume
@@ -164,9 +163,6 @@ class ProfileCore:
             return row.wake_at
         visit = store.visits.of(row.id) if row.definitions else AT_ONCE
         return visit if row.wake_at is None else min(visit, row.wake_at)
-
-    def _program(self, store: StoreId) -> Program:
-        return self._stores.get(store, NOTHING).program
 
     def asleep(self, row: ProfileRow) -> ProfileRow:
         """The row without its timer; its next record sets it again."""

@@ -7,7 +7,7 @@ equal. A negation also holds where there is no value.
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import re2
 
@@ -26,20 +26,8 @@ from schemas.conditions import (
     ValueTest,
 )
 from schemas.rows import Trigger
-from schemas.values import Properties
 from streams.definitions.comparisons import compile_comparison, to_number
 from streams.definitions.readers import quiet_options
-
-
-class Bearer(Protocol):
-    """An event or a trigger: what has properties and a value."""
-
-    @property
-    def properties(self) -> Properties: ...
-
-    @property
-    def value(self) -> int | None: ...
-
 
 Get: TypeAlias = Callable[[Any], Any]
 Passes: TypeAlias = Callable[[Any], bool]

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from agents.columns import SHAPES
 from agents.migrations import migrate
-from agents.reports.segment_sql import NotInSql, condition_sql, members_by_sql
 from schemas import conditions as c
 from schemas.events import Event
 from schemas.outputs import TimelineEntry
@@ -23,6 +22,7 @@ from streams.instants import HOUR, to_timestamp
 from streams.money import to_money
 from streams.segments.features import note
 from streams.segments.person import Person
+from tests.agents.segment_sql import NotInSql, condition_sql, members_by_sql
 from tests.streams.segments import brute
 from tests.streams.segments.invented import BASE, DID, DID_NOT, MEASURED, histories
 

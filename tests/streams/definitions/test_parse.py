@@ -6,11 +6,9 @@ import pytest
 
 from schemas import conditions as c
 from schemas import definitions as d
-from schemas.rows import Trigger
 from streams.definitions.parse import parse
 from streams.definitions.problems import DefinitionsError, show_path
 from streams.definitions.program import compile_program
-from tests.streams.triggers import told
 
 
 def said(*documents: Any, known_metrics: list[str] | None = None) -> list[str]:
@@ -446,7 +444,7 @@ def test_conditions_nest_to_a_limit() -> None:
     assert problem.endswith("this is nested deeper than 100 levels")
 
 
-def test_a_program_knows_its_tests_and_what_each_event_starts() -> None:
+def test_a_program_knows_its_conditions_and_what_each_event_starts() -> None:
     steps: list[Any] = [
         {"wait_for": {"did": "Opened Email", "where": {"message": "m"}}, "at_most": "24h"},
         {"split": {"trigger": {"value": "> 100"}, "then": [], "else": []}},
@@ -455,18 +453,12 @@ def test_a_program_knows_its_tests_and_what_each_event_starts() -> None:
     ]
     program = compile_program([flow(*steps)], version="v1")
     (found,) = program.flows_by_metric["Started Checkout"]
-    wait, on_trigger, on_profile, send = found.steps
-    assert isinstance(wait, d.WaitFor)
-    assert isinstance(on_trigger, d.SplitTrigger)
+    _, _, on_profile, send = found.steps
     assert isinstance(on_profile, d.Split)
     assert isinstance(send, d.Send)
     assert send.filter is not None
     assert {f.content.event.metric for f in program.features.values()} == {"A", "B"}
     assert program.condition(on_profile.where).needs != program.condition(send.filter).needs
-    opened = Trigger("event", "e", "Opened Email", 0, 150_000_000, "EUR", told(message="m"))
-    assert program.event_test(wait.event)(opened, None)
-    assert not program.event_test(wait.event)(Trigger("event", "e", "Other"), None)
-    assert program.trigger_test(on_trigger.where)(opened, opened)
 
 
 def test_what_a_definition_with_errors_of_shape_names_is_looked_for_as_well() -> None:

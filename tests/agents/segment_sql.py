@@ -1,4 +1,4 @@
-"""A segment as one query over the timeline, for what SQL can say: a third opinion, and a fast one.
+"""A segment as one query over the timeline, for what SQL can say: a third opinion.
 
 Counts, sums, averages, least and greatest in every window that moves with time or stands still,
 with tests of values and plain properties, in trees. All else is refused by name.
