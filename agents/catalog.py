@@ -31,8 +31,8 @@ from streams.definitions.products import ASKED, CATALOG_ITEM_UPDATED
 from streams.definitions.program import compile_program
 from streams.flows.catalog import (
     Change,
+    ItemUpdate,
     OnProduct,
-    Said,
     catalog_trigger,
     change_of,
     concerned,
@@ -48,7 +48,7 @@ SINK_SECONDS = 0.2
 SINK_SECONDS_TOLD = 30.0
 DEFINITIONS_SECONDS = 10.0
 
-# The newest words about each product are enough to know its price and stock before.
+# The newest updates about each product are enough to know its price and stock before.
 HISTORY = """
 SELECT profile_id, event_id, toUnixTimestamp64Milli(occurred_at), origin, properties
 FROM events
@@ -83,11 +83,11 @@ ORDER BY 1
 """
 
 
-class Word(NamedTuple):
+class ProductUpdate(NamedTuple):
     """What was said of a product, and the id below which it stands in the timeline."""
 
     product: ProfileId
-    said: Said
+    update: ItemUpdate
 
 
 class CatalogWatcher:
@@ -121,8 +121,8 @@ class CatalogWatcher:
                     timeout_ms=POLL_MS, max_records=RECORDS_PER_POLL_MAX
                 )
                 for place, records in batches.items():
-                    words = list(words_in(record.value for record in records))
-                    if words and not await self._watched(words):
+                    updates = list(updates_in(record.value for record in records))
+                    if updates and not await self._watched(updates):
                         return
                     await consumer.commit({place: records[-1].offset + 1})
         finally:
@@ -132,30 +132,30 @@ class CatalogWatcher:
         """Let `run` end; what is not committed is watched again."""
         self._stopping.set()
 
-    async def _watched(self, words: Sequence[Word]) -> bool:
-        """Append what follows from these words of one partition. Returns: False: told to stop."""
-        if not await self._arrived(words[-1]):
+    async def _watched(self, updates: Sequence[ProductUpdate]) -> bool:
+        """Append what follows from these updates of one partition. Returns: False: told to stop."""
+        if not await self._arrived(updates[-1]):
             return False
         flows = await self._flows_in_force()
-        goods = await asyncio.to_thread(self._triggers, words, flows)
+        goods = await asyncio.to_thread(self._triggers, updates, flows)
         self.appended += await push(self._settings, goods, noted=lambda _: None)
         return True
 
-    async def _arrived(self, word: Word) -> bool:
-        """Wait until the sink has this word: then all before it of its partition are in."""
+    async def _arrived(self, last: ProductUpdate) -> bool:
+        """Wait until the sink has this update: then all before it of its partition are in."""
         told_at = time.monotonic() + SINK_SECONDS_TOLD
         parameters = {
-            "store": word.said.store,
-            "product": word.product,
+            "store": last.update.store,
+            "product": last.product,
             "metric": CATALOG_ITEM_UPDATED,
-            "event": word.said.event_id,
+            "event": last.update.event_id,
         }
         while not self._stopping.is_set():
             (row,) = (await self._query(ARRIVED, parameters)) or [(0,)]
             if row[0]:
                 return True
             if time.monotonic() > told_at:
-                log.warning("the catalogue waits for the timeline sink", event=word.said.event_id)
+                log.warning("the catalogue waits for the timeline sink", event=last.update.event_id)
                 told_at += SINK_SECONDS_TOLD
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), SINK_SECONDS)
@@ -175,12 +175,12 @@ class CatalogWatcher:
         return self._flows
 
     def _triggers(
-        self, words: Sequence[Word], flows: Mapping[StoreId, Sequence[Flow]]
+        self, updates: Sequence[ProductUpdate], flows: Mapping[StoreId, Sequence[Flow]]
     ) -> list[Good]:
         now = time.time_ns() // 1_000_000
         found: list[Good] = []
         for store, wanted in flows.items():
-            recent = _recent([word for word in words if word.said.store == store], wanted, now)
+            recent = _recent([one for one in updates if one.update.store == store], wanted, now)
             for change in changes(self._client, recent) if recent else ():
                 who = concerned(change, wanted)
                 for identifier in interested_in(self._client, change, who) if who else ():
@@ -197,13 +197,15 @@ def on_products(documents: Sequence[Mapping[str, Any]], version: str) -> list[Fl
     return [flow for flow in program.flows.values() if isinstance(flow.trigger, OnProduct)]
 
 
-def _recent(words: Sequence[Word], flows: Sequence[Flow], now: Instant) -> list[Word]:
+def _recent(
+    updates: Sequence[ProductUpdate], flows: Sequence[Flow], now: Instant
+) -> list[ProductUpdate]:
     """Without what is too old to start any of the flows."""
     oldest = now - max((flow.trigger_max_age for flow in flows), default=-1)
-    return [word for word in words if word.said.occurred_at >= oldest]
+    return [one for one in updates if one.update.occurred_at >= oldest]
 
 
-def words_in(values: Iterable[bytes]) -> Iterator[Word]:
+def updates_in(values: Iterable[bytes]) -> Iterator[ProductUpdate]:
     """What stores say of products among the records of the topic `timeline`."""
     for value in values:
         if _MARK not in value:
@@ -211,41 +213,43 @@ def words_in(values: Iterable[bytes]) -> Iterator[Word]:
         entry = _decode(value)
         if entry.metric == CATALOG_ITEM_UPDATED and entry.trust == "server" and not entry.backfill:
             occurred_at = to_instant(entry.occurred_at)
-            said = Said(entry.store, entry.event_id, occurred_at, entry.origin, entry.properties)
-            yield Word(entry.profile_id, said)
+            update = ItemUpdate(
+                entry.store, entry.event_id, occurred_at, entry.origin, entry.properties
+            )
+            yield ProductUpdate(entry.profile_id, update)
 
 
 _MARK = b'"%s"' % CATALOG_ITEM_UPDATED.encode()
 _decode = msgspec.json.Decoder(TimelineEntry).decode
 
 
-def changes(client: Client, words: Sequence[Word]) -> list[Change]:
-    """What words of one store changed, as far as they are the newest about their product."""
-    products = sorted({word.product for word in words})
+def changes(client: Client, updates: Sequence[ProductUpdate]) -> list[Change]:
+    """What updates of one store changed, as far as they are the newest about their product."""
+    products = sorted({one.product for one in updates})
     parameters = {
-        "store": words[0].said.store,
+        "store": updates[0].update.store,
         "products": products,
         "metric": CATALOG_ITEM_UPDATED,
     }
-    history: dict[ProfileId, list[Said]] = {product: [] for product in products}
+    history: dict[ProfileId, list[ItemUpdate]] = {product: [] for product in products}
     for product, event_id, occurred_at, origin, properties in _rows(client, HISTORY, parameters):
         decoded = msgspec.json.decode(properties)
-        said = Said(words[0].said.store, event_id, occurred_at, tuple(origin), decoded)
-        history[product].append(said)
-    found = (change_of(word.said, history[word.product]) for word in words)
+        update = ItemUpdate(updates[0].update.store, event_id, occurred_at, tuple(origin), decoded)
+        history[product].append(update)
+    found = (change_of(one.update, history[one.product]) for one in updates)
     return [change for change in found if change is not None]
 
 
 def interested_in(client: Client, change: Change, who: Sequence[Interested]) -> list[Identifier]:
     """An identifier of each profile that did with the product what one of these asks for."""
-    said = change.said
+    update = change.update
     wanted = [(metric, one.in_last) for one in who for metric in one.of]
     wanted += [(ASKED, one.asked) for one in who if one.asked]
     parameters = {
-        "store": said.store,
-        "product": str(said.properties["product_id"]),
+        "store": update.store,
+        "product": str(update.properties["product_id"]),
         "metrics": [metric for metric, _ in wanted],
-        "after": [said.occurred_at - span for _, span in wanted],
+        "after": [update.occurred_at - span for _, span in wanted],
     }
     return [(kind, value) for ((kind, value),) in _rows(client, INTERESTED, parameters)]
 

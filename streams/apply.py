@@ -61,7 +61,7 @@ ReadRow: TypeAlias = Callable[[bytes], bytes | None]
 _decode_body = msgspec.msgpack.Decoder(Body).decode
 
 
-class Said(msgspec.Struct, frozen=True, gc=False):
+class Emitted(msgspec.Struct, frozen=True, gc=False):
     """An output and the turn it carries on."""
 
     output: Output
@@ -93,7 +93,7 @@ class Slice(NamedTuple):
     hastened: other definitions, or cuts, come next; all rows have to be looked at before.
     """
 
-    said: list[Said]
+    emitted: list[Emitted]
     rows: list[ChangedRow]
     failed: list[Failed]
     turn: Turn
@@ -176,7 +176,7 @@ class _Step(msgspec.Struct, frozen=True, gc=False):
 class _Kept(Generic[RowT]):
     """The rows of one slice: read on first use, stepped in memory, encoded once.
 
-    said: what each turn said, by the number of the turn. failed: turns that were set aside.
+    emitted: of each turn, by its number. failed: turns that were set aside.
     """
 
     def __init__(self, core: Core[RowT], read: ReadRow, timers: Timers) -> None:
@@ -186,7 +186,7 @@ class _Kept(Generic[RowT]):
         self._names: dict[str, bytes] = {}
         self._rows: dict[str, RowT | None] = {}
         self._steps: dict[str, list[_Step]] = {}
-        self.said: list[list[Said]] = []
+        self.emitted: list[list[Emitted]] = []
         self.failed: list[Failed] = []
 
     def take(
@@ -200,8 +200,8 @@ class _Kept(Generic[RowT]):
             self._rows[key] = None if blob is None else self.core.decode(blob)
             self._steps[key] = []
         offset, value = (None, None) if record is None else (record.offset, record.value)
-        step: _Step | None = _Step(len(self.said), what, turn, offset, value)
-        self.said.append([])
+        step: _Step | None = _Step(len(self.emitted), what, turn, offset, value)
+        self.emitted.append([])
         while step is not None:
             step = self._tried(key, step)
         self._set_timer(key)
@@ -243,14 +243,14 @@ class _Kept(Generic[RowT]):
             self._rows[key], outputs = core.wake(row, key, step.what, instant)
         else:
             self._rows[key], outputs = core.step(row, key, step.what, instant, origin)
-        self.said[step.number] = [
-            Said(output, instant, kind, (*origin, index)) for index, output in enumerate(outputs)
+        self.emitted[step.number] = [
+            Emitted(output, instant, kind, (*origin, index)) for index, output in enumerate(outputs)
         ]
 
     def _set_aside(self, key: str, step: _Step, reason: str, error: Exception | None) -> None:
         if isinstance(step.what, NEVER_SET_ASIDE):
             raise error or AssertionError(f"{type(step.what).__name__}: {reason}")
-        self.said[step.number] = []
+        self.emitted[step.number] = []
         self.failed.append(Failed(step.offset, key, step.turn, reason, step.value))
 
     def _again(self, key: str) -> RowT | None:
@@ -382,8 +382,8 @@ def play(
                 kept.take(waiting.key, body, waiting.turn, waiting)
         steps += not (over or hastened)
     rows = kept.changed()
-    said = [one for of_turn in kept.said for one in of_turn]
-    return Slice(said, rows, kept.failed, turn, over, steps, adopted, hastened)
+    emitted = [one for of_turn in kept.emitted for one in of_turn]
+    return Slice(emitted, rows, kept.failed, turn, over, steps, adopted, hastened)
 
 
 def _plans_visits(record: WaitingRecord) -> bool:

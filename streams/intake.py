@@ -37,7 +37,7 @@ from schemas.topics import (
     Topic,
 )
 from schemas.values import LATE, Instant, Stage, Turn
-from streams.apply import SLICE_MAX, ChangedRow, Failed, Said, Slice, Timers, play
+from streams.apply import SLICE_MAX, ChangedRow, Emitted, Failed, Slice, Timers, play
 from streams.core import BACK, NEXT, PEER, Core, RowT
 from streams.definitions.switch import marked
 from streams.instants import to_timestamp
@@ -255,23 +255,23 @@ class RoundIntake(Generic[RowT]):
     def _work(
         self, piece: Slice, bound: Instant, finished: Instant | None, position: Position
     ) -> Work:
-        writes = [self._write(said, bound) for said in piece.said]
+        writes = [self._write(emitted, bound) for emitted in piece.emitted]
         writes += [self._dead_letter(failed) for failed in piece.failed]
         if finished is not None:
             writes += self._clocks(finished)
         rows: list[ChangedRow] = [*piece.rows, (POSITION_KEY % self._partition, _pack(position))]
         return Work(writes, rows, position.low, piece.steps, finished, piece.set_aside)
 
-    def _write(self, said: Said, bound: Instant) -> Write:
-        instant, origin = said.instant, said.origin
-        to, key, record = said.output.to, said.output.key, said.output.record
+    def _write(self, emitted: Emitted, bound: Instant) -> Write:
+        instant, origin = emitted.instant, emitted.origin
+        to, key, record = emitted.output.to, emitted.output.key, emitted.output.record
         if to != NEXT and to not in _LAG:
             value = None if record is None else _to_json(record)
             return Write(to, self._partition, key.encode(), value, instant)
         body = cast(Body, record)
         if to == NEXT:
             topic = PROFILE_UPDATES
-            value = _pack(Passed(INNER_SCHEMA, instant, said.kind, origin, body))
+            value = _pack(Passed(INNER_SCHEMA, instant, emitted.kind, origin, body))
         else:
             topic = INPUTS[self.core.stage] if to == PEER else IDENTITY_REQUESTS
             value = _pack(Late(INNER_SCHEMA, bound, _LAG[to], origin, body))

@@ -1,9 +1,9 @@
 """A person's history once more through the profile station, with all that flows did on the way.
 
 In:  events of one person in the order of their turns, and the definitions that are asked about.
-Out: what the station said, when, and what was told (`told.py`). It is the code that runs live; what
-     differs is what it knows: other holders' words about a shared address are not in a person's
-     history, and the definitions are in force from the first event on.
+Out: what the station said, when, and the trace of its flows (`streams/flows/trace.py`). It is the
+     code that runs live; what differs is what it knows: other holders' words about a shared address
+     are not in a person's history, and the definitions are in force from the first event on.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from schemas.records import EventResolved
 from schemas.rows import ProfileRow
 from schemas.values import Instant, Origin, ProfileId, StoreId
 from streams.core import Output
-from streams.flows.told import Asked, Told
+from streams.flows.trace import Asked, Traced
 from streams.ids import Ids
 from streams.profile.step import ProfileCore
 from streams.profile.store import Store
@@ -30,15 +30,15 @@ class Happened(NamedTuple):
 
 
 class Retold(NamedTuple):
-    """told, said: in their order. row: as it is at the end; None: nothing happened."""
+    """trace, said: in their order. row: as it is at the end; None: nothing happened."""
 
-    told: list[Told]
+    trace: list[Traced]
     said: list[Output]
     row: ProfileRow | None
 
     def asked(self, flow: str) -> list[Asked]:
         """The entries of a flow."""
-        return [one for one in self.told if isinstance(one, Asked) and one.flow == flow]
+        return [one for one in self.trace if isinstance(one, Asked) and one.flow == flow]
 
     def decided(self) -> list[SendDecided]:
         return [one.record for one in self.said if isinstance(one.record, SendDecided)]
@@ -59,13 +59,13 @@ def retell(
 
     stores: the definitions of the person's store, made ready (`streams.profile.store.ready`).
     """
-    told: list[Told] = []
-    stage = _Stage(ProfileCore(ids, stores, told=told), profile_id)
+    trace: list[Traced] = []
+    stage = _Stage(ProfileCore(ids, stores, trace=trace), profile_id)
     for one in history:
         stage.wake_until(one.at)
         stage.hear(one)
     stage.wake_until(until)
-    return Retold(told, stage.said, stage.row)
+    return Retold(trace, stage.said, stage.row)
 
 
 class _Stage:

@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from agents.catalog import Word, on_products, words_in
+from agents.catalog import ProductUpdate, on_products, updates_in
 from agents.replay.published import Edition
 from schemas.definitions import Flow, Interested
 from schemas.outputs import IdentityMerged, TimelineEntry
 from schemas.topics import IDENTITY_MERGES, TIMELINE
 from schemas.values import Identifier, Instant, ProfileId, StoreId
 from streams.definitions.products import ASKED
-from streams.flows.catalog import Said, catalog_trigger, change_of, concerned, products_of
+from streams.flows.catalog import ItemUpdate, catalog_trigger, change_of, concerned, products_of
 from streams.grid import GRID, Answer
 from streams.ids import Ids
 from streams.instants import to_instant
@@ -49,7 +49,7 @@ class CatalogInMemory:
         ]
         self._watches = any(flows for _, _, flows in self._flows)
         self._ids, self._until = ids, until
-        self._history: dict[tuple[StoreId, ProfileId], list[Said]] = defaultdict(list)
+        self._history: dict[tuple[StoreId, ProfileId], list[ItemUpdate]] = defaultdict(list)
         self._seen: dict[tuple[StoreId, str, str], dict[ProfileId, Seen]] = defaultdict(dict)
         self._joined: dict[ProfileId, ProfileId] = {}
 
@@ -57,7 +57,7 @@ class CatalogInMemory:
         """Take what was said in a round."""
         if not self._watches:
             return []
-        words: list[Word] = []
+        updates: list[ProductUpdate] = []
         for write in said:
             if write.value is None:
                 continue
@@ -65,11 +65,11 @@ class CatalogInMemory:
                 merged = _decode_merge(write.value)
                 self._joined[merged.loser] = merged.winner
             elif write.topic == TIMELINE.name and not write.key.startswith(b"definitions/"):
-                words += words_in([write.value])
+                updates += updates_in([write.value])
                 self._note(_decode(write.value))
-        for word in words:
-            self._history[word.said.store, word.product].append(word.said)
-        return [answer for word in words for answer in self._triggers(word)]
+        for one in updates:
+            self._history[one.update.store, one.product].append(one.update)
+        return [answer for one in updates for answer in self._triggers(one)]
 
     def _note(self, entry: TimelineEntry) -> None:
         if not entry.identifiers:
@@ -79,33 +79,33 @@ class CatalogInMemory:
             people = self._seen[entry.store, entry.metric, product]
             people[entry.profile_id] = max(seen, people.get(entry.profile_id, seen))
 
-    def _triggers(self, word: Word) -> list[Answer]:
-        said = word.said
-        appended_at = said.origin[0] // GRID * GRID + GRID
-        change = change_of(said, self._history[said.store, word.product])
-        who = [] if change is None else concerned(change, self._in_force(said))
+    def _triggers(self, watched: ProductUpdate) -> list[Answer]:
+        update = watched.update
+        appended_at = update.origin[0] // GRID * GRID + GRID
+        change = change_of(update, self._history[update.store, watched.product])
+        who = [] if change is None else concerned(change, self._in_force(update))
         if change is None or not who or appended_at > self._until:
             return []
-        events = [catalog_trigger(change, one, self._ids) for one in self._interested(said, who)]
+        events = [catalog_trigger(change, one, self._ids) for one in self._interested(update, who)]
         return [(msgspec.json.encode(event), ()) for event in events]
 
-    def _in_force(self, said: Said) -> Sequence[Flow]:
+    def _in_force(self, update: ItemUpdate) -> Sequence[Flow]:
         """The newest edition of the store's definitions when this was received."""
         flows: Sequence[Flow] = ()
         for since, store, found in self._flows:
-            if store == said.store and since <= said.origin[0]:
+            if store == update.store and since <= update.origin[0]:
                 flows = found
         return flows
 
-    def _interested(self, said: Said, who: Sequence[Interested]) -> list[Identifier]:
-        product = str(said.properties["product_id"])
+    def _interested(self, update: ItemUpdate, who: Sequence[Interested]) -> list[Identifier]:
+        product = str(update.properties["product_id"])
         wanted = [(metric, one.in_last) for one in who for metric in one.of]
         wanted += [(ASKED, one.asked) for one in who if one.asked]
         newest: dict[ProfileId, Seen] = {}
         for metric, span in wanted:
-            for profile, seen in self._seen.get((said.store, metric, product), {}).items():
+            for profile, seen in self._seen.get((update.store, metric, product), {}).items():
                 person = self._now(profile)
-                if seen.occurred_at > said.occurred_at - span:
+                if seen.occurred_at > update.occurred_at - span:
                     newest[person] = max(seen, newest.get(person, seen))
         return sorted(seen.identifier for seen in newest.values())
 

@@ -32,7 +32,7 @@ from streams.definitions.switch import in_force
 from streams.flows.plan import FlowPlan
 from streams.flows.preview import trigger_checks
 from streams.flows.reasons import reason_words
-from streams.flows.told import Asked, Branched, Ended, Reached, Told, Waits
+from streams.flows.trace import Asked, Branched, Ended, Reached, Traced, Waits
 from streams.ids import Ids
 from streams.instants import to_timestamp
 from streams.profile.store import ready
@@ -158,7 +158,7 @@ def explain_run(client: Client, store: StoreId, run: Run, teller: Teller) -> Exp
     words = f"enters {run.flow}, because: {run.trigger}"
     entered = Link(at=run.decided_at, kind="entered", words=words, id=run.id, evidence=evidence)
     links = [] if cause is None else [_event(cause)]
-    links += [entered, *_way(run.id, decided, retold.told if agrees else ())]
+    links += [entered, *_way(run.id, decided, retold.trace if agrees else ())]
     sends = [one.send_id for one in decided if one.send_id is not None and one.outcome == "sent"]
     for command in commands(client, store, run.id):
         _insert(links, _commanded(command))
@@ -183,10 +183,10 @@ def _agrees(run: FlowRunId, decided: Sequence[Decision], retold: Retold) -> bool
     return {one.id for one in decided} == again and any(one.id == run for one in retold.triggered())
 
 
-def _way(run: FlowRunId, decided: Sequence[Decision], told: Iterable[Told]) -> Iterator[Link]:
+def _way(run: FlowRunId, decided: Sequence[Decision], trace: Iterable[Traced]) -> Iterator[Link]:
     """Decisions with the steps between them; the step of a send stands for its decision."""
     waiting = list(decided)
-    for one in told:
+    for one in trace:
         if one.run != run or isinstance(one, Asked):
             continue
         if isinstance(one, Reached) and one.step == DECIDES:
@@ -195,7 +195,7 @@ def _way(run: FlowRunId, decided: Sequence[Decision], told: Iterable[Told]) -> I
             continue
         while waiting and waiting[0].decided_at < to_timestamp(one.at):
             yield _decided(waiting.pop(0))
-        yield _told(one)
+        yield _traced(one)
     yield from map(_decided, waiting)
 
 
@@ -293,9 +293,9 @@ def _commanded(command: dict[str, Any]) -> Link:
     return Link(at=command["decided_at"], kind="commanded", words=words, id=command["id"])
 
 
-def _told(told: Told) -> Link:
-    at = to_timestamp(told.at)
-    match told:
+def _traced(traced: Traced) -> Link:
+    at = to_timestamp(traced.at)
+    match traced:
         case Reached(words=words, evidence=evidence):
             return Link(at=at, kind="step", words="; ".join(words), evidence=_plain(evidence))
         case Branched(words=words):

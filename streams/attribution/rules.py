@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from schemas.definitions import StoreSettings
 from schemas.values import Channel, Millis, StoreId
-from streams.consent.said import TITLES
+from streams.consent.statements import TITLES
 from streams.instants import DAY
 
 Model: TypeAlias = Literal["last", "first", "linear", "position", "time-decay"]

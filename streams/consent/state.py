@@ -1,7 +1,7 @@
 """What one address may receive on one channel, as a join: order and repeats do not matter.
 
-In: the words of events (`said_by`). State: `AddressState`, owned by the address's identity row; the
-profile has a copy. Nothing here knows a profile row, so identity uses it too.
+In: the words of events (`address_statements`). State: `AddressState`, owned by the address's
+identity row; the profile has a copy. Nothing here knows a profile row, so identity uses it too.
 """
 
 from collections.abc import Callable, Iterable, Sequence

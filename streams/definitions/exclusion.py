@@ -29,14 +29,14 @@ from streams.segments.places import REGIONS
 from streams.segments.values import canonical, compile_tests
 
 
-class Said(NamedTuple):
-    """A leaf that holds, or fails."""
+class Assumed(NamedTuple):
+    """That a leaf holds, or fails."""
 
     leaf: c.Condition
     holds: bool
 
 
-Way: TypeAlias = frozenset[Said]
+Way: TypeAlias = frozenset[Assumed]
 NOTHING: Numbers = allowed(c.Compare("=", Decimal(0)))
 
 Dated: TypeAlias = c.Window | c.InNext | c.InMonth
@@ -45,7 +45,7 @@ Dated: TypeAlias = c.Window | c.InNext | c.InMonth
 def is_impossible(way: Way) -> bool:
     """Do some of these exclude each other?"""
     return (
-        any(Said(leaf, not holds) in way for leaf, holds in way)
+        any(Assumed(leaf, not holds) in way for leaf, holds in way)
         or any(why_never(leaf) for leaf, holds in way if holds)
         or any(
             _covers(other.leaf, one.leaf)
@@ -170,7 +170,7 @@ def _counts_exclude(way: Way) -> bool:
     """Bounds of how often each thing was done, and of what it amounts to."""
     counts: dict[_Counted, Numbers] = {}
     amounts: dict[tuple[_Counted, c.Measure, str], Numbers] = {}
-    for leaf, holds in sorted(way, key=lambda said: not said.holds):
+    for leaf, holds in sorted(way, key=lambda one: not one.holds):
         match leaf:
             case c.Did(event, times, window):
                 found = _Counted(event, window)

@@ -14,7 +14,7 @@ import msgspec
 
 from schemas import conditions as c
 from schemas.values import SegmentId
-from streams.definitions.exclusion import Said, Way, is_impossible
+from streams.definitions.exclusion import Assumed, Way, is_impossible
 from streams.segments.rfm import GROUPS
 from streams.segments.values import canonical
 
@@ -51,15 +51,15 @@ class Logic:
 
     def is_empty(self, condition: c.Condition) -> bool:
         """Can nobody ever pass? False also where that is not known."""
-        return self._is_none(Said(condition, holds=True))
+        return self._is_none(Assumed(condition, holds=True))
 
     def is_contained(self, one: c.Condition, other: c.Condition) -> bool:
         """Does everybody who passes the one pass the other? False also where it is not known."""
-        return self._is_none(Said(one, holds=True), Said(other, holds=False))
+        return self._is_none(Assumed(one, holds=True), Assumed(other, holds=False))
 
-    def _is_none(self, *said: Said) -> bool:
+    def _is_none(self, *assumed: Assumed) -> bool:
         try:
-            ways = _joined([self._ways(*one) for one in said])
+            ways = _joined([self._ways(*one) for one in assumed])
         except TooMany:
             return False
         return all(is_impossible(way) for way in ways)
@@ -76,7 +76,7 @@ class Logic:
         same = self._same(condition)
         if same is not None:
             return self._ways(same, holds)
-        itself: list[Way] = [frozenset([Said(condition, holds)])]
+        itself: list[Way] = [frozenset([Assumed(condition, holds)])]
         if not holds:
             return itself
         return _joined([itself, *(self._ways(other, True) for other in _also(condition))])

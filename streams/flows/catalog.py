@@ -31,7 +31,7 @@ Changed: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
 """(what was said of a product the time before, what is said now) -> does it start the flow?"""
 
 
-class Said(NamedTuple):
+class ItemUpdate(NamedTuple):
     """What a store said of a product, by a `Catalog Item Updated`."""
 
     store: StoreId
@@ -42,30 +42,30 @@ class Said(NamedTuple):
 
 
 class Change(NamedTuple):
-    """said: the newest word about a product. was: `price` and `inventory` before, where known."""
+    """update: the newest of a product. was: `price` and `inventory` before, where known."""
 
-    said: Said
+    update: ItemUpdate
     was: Properties
 
 
-def change_of(said: Said, history: Sequence[Said]) -> Change | None:
-    """What a word changed; None: there is a newer one, or none before it.
+def change_of(update: ItemUpdate, history: Sequence[ItemUpdate]) -> Change | None:
+    """What an update changed; None: there is a newer one, or none before it.
 
-    history: words about this product, of whatever variant, in any order.
+    history: updates of this product, of whatever variant, in any order.
     """
-    variant = said.properties.get(VARIANT)
+    variant = update.properties.get(VARIANT)
     others = [one for one in history if one.properties.get(VARIANT) == variant]
-    if any(_place(one) > _place(said) for one in others):
+    if any(_place(one) > _place(update) for one in others):
         return None
     was: Properties = {}
     for one in sorted(others, key=_place):
-        if _place(one) < _place(said):
+        if _place(one) < _place(update):
             was |= {name: one.properties[name] for name in KNOWN if name in one.properties}
-    return Change(said, was) if was else None
+    return Change(update, was) if was else None
 
 
-def _place(said: Said) -> tuple[Instant, Origin]:
-    return said.occurred_at, said.origin
+def _place(update: ItemUpdate) -> tuple[Instant, Origin]:
+    return update.occurred_at, update.origin
 
 
 def products_of(properties: Properties) -> set[str]:
@@ -83,7 +83,7 @@ def concerned(change: Change, flows: Iterable[Flow]) -> list[Interested]:
         for flow in flows
         if isinstance(flow.trigger, OnProduct)
         and flow.state == "live"
-        and changed_by(flow.trigger)(change.was, change.said.properties)
+        and changed_by(flow.trigger)(change.was, change.update.properties)
     ]
 
 
@@ -93,14 +93,14 @@ def catalog_trigger(change: Change, identifier: Identifier, ids: Ids) -> Propert
     Its id comes from the change alone: said again, also to a profile that has become part of
     another one, it is recognised as a repeat.
     """
-    said = change.said
+    update = change.update
     return {
-        "id": "p" + ids.derive("catalog", said.store, said.event_id, said.occurred_at),
+        "id": "p" + ids.derive("catalog", update.store, update.event_id, update.occurred_at),
         "metric": CATALOG_TRIGGERED,
-        "time": to_timestamp(said.occurred_at),
-        "store": said.store,
+        "time": to_timestamp(update.occurred_at),
+        "store": update.store,
         "profile": {identifier[0]: identifier[1]},
-        "properties": {**said.properties, WAS: change.was, "catalog_event_id": said.event_id},
+        "properties": {**update.properties, WAS: change.was, "catalog_event_id": update.event_id},
         "source": "tillstream",
     }
 

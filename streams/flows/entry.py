@@ -15,7 +15,7 @@ from streams.core import Output, PartRaised
 from streams.flows.dates import Start, last_start, next_start
 from streams.flows.moment import Moment, part_of
 from streams.flows.plan import FIRST, FlowPlan
-from streams.flows.told import tell_entry
+from streams.flows.trace import trace_entry
 from streams.flows.zones import zone_of
 from streams.ids import key_number
 from streams.instants import DAY, to_timestamp
@@ -277,7 +277,7 @@ def _enter(moment: Moment, plan: FlowPlan, trigger: Trigger, event: Event | None
         if condition is not None and not condition.holds(person, now):
             reasons.append(reason)
             evidence += condition.explain(person, now)
-    tell_entry(moment, run, reasons, conditions)
+    trace_entry(moment, run, reasons, conditions)
     if reasons:
         _refuse(moment, run, reasons, evidence)
         return

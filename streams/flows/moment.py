@@ -39,7 +39,7 @@ class Moment:
     ready:   runs that go on at once, in order.
     entered: flow (and key) -> how often it was entered.
     stops:   the stops in force for the store.
-    told:    what flows did on the way (`streams/flows/told.py`); None: nobody asks.
+    trace:   what flows did on the way (`streams/flows/trace.py`); None: nobody asks.
     """
 
     __slots__ = (
@@ -56,7 +56,7 @@ class Moment:
         "ready",
         "row",
         "stops",
-        "told",
+        "trace",
         "traits",
     )
 
@@ -83,7 +83,7 @@ class Moment:
         self.joined: list[tuple[ListId, str]] = []
         self.ready: list[FlowRun] = []
         self.entered: dict[str, int] = {}
-        self.told: list[Any] | None = None
+        self.trace: list[Any] | None = None
 
     def is_disabled(self, flow: FlowId) -> bool:
         """Whether the flow raised for this profile: then it is left out."""

@@ -11,7 +11,7 @@ from schemas.outputs import Evidence
 from streams.flows import entry
 from streams.flows.plan import FlowPlan
 from streams.flows.reasons import reason_words
-from streams.flows.told import Asked
+from streams.flows.trace import Asked
 from streams.flows.words import trigger_words
 from streams.segments.leaves import shown
 from streams.segments.texts import filters_text

@@ -39,7 +39,7 @@ from streams.flows.entry import begin, end, enter, hear_dates
 from streams.flows.moment import Moment, part_of
 from streams.flows.plan import BEHIND, FlowPlan, Place, StepPath
 from streams.flows.sending import drop_held, say, send
-from streams.flows.told import tell_branch, tell_rest, tell_step
+from streams.flows.trace import trace_branch, trace_rest, trace_step
 from streams.flows.waits import until_date, until_time_of_day
 from streams.flows.zones import zone_named, zone_of
 from streams.identity.held import in_order
@@ -81,7 +81,7 @@ def _hear(moment: Moment, plan: FlowPlan, run: FlowRun, event: Event) -> None:
         say(moment, run, None, "skipped", (GOAL_REACHED,))
         end(moment, run, plan, for_good=True)
     elif run.listening and _is_awaited(plan, run, event):
-        tell_branch(moment, run, plan.places.get(run.step), "met")
+        trace_branch(moment, run, plan.places.get(run.step), "met")
         _branch(run, plan, "met", moment.now)
         moment.ready.append(run)
 
@@ -124,7 +124,7 @@ def resume(moment: Moment, run: FlowRun) -> None:
     run.wake_at = None
     plan = moment.plans.flows.get(run.flow)
     if plan is not None and run.listening:
-        tell_branch(moment, run, plan.places.get(run.step), "missed")
+        trace_branch(moment, run, plan.places.get(run.step), "missed")
         _branch(run, plan, "missed", moment.now)
     elif plan is not None and run.passed:
         place = plan.places.get(run.step)
@@ -168,9 +168,9 @@ def advance(moment: Moment, run: FlowRun) -> None:
         if run.anew and not isinstance(place.step, Send):
             end(moment, run, plan)
             return
-        tell_step(moment, run, place)
+        trace_step(moment, run, place)
         if not _TAKE[type(place.step)](moment, plan, run, place):
-            tell_rest(moment, run)
+            trace_rest(moment, run)
             return
 
 
@@ -203,7 +203,7 @@ def _branch(run: FlowRun, plan: FlowPlan, name: str, now: Instant) -> None:
 
 
 def _into(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place, name: str) -> bool:
-    tell_branch(moment, run, place, name)
+    trace_branch(moment, run, place, name)
     inside = (*run.step, name, 0)
     return _go_on(moment, plan, run, inside if inside in plan.places else place.after)
 

@@ -7,7 +7,7 @@ from schemas.outputs import ConsentDetail, ConsentStated
 from schemas.records import AddressState, ConsentChanged
 from schemas.rows import IdentityRow
 from schemas.topics import CONSENT
-from schemas.values import Channel, Identifier, Instant, ProfileId, Timestamp
+from schemas.values import Channel, Instant, ProfileId, Timestamp
 from streams.consent.state import ADDRESS_KINDS as KIND_OF
 from streams.consent.state import (
     NEVER,
@@ -17,6 +17,7 @@ from streams.consent.state import (
     state_of,
     suppressed,
 )
+from streams.consent.statements import AddressStatement
 from streams.consent.words import OF_SEVERAL
 from streams.core import NEXT, Output
 from streams.identity.keys import ADDRESS_KINDS, key_of
@@ -25,8 +26,6 @@ from streams.instants import to_timestamp
 HOLDERS_MAX: Final = 10
 LINKED: Final = "linked"
 """The cause of a consent that a profile learns about because it now holds the address."""
-
-Said = tuple[Identifier, Channel, AddressState]
 
 
 def hold(row: IdentityRow, profile_id: ProfileId, cause: str) -> list[Output]:
@@ -58,7 +57,9 @@ def _reasons(row: IdentityRow, channel: Channel) -> set[str]:
     return {one.reason for one in row.consent.get(channel, NEVER).suppressions}
 
 
-def hear(row: IdentityRow, said: Iterable[Said], cause: str, now: Instant) -> list[Output]:
+def hear(
+    row: IdentityRow, said: Iterable[AddressStatement], cause: str, now: Instant
+) -> list[Output]:
     """Join what is said about this address to what is known; tell senders and holders, if it adds.
 
     said: about any address; what is about others is for their own rows.

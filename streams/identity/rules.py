@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.definitions import ProfileList
 from schemas.records import DefinitionsPublished
-from streams.consent.said import DEFAULT_RULES, ConsentRules, rules_of
+from streams.consent.statements import DEFAULT_RULES, ConsentRules, rules_of
 from streams.definitions.parse import parse
 from streams.ids import RANK_MAX, STRONG_KINDS
 from streams.ingest.identifiers import WEAK_KINDS

@@ -22,7 +22,7 @@ from schemas.records import (
 from schemas.rows import IDENTITY_ROW_SCHEMA, DefinitionsRow, IdentityRow, StopsRow
 from schemas.splits import EventsTold, NamesAgain, SplitAsked, SplitOff
 from schemas.values import Instant, Origin, ProfileId, Stage, StoreId
-from streams.consent.said import said_by
+from streams.consent.statements import address_statements
 from streams.core import NEXT, Output, Stepped, Touched
 from streams.identity.addresses import hear, hold, state
 from streams.identity.erasure import forget_person, is_veiled, unveil, veiled
@@ -110,7 +110,7 @@ class IdentityCore:
             case Linked():
                 return link(row, body, self._of(row.store), self._ids, now)
             case ConsentClaimed():
-                said = said_by(body.event, self._of(row.store).consent)
+                said = address_statements(body.event, self._of(row.store).consent)
                 return hear(row, said, body.event.id, now)
             case Retire():
                 return retire(row, body)
@@ -206,7 +206,7 @@ class IdentityCore:
             outputs.append(Output(NEXT, answered, resolved))
         if len(event.identifiers) > 1 or event.previous:
             outputs += announce(row, event, rules)
-        said = said_by(event, rules.consent)
+        said = address_statements(event, rules.consent)
         if said:
             outputs += hear(row, said, event.id, now)
         return outputs

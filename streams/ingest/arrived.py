@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from schemas.events import Event
 from schemas.records import ConsentClaimed, EventArrived
 from schemas.values import Origin
-from streams.consent.said import addresses_meant
+from streams.consent.statements import addresses_meant
 from streams.identity.keys import key_of
 
 

@@ -10,7 +10,8 @@ from schemas.records import AddressState, ConsentClaimed, EventResolved
 from schemas.rows import ListMembership, ProfileRow, Side, Trait
 from schemas.values import Channel, Identifier, Instant
 from streams.consent.receiving import address_of, address_state
-from streams.consent.said import (
+from streams.consent.state import ADDRESS_KINDS, NEVER, adds, answered_at, coarse
+from streams.consent.statements import (
     CHANNELS,
     SMS_REPLY,
     ConsentRules,
@@ -21,7 +22,6 @@ from streams.consent.said import (
     says_something,
     statements,
 )
-from streams.consent.state import ADDRESS_KINDS, NEVER, adds, answered_at, coarse
 from streams.core import BACK, Output
 from streams.definitions.program import Program
 from streams.flows.moment import Moment

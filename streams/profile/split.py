@@ -23,8 +23,8 @@ from schemas.rows import ProfileRow, Side
 from schemas.splits import EventsTold, EventTold, Parted, SplitAsked, SplitOff
 from schemas.topics import IDENTITY_SPLITS, TIMELINE
 from schemas.values import Identifier, Instant, ProfileId
-from streams.consent.said import ConsentRules
 from streams.consent.state import ADDRESS_KINDS
+from streams.consent.statements import ConsentRules
 from streams.core import BACK, PEER, Output
 from streams.definitions.program import Program
 from streams.flows.entry import end

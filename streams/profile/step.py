@@ -36,13 +36,13 @@ from schemas.rows import PROFILE_ROW_SCHEMA, DefinitionsRow, ProfileRow, StopsRo
 from schemas.splits import EventsTold, Parted, SplitAsked
 from schemas.topics import SEGMENT_CHANGES
 from schemas.values import Instant, Origin, Stage, StoreId
-from streams.consent.said import SMS_REPLY, with_keyword
+from streams.consent.statements import SMS_REPLY, with_keyword
 from streams.core import PEER, Output, Stepped, Touched
 from streams.definitions.products import is_of_the_catalogue
 from streams.flows.entry import await_dates, enter_by_event
 from streams.flows.moment import Moment, part_of
 from streams.flows.run import hear, resume
-from streams.flows.told import Told
+from streams.flows.trace import Traced
 from streams.flows.united import drop_doubled
 from streams.ids import Ids
 from streams.profile.arrival import claim_devices, is_repeat
@@ -111,7 +111,7 @@ class ProfileCore:
     """The station `profile`. Rows are keyed by profile id.
 
     stores: of the stores that have published definitions. stops: of those that have stopped sends.
-    told:   where to write down what flows do on the way; None: nobody asks.
+    trace:  where to write down what flows do on the way; None: nobody asks.
     """
 
     stage: Stage = "profile"
@@ -122,11 +122,11 @@ class ProfileCore:
         ids: Ids,
         stores: Mapping[StoreId, Store] | None = None,
         stops: Mapping[StoreId, tuple[Stop, ...]] | None = None,
-        told: list[Told] | None = None,
+        trace: list[Traced] | None = None,
         without: frozenset[str] = frozenset(),
     ) -> None:
         self._ids, self._without = ids, without
-        self._told = told
+        self._trace = trace
         self._stores = dict(stores or {})
         self._stops = dict(stops or {})
 
@@ -150,7 +150,7 @@ class ProfileCore:
     def hastened(self) -> Self:
         """The core that looks at all rows at once which nobody has looked at yet."""
         stores = {name: store._replace(visits=Visits()) for name, store in self._stores.items()}
-        return type(self)(self._ids, stores, self._stops, self._told)
+        return type(self)(self._ids, stores, self._stops, self._trace)
 
     def wake_at(self, row: ProfileRow) -> Instant | None:
         """A row that is under other definitions, or cuts, is due when it is visited; without its
@@ -183,12 +183,12 @@ class ProfileCore:
         """
         if isinstance(row, StopsRow):
             stops = {**self._stops, row.said.store: row.said.stops}
-            return type(self)(self._ids, self._stores, stops, self._told)
+            return type(self)(self._ids, self._stores, stops, self._trace)
         stores = {**self._stores, row.published.store: ready(row)}
-        return type(self)(self._ids, stores, self._stops, self._told)
+        return type(self)(self._ids, stores, self._stops, self._trace)
 
     def without(self, parts: frozenset[str]) -> Self:
-        return type(self)(self._ids, self._stores, self._stops, self._told, parts)
+        return type(self)(self._ids, self._stores, self._stops, self._trace, parts)
 
     def step(
         self, row: ProfileRow | None, key: str, body: Body, now: Instant, origin: Origin
@@ -352,7 +352,7 @@ class ProfileCore:
         program = store.program
         stops = self._stops.get(row.store, ())
         moment = Moment(row, program, store.plans, self._ids, now, stops)
-        moment.told = self._told
+        moment.trace = self._trace
         if self._without:
             disable(row, self._without, program, store.plans)
         if row.definitions != program.mark:

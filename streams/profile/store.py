@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from schemas.records import DefinitionsPublished
 from schemas.rows import DefinitionsRow, ProfileRow
-from streams.consent.said import ConsentRules, rules_of
+from streams.consent.statements import ConsentRules, rules_of
 from streams.definitions.program import Program
 from streams.definitions.switch import in_force, program_of
 from streams.flows.edited import Moves, moves_between, relocate

@@ -13,7 +13,7 @@ from typing import assert_never
 from schemas import conditions as c
 from schemas.outputs import Evidence
 from schemas.values import Instant
-from streams.consent.said import TITLES
+from streams.consent.statements import TITLES
 from streams.definitions.comparisons import bounds, compile_comparison
 from streams.segments import dates, leaves, places, windows
 from streams.segments.affinity import affinity

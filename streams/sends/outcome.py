@@ -5,7 +5,7 @@ import msgspec
 from schemas.events import Event
 from schemas.rows import ProfileRow, SentMemory
 from schemas.values import Millis, Properties
-from streams.consent.said import TITLES, is_heard
+from streams.consent.statements import TITLES, is_heard
 from streams.instants import DAY
 
 SEND_EXPIRED = "Send Expired"

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from agents.catalog import Word, changes, interested_in, on_products, words_in
+from agents.catalog import ProductUpdate, changes, interested_in, on_products, updates_in
 from agents.migrations import migrate
 from agents.replay.catalog import CatalogInMemory
 from agents.replay.published import Edition
@@ -90,7 +90,7 @@ class Shop:
     def does(self, profile: str, metric: str, *, days_ago: int, **properties: Any) -> None:
         self.entry(profile, metric, NOW - days_ago * DAY, properties=properties)
 
-    def says(self, at: int = NOW, product: Any = "p1", **facts: Any) -> Word:
+    def says(self, at: int = NOW, product: Any = "p1", **facts: Any) -> ProductUpdate:
         entry = self.entry(
             f"n-{product}",
             "Catalog Item Updated",
@@ -98,10 +98,10 @@ class Shop:
             properties={"product_id": product, **facts},
             identifiers=(("$product", str(product)),),
         )
-        (word,) = words_in([msgspec.json.encode(entry)])
+        (word,) = updates_in([msgspec.json.encode(entry)])
         return word
 
-    def told(self, *words: Word) -> list[list[Identifier]]:
+    def told(self, *words: ProductUpdate) -> list[list[Identifier]]:
         """For each change, who is told of it."""
         found = []
         for change in changes(self.client, words):
@@ -110,12 +110,12 @@ class Shop:
         assert [one for one in found if one] == self._told_in_memory(words)
         return found
 
-    def _told_in_memory(self, words: Sequence[Word]) -> list[list[Identifier]]:
+    def _told_in_memory(self, words: Sequence[ProductUpdate]) -> list[list[Identifier]]:
         """What the watcher of a replay says, which has heard the same."""
         published = DefinitionsPublished(self.store, "v1", "ann", documents_of(FLOWS))
         edition = Edition(None, StoreSettings(), published)
         watcher = CatalogInMemory([edition], Ids(REPLAY_SECRET), NOW + DAY)
-        last = {word.said.event_id for word in words}
+        last = {word.update.event_id for word in words}
         said = [
             Write(TIMELINE.name, 0, b"", msgspec.json.encode(one), 0)
             for one in self.said
@@ -200,7 +200,7 @@ def test_who_asked_is_told_months_later_and_a_person_of_two_profiles_once(shop: 
 def test_what_a_browser_or_an_import_says_of_a_product_is_nothing_new(shop: Shop) -> None:
     for more in ({"trust": "client"}, {"backfill": True}):
         entry = shop.entry("n-p1", "Catalog Item Updated", NOW, **more)
-        assert list(words_in([msgspec.json.encode(entry)])) == []
+        assert list(updates_in([msgspec.json.encode(entry)])) == []
 
 
 def test_the_same_change_is_told_by_the_same_event_whoever_asks_and_when(shop: Shop) -> None:
@@ -224,7 +224,7 @@ def test_the_same_change_is_told_by_the_same_event_whoever_asks_and_when(shop: S
             "price": 40,
             "title": "Shoe",
             "was": {"price": 80},
-            "catalog_event_id": word.said.event_id,
+            "catalog_event_id": word.update.event_id,
         },
         "source": "tillstream",
     }

@@ -99,8 +99,8 @@ def rounds(of: Partition, first: Instant, count: int) -> Iterator[tuple[float, i
             piece = play(of.core, of.rows.get, waiting, of.timers, window)
             window, over = window._replace(start=piece.turn), piece.over
             of.rows.update(piece.rows)
-            for said in piece.said:
-                say(said.output.record)
+            for emitted in piece.emitted:
+                say(emitted.output.record)
             flips += len(piece.rows)
         yield time.process_time() - began, flips
 

@@ -21,7 +21,7 @@ from schemas.records import (
 )
 from schemas.rows import IdentityRow
 from schemas.values import Identifier, Properties, Trust
-from streams.consent.said import addresses_meant
+from streams.consent.statements import addresses_meant
 from streams.core import NEXT, PEER, Core, Output
 from streams.definitions.switch import in_force
 from streams.identity.addresses import HOLDERS_MAX

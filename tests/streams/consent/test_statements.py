@@ -9,7 +9,6 @@ from schemas.definitions import ProfileList, SmsKeywords, StoreSettings
 from schemas.records import AddressState
 from schemas.rows import ProfileRow
 from streams.consent.receiving import address_of, may_receive
-from streams.consent.said import rules_of, said_by, statements
 from streams.consent.state import (
     HARD_BOUNCE,
     NEVER,
@@ -20,6 +19,7 @@ from streams.consent.state import (
     state_of,
     suppressed,
 )
+from streams.consent.statements import address_statements, rules_of, statements
 from tests.scenarios.play import event_of
 
 LISTS = {
@@ -36,7 +36,7 @@ def said(metric: str, *who: tuple[str, str], trust: str = "server", **said: Any)
     event = event_of(metric, "e1", 1000, who or (EMAIL, PHONE), said, trust=trust)
     return {
         channel: ",".join(state.suppressed) or state_of(state)
-        for _, channel, state in said_by(event, RULES)
+        for _, channel, state in address_statements(event, RULES)
     }
 
 
@@ -98,7 +98,7 @@ def test_who_is_put_on_an_opt_out_list_has_consent_until_they_deny() -> None:
     assert said("Joined List", list="staff") == {"email": "granted"}
     assert said("Joined List", list="double") == {}
     event = event_of("Joined List", "e", 9000, (EMAIL,), {"list": "staff"})
-    ((_, _, grant),) = said_by(event, RULES)
+    ((_, _, grant),) = address_statements(event, RULES)
     assert state_of(join(grant, denied((5, 5, 9), None, None))) == "denied"
 
 
@@ -118,7 +118,7 @@ def test_a_suppression_is_lifted_by_its_reason_or_altogether(
     reason: str | None, left: tuple[str, ...]
 ) -> None:
     event = event_of("Unsuppressed", "e", 1000, (EMAIL,), {"channel": "email", "reason": reason})
-    ((_, _, lift),) = said_by(event, RULES)
+    ((_, _, lift),) = address_statements(event, RULES)
     assert join(suppressed((5, 5, 9), HARD_BOUNCE), lift).suppressed == left
     assert said("Unsuppressed", trust="client") == {}
 
@@ -126,7 +126,7 @@ def test_a_suppression_is_lifted_by_its_reason_or_altogether(
 def test_a_complaint_denies_and_suppresses() -> None:
     for metric, meant in (("Marked Email as Spam", EMAIL), ("Marked SMS as Spam", PHONE)):
         event = event_of(metric, "e", 9, (EMAIL, PHONE), {})
-        ((address, _, state),) = said_by(event, RULES)
+        ((address, _, state),) = address_statements(event, RULES)
         assert (address, state_of(state)) == (meant, "denied")
         assert state.suppressed == ("spam-complaint",)
 
@@ -190,7 +190,7 @@ def test_what_needs_a_server_says_nothing_from_a_client(
 
 def test_a_client_grants_only_where_nothing_was_ever_denied() -> None:
     event = event_of("Subscribed", "e", 9000, (EMAIL,), {}, trust="client")
-    ((_, _, grant),) = said_by(event, RULES)
+    ((_, _, grant),) = address_statements(event, RULES)
     assert state_of(grant) == "granted"
     for at in ((5, 5), (8999, 8999), (9001, 9001)):
         no = denied(at, None, None)
@@ -202,7 +202,7 @@ def test_a_client_grants_only_where_nothing_was_ever_denied() -> None:
 
 def test_a_client_asks_after_a_denial_too_and_imports_no_history() -> None:
     event = event_of("Subscribed", "e", 9000, (EMAIL,), {"list": "double"}, trust="client")
-    ((_, _, asks),) = said_by(event, RULES)
+    ((_, _, asks),) = address_statements(event, RULES)
     assert state_of(join(denied((5, 5, 9), None, None), asks)) == "pending"
     assert said("Subscribed", trust="client", list="double", historical_import=True) == {
         "email": "pending"

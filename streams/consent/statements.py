@@ -29,6 +29,7 @@ from streams.consent.words import BEFORE_EVERY_DENIAL
 from streams.ids import key_number
 
 Statement: TypeAlias = tuple[Channel, AddressState]
+AddressStatement: TypeAlias = tuple[Identifier, Channel, AddressState]
 Keyword: TypeAlias = Literal["stop", "start", "help", "confirm"]
 
 CHANNELS: tuple[Channel, ...] = ("email", "sms", "push", "whatsapp", "in_app")
@@ -117,9 +118,7 @@ def normalised(text: str) -> str:
 DEFAULT_RULES = rules_of(StoreSettings(), {})
 
 
-def said_by(
-    event: Event, rules: ConsentRules = DEFAULT_RULES
-) -> list[tuple[Identifier, Channel, AddressState]]:
+def address_statements(event: Event, rules: ConsentRules = DEFAULT_RULES) -> list[AddressStatement]:
     """What the event says about the addresses it names; none of it where it says nothing."""
     if event.metric not in _SAYERS:
         return []

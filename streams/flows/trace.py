@@ -1,6 +1,7 @@
-"""What flows did on the way, step by step: kept only where somebody asks (previews, explanations).
+"""The trace of flows: what they did on the way, kept only where somebody asks (previews,
+explanations).
 
-The same code that runs live tells it, so it cannot say otherwise than what is done.
+The same code that runs live writes it, so it cannot say otherwise than what is done.
 """
 
 from collections.abc import Iterable, Sequence
@@ -68,17 +69,17 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
     run: FlowRunId
 
 
-Told = Asked | Reached | Branched | Waits | Ended
+Traced = Asked | Reached | Branched | Waits | Ended
 
 
-def tell_entry(
+def trace_entry(
     moment: Moment,
     run: FlowRun,
     reasons: Sequence[str],
     conditions: Iterable[tuple[str, Compiled | None]],
 ) -> None:
     """conditions: what was asked at the entry, by the reason with which it objects."""
-    if moment.told is None:
+    if moment.trace is None:
         return
     person = Person(moment.row, moment.program, run.trigger, run)
     evidence = {
@@ -86,7 +87,7 @@ def tell_entry(
         for reason, condition in conditions
         if condition is not None
     }
-    moment.told.append(
+    moment.trace.append(
         Asked(
             at=moment.now,
             flow=run.flow,
@@ -98,12 +99,12 @@ def tell_entry(
     )
 
 
-def tell_step(moment: Moment, run: FlowRun, place: Place) -> None:
-    if moment.told is None:
+def trace_step(moment: Moment, run: FlowRun, place: Place) -> None:
+    if moment.trace is None:
         return
     person = Person(moment.row, moment.program, run.trigger, run)
     condition = place.condition
-    moment.told.append(
+    moment.trace.append(
         Reached(
             at=moment.now,
             run=run.id,
@@ -115,19 +116,19 @@ def tell_step(moment: Moment, run: FlowRun, place: Place) -> None:
     )
 
 
-def tell_branch(moment: Moment, run: FlowRun, place: Place | None, name: str) -> None:
-    if moment.told is not None:
+def trace_branch(moment: Moment, run: FlowRun, place: Place | None, name: str) -> None:
+    if moment.trace is not None:
         words = name if place is None else branch_words(place.step, name)
-        moment.told.append(
+        moment.trace.append(
             Branched(at=moment.now, run=run.id, path=run.step, branch=name, words=words)
         )
 
 
-def tell_rest(moment: Moment, run: FlowRun) -> None:
+def trace_rest(moment: Moment, run: FlowRun) -> None:
     """Whether a run waits now, or is over."""
-    if moment.told is None:
+    if moment.trace is None:
         return
     if run.ended_at is not None:
-        moment.told.append(Ended(at=moment.now, run=run.id))
+        moment.trace.append(Ended(at=moment.now, run=run.id))
     elif run.wake_at is not None:
-        moment.told.append(Waits(at=moment.now, run=run.id, path=run.step, until=run.wake_at))
+        moment.trace.append(Waits(at=moment.now, run=run.id, path=run.step, until=run.wake_at))
