@@ -29,15 +29,12 @@ from schemas.records import (
 )
 from schemas.splits import Parted, SplitAsked, SplitOff
 from schemas.values import TIMER, Instant, Origin, Turn
-from streams.core import Core, Output, PartRaised, RowT
+from streams.core import ROW, ROW_BYTES_MAX, Core, Output, PartRaised, RowT
 from streams.ids import key_number
 from streams.rounds import Round, Rounds, WaitingRecord
 
 SLICE_MAX = 2_000
 """Most steps of one transaction; a larger round is cut into slices."""
-
-ROW_BYTES_MAX = 1 << 20
-"""A row larger than this is not kept: the topic takes 6 MiB, and a row is read as a whole."""
 
 NEVER_SET_ASIDE = (
     Absorb,
@@ -72,7 +69,8 @@ class Emitted(msgspec.Struct, frozen=True, gc=False):
 
 class Failed(NamedTuple):
     """A record whose step raised, set aside; or (`value` None) a timer that raised; or (`part`) the
-    part of the definitions that raised: the record counts, without it.
+    part of the definitions that raised: the record counts, without it. Likewise where the row was
+    too large (`part` is `ROW`): it lost some of its history.
     """
 
     offset: int | None
@@ -277,15 +275,18 @@ class _Kept(Generic[RowT]):
         """The rows that are not what they were, encoded; one that is kept elsewhere now is no more
         where it was.
 
-        A row that cannot be encoded, or is too large to be kept, has a turn that made it so: the
-        turns are done again one by one, and that one is set aside.
+        A row that cannot be encoded, or is too large, has a turn that made it so: the turns are
+        done again one by one; after that one the row is lessened, or else the turn is set aside.
         """
         changed: list[ChangedRow] = []
         for key, row in self._rows.items():
             if row is None:
                 continue
             encoded = self._encoded(row)
-            blob = self._without_culprits(key) if isinstance(encoded, str) else encoded
+            if isinstance(encoded, bytes) and len(encoded) <= ROW_BYTES_MAX:
+                blob: bytes | None = encoded
+            else:
+                blob = self._one_by_one(key)
             kept = self._rows[key]
             if blob is None or kept is None:
                 continue
@@ -304,14 +305,22 @@ class _Kept(Generic[RowT]):
     def _encoded(self, row: RowT) -> bytes | str:
         """The row as it is kept, or why it cannot be."""
         try:
-            blob = self.core.encode(row)
+            return self.core.encode(row)
         except (OverflowError, ValueError, TypeError) as error:
             return f"the row cannot be encoded: {_reason(error)}"
-        if len(blob) > ROW_BYTES_MAX:
+
+    def _lessened(self, key: str, step: _Step, row: RowT) -> bytes | str:
+        """The row, made smaller, which is told; or that it cannot be. By merges, splits and
+        erasures it is kept all the same: the topic takes 6 MiB.
+        """
+        blob = self.core.encode(self.core.lessened(row))
+        if len(blob) > ROW_BYTES_MAX and not isinstance(step.what, NEVER_SET_ASIDE):
             return f"the row would be over {ROW_BYTES_MAX} bytes"
+        reason = f"the row was over {ROW_BYTES_MAX} bytes: some of its history was let go"
+        self.failed.append(Failed(step.offset, key, step.turn, reason, None, ROW))
         return blob
 
-    def _without_culprits(self, key: str) -> bytes | None:
+    def _one_by_one(self, key: str) -> bytes | None:
         """The last state of the row that can be kept, after all turns that leave it so."""
         kept, silenced = self._before[key], False
         for step in self._steps[key]:
@@ -323,6 +332,8 @@ class _Kept(Generic[RowT]):
             if row is None:
                 continue
             encoded = self._encoded(row)
+            if isinstance(encoded, bytes) and len(encoded) > ROW_BYTES_MAX:
+                encoded = self._lessened(key, step, row)
             if isinstance(encoded, bytes):
                 kept, silenced = encoded, False
             else:

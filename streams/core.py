@@ -4,7 +4,7 @@ A core never sees Kafka, a clock or a table. The shell (agents/station.py) and t
 (streams/replay.py) read rows, call the core in the order of turns and write what comes out.
 """
 
-from typing import Literal, Protocol, Self, TypeAlias, TypeVar
+from typing import Final, Literal, Protocol, Self, TypeAlias, TypeVar
 
 import msgspec
 
@@ -16,6 +16,12 @@ NEXT: Literal["next"] = "next"
 PEER: Literal["peer"] = "peer"
 BACK: Literal["back"] = "back"
 
+
+ROW_BYTES_MAX: Final = 1 << 20
+"""A row over this many bytes lets go of something: a row is read as a whole."""
+
+ROW: Final = "row"
+"""Flag of a row that was over its cap."""
 
 RowT = TypeVar("RowT", bound=Row)
 
@@ -73,6 +79,10 @@ class Core(Protocol[RowT]):
         ...
 
     def encode(self, row: RowT) -> bytes: ...
+
+    def lessened(self, row: RowT) -> RowT:
+        """A row that is over `ROW_BYTES_MAX`, flagged, without what it can best do without."""
+        ...
 
     def veiled(self, key: str) -> str | None:
         """The key under which the row of `key` is kept once nobody may see `key` any more; None:

@@ -84,6 +84,10 @@ class IdentityCore:
     def encode(self, row: IdentityRow) -> bytes:
         return _encode(row)
 
+    def lessened(self, row: IdentityRow) -> IdentityRow:
+        """Its parts are bounded each."""
+        return row
+
     def step(
         self, row: IdentityRow | None, key: str, body: Body, now: Instant, _origin: Origin
     ) -> Touched[IdentityRow]:

@@ -3,6 +3,8 @@
 Order of arrival does not matter to any of it: the newest `occurred_at` wins, a join is a join.
 """
 
+from itertools import accumulate
+
 import msgspec
 
 from schemas.events import Event
@@ -223,6 +225,17 @@ def _fits(row: ProfileRow, name: str, value: object) -> bool:
         else isinstance(value, int | float | None)
     )
     return short or len(_encode((row.traits, value))) <= TRAITS_BYTES_MAX
+
+
+def newest_traits(traits: dict[str, Trait], bytes_max: int) -> dict[str, Trait]:
+    """The newest that fit, in their order; all of them where they do."""
+    if len(traits) <= TRAITS_MAX and len(_encode(traits)) <= bytes_max:
+        return traits
+    by_age = sorted(traits, key=lambda name: (traits[name].occurred_at, name))
+    newest = by_age[-TRAITS_MAX:][::-1]
+    sizes = accumulate(len(_encode((name, traits[name]))) for name in newest)
+    kept = {name for name, size in zip(newest, sizes, strict=True) if size <= bytes_max}
+    return {name: trait for name, trait in traits.items() if name in kept}
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -37,7 +37,7 @@ from schemas.splits import EventsTold, Parted, SplitAsked
 from schemas.topics import SEGMENT_CHANGES
 from schemas.values import Instant, Origin, Stage, StoreId
 from streams.consent.statements import SMS_REPLY, with_keyword
-from streams.core import PEER, Output, Stepped, Touched
+from streams.core import PEER, ROW_BYTES_MAX, Output, Stepped, Touched
 from streams.definitions.products import is_of_the_catalogue
 from streams.flows.entry import await_dates, enter_by_event
 from streams.flows.moment import Moment, part_of
@@ -82,6 +82,7 @@ from streams.profile.merge import (
     wish,
 )
 from streams.profile.sides import forget_stranger, goes_to, is_quiet, went_to
+from streams.profile.size import lessen
 from streams.profile.split import (
     begin_apart,
     hand_over,
@@ -141,6 +142,14 @@ class ProfileCore:
 
     def encode(self, row: ProfileRow) -> bytes:
         return _encode(row)
+
+    def lessened(self, row: ProfileRow) -> ProfileRow:
+        lessen(row, self._stores.get(row.store, NOTHING).program)
+        return row
+
+    def _within_cap(self, row: ProfileRow) -> bytes:
+        blob = _encode(row)
+        return blob if len(blob) <= ROW_BYTES_MAX else _encode(self.lessened(row))
 
     @property
     def visits_until(self) -> Instant:
@@ -267,7 +276,7 @@ class ProfileCore:
                 outputs = report(row, body, now, self._ids)
             case Accept():
                 outputs = self._moment(row, now)[0].outputs
-                row, moved = hear_acceptance(row, body, self.encode)
+                row, moved = hear_acceptance(row, body, self._within_cap)
                 outputs += moved
             case Absorb():
                 outputs = self._absorbed(row, body, now)

@@ -28,9 +28,10 @@ from streams.profile.facts import (
     IDENTIFIERS_MAX,
     LISTS_MAX,
     ORDERS_RECENT_MAX,
-    TRAITS_MAX,
+    TRAITS_BYTES_MAX,
     bound_consent,
     coarsen,
+    newest_traits,
 )
 from streams.profile.merge import RETIRED_MAX, promised, repointed
 from streams.profile.recent import unite
@@ -191,11 +192,10 @@ def unite_traits(row: ProfileRow, lost: dict[str, Trait]) -> dict[str, Trait]:
     united = dict(row.traits)
     for name, trait in lost.items():
         united[name] = newer(united[name], trait) if name in united else trait
-    if len(united) > TRAITS_MAX:
-        by_age = sorted(united, key=lambda name: (united[name].occurred_at, name))
-        united = {name: united[name] for name in by_age[-TRAITS_MAX:]}
+    kept = newest_traits(united, TRAITS_BYTES_MAX)
+    if len(kept) < len(united):
         coarsen(row, "traits")
-    return united
+    return kept
 
 
 def _unite_variants(row: ProfileRow, lost: ProfileRow) -> dict[str, tuple[str, Instant]]:

@@ -376,12 +376,12 @@ def _noted(feature: Feature, row: ProfileRow, event: Event) -> FeatureKey | None
     if amount is not None:
         state.total += amount
     feature.update(state, entry, event.received_at)
-    if amount is not None and _saturate(state):
+    if amount is not None and saturate(state):
         _flag(row, TOTALS)
     return key
 
 
-def _saturate(state: FeatureState) -> bool:
+def saturate(state: FeatureState) -> bool:
     """Let no sum grow beyond what can be kept. Returns: whether one would have."""
     total, state.total = state.total, saturated(state.total)
     over = total != state.total

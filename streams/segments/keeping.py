@@ -131,10 +131,34 @@ def put(coarse: dict[int, tuple[int, int]], entry: Entry) -> None:
     hour = entry.occurred_at // HOUR
     count, total = coarse.get(hour, (0, 0))
     coarse[hour] = (count + entry.times, total + (entry.amount or 0))
-    if len(coarse) > BUCKETS_MAX:
-        oldest, second = sorted(coarse)[:2]
-        count, total = coarse.pop(oldest)
-        coarse[second] = (coarse[second][0] + count, coarse[second][1] + total)
+    join_oldest(coarse, BUCKETS_MAX)
+
+
+def join_oldest(coarse: dict[int, tuple[int, int]], most: int) -> None:
+    """Join the oldest buckets over so many with the next one."""
+    if len(coarse) <= most:
+        return
+    hours = sorted(coarse)
+    joined = hours[: len(hours) - most + 1]
+    counts, totals = zip(*(coarse.pop(hour) for hour in joined), strict=True)
+    coarse[joined[-1]] = sum(counts), sum(totals)
+
+
+def shorten(state: FeatureState, kind: str, keep: int) -> None:
+    """Keep `keep` entries (at least one) and as many buckets; of any age, what is over goes into
+    buckets of an hour. It is as if the cap of the feature were lower.
+    """
+    entries = state.entries
+    if kind == "oldest":
+        del entries[: max(0, len(entries) - keep)]
+    elif kind.startswith("span"):
+        while len(entries) > keep:
+            state.coarse = state.coarse or {}
+            put(state.coarse, entries.pop())
+    else:
+        del entries[keep:]
+    if state.coarse is not None:
+        join_oldest(state.coarse, keep)
 
 
 def expire(coarse: dict[int, tuple[int, int]], edge: Instant) -> None:

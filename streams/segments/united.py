@@ -7,8 +7,8 @@ from schemas.rows import Entry, FeatureState, Membership, ProfileRow
 from schemas.values import Instant, Origin, ProfileId, SegmentId
 from streams.definitions.program import Program
 from streams.ids import Ids, key_number
-from streams.segments.features import LEFT_OUT, SHADOW, Feature, FeatureKey, saturated
-from streams.segments.keeping import BUCKETS_MAX, expire, put
+from streams.segments.features import LEFT_OUT, SHADOW, Feature, FeatureKey, saturate, saturated
+from streams.segments.keeping import BUCKETS_MAX, expire, join_oldest, put
 from streams.segments.membership import (
     Change,
     because_of,
@@ -110,11 +110,8 @@ def _beyond(
     for place in in_order:
         if place[0] < edge:
             put(united.coarse, entries[place])
-    while len(united.coarse) > BUCKETS_MAX:
-        oldest, second = sorted(united.coarse)[:2]
-        count, total = united.coarse.pop(oldest)
-        more, sum_of_more = united.coarse[second]
-        united.coarse[second] = (more + count, saturated(sum_of_more + total))
+    join_oldest(united.coarse, BUCKETS_MAX)
+    saturate(united)
     return [place for place in in_order if place[0] >= edge]
 
 

@@ -5,8 +5,8 @@ import pytest
 from schemas.events import Event
 from schemas.records import Absorb, DefinitionsPublished, EventResolved
 from schemas.rows import ProfileRow
-from streams.apply import ROW_BYTES_MAX, Timers
-from streams.core import Core
+from streams.apply import Timers
+from streams.core import ROW_BYTES_MAX, Core
 from streams.instants import MINUTE
 from tests.streams.profile.test_facts import (
     ANN,

@@ -16,12 +16,13 @@ from schemas.records import (
     EventResolved,
     Merge,
     Passed,
+    Withdraw,
 )
 from schemas.rows import POSITION_KEY, DefinitionsRow, Position, StopsRow
 from schemas.topics import DEAD_LETTERS, IDENTITY_MERGES
 from schemas.values import RECORD, Instant, Origin, Row, Stage
-from streams.apply import ROW_BYTES_MAX, Timers, remember
-from streams.core import Output
+from streams.apply import Timers, remember
+from streams.core import ROW_BYTES_MAX, Output
 from streams.intake import RoundIntake
 from streams.published import InForce, is_row_of_a_key
 from streams.replay import MemoryRecord
@@ -61,11 +62,18 @@ class DiaryCore:
     def encode(self, row: Diary) -> bytes:
         return msgspec.msgpack.encode(row)
 
+    def lessened(self, row: Diary) -> Diary:
+        row.told = ["..." if text.startswith("y") else text for text in row.told]
+        return row
+
     def step(
         self, row: Diary | None, key: str, body: Body, now: Instant, origin: Origin
     ) -> tuple[Diary, list[Output]]:
         diary = row or Diary()
         assert not isinstance(body, Merge), "broken protocol"
+        if isinstance(body, Withdraw):
+            diary.told.append(body.loser)
+            return diary, []
         assert isinstance(body, EventResolved)
         metric = body.event.metric
         diary.told.append(f"{self.prefix}{metric}@{now}")
@@ -73,6 +81,8 @@ class DiaryCore:
             raise RuntimeError("personal data of somebody")
         if metric == "huge":
             diary.told.append("x" * ROW_BYTES_MAX)
+        if metric == "long":
+            diary.told.append("y" * ROW_BYTES_MAX)
         if metric == "odd":
             diary.due = 1 << 70
         if metric.startswith("wake"):
@@ -119,12 +129,12 @@ def event(metric: str, at: Instant) -> EventResolved:
 class Partition:
     """One partition of the profile stage and its log."""
 
-    def __init__(self, *, steps_max: int = 999) -> None:
+    def __init__(self, core: Any = None, *, steps_max: int = 999) -> None:
         self.rows: dict[bytes, bytes] = {}
         self.offset = 0
         self.writes: list[Any] = []
         self.intake = RoundIntake(
-            DiaryCore(),  # type: ignore[arg-type]
+            core or DiaryCore(),
             0,
             Position(partitions=1),
             self.rows,
@@ -207,6 +217,36 @@ def test_a_row_that_cannot_be_kept_has_its_culprit_set_aside(culprit: str) -> No
     assert dict(letter.headers)["offset"] == b"1"
     told = [msgspec.json.decode(w.value)["id"] for w in partition.writes if w.topic == MERGES]
     assert told == ["1 told, a last", "2 told, b last"], "as if the culprit had never been"
+
+
+@pytest.mark.parametrize("steps_max", [1, 999])
+def test_a_row_over_its_cap_lets_go_of_something_and_the_record_counts(steps_max: int) -> None:
+    partition = Partition(steps_max=steps_max)
+    for at, metric in ((10, "a"), (20, "long"), (30, "b")):
+        partition.tell(at, event(metric, at))
+    partition.round_ends(BOUND)
+    assert partition.told() == ["a@10", "long@20", "...", "b@30"]
+    (letter,) = partition.dead()
+    assert letter.value == b"", "nothing is set aside"
+    headers = dict(letter.headers)
+    assert (headers["offset"], headers["reason"].split(b":")[0]) == (
+        b"1",
+        b"the row was over 1048576 bytes",
+    )
+
+
+@pytest.mark.parametrize("text", ["x", "y"])
+def test_a_merge_that_takes_a_row_over_its_cap_stops_nothing(text: str) -> None:
+    partition = Partition()
+    partition.tell(10, event("a", 10))
+    partition.tell(20, Withdraw(text * ROW_BYTES_MAX, 1))
+    partition.tell(30, event("b", 30))
+    partition.round_ends(BOUND)
+    kept = "..." if text == "y" else text * ROW_BYTES_MAX
+    told = partition.told()
+    assert told[:2] == ["a@10", kept]
+    assert told[2:] == ["b@30"] * (text == "y"), "what is not of the protocol is set aside"
+    assert [bool(letter.value) for letter in partition.dead()] == [False] + [True] * (text == "x")
 
 
 def test_a_row_that_a_first_step_would_have_made_is_not_made_when_it_raises() -> None:

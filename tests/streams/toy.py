@@ -82,6 +82,9 @@ class ToyIdentity:
     def encode(self, row: Pointer) -> bytes:
         return msgspec.msgpack.encode(row)
 
+    def lessened(self, row: Pointer) -> Pointer:
+        return row
+
     def step(
         self, row: Pointer | None, key: str, body: Body, now: Instant, origin: Origin
     ) -> tuple[Pointer, list[Output]]:
@@ -138,6 +141,9 @@ class ToyProfile:
 
     def encode(self, row: Person) -> bytes:
         return msgspec.msgpack.encode(row)
+
+    def lessened(self, row: Person) -> Person:
+        return row
 
     def step(
         self, row: Person | None, key: str, body: Body, now: Instant, origin: Origin

@@ -1,0 +1,63 @@
+"""A row that is over the cap of all of it lets go of what it can best do without.
+
+Each part has a cap of its own; all together are too large where many segments look far back, ids
+are long, or the history of a split is awaited. First the oldest history of the features goes; if
+that is not enough, also older traits, what triggers said, and what is remembered of splits and
+merges that are not over. Identifiers, consent, lists and sends stay.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from schemas.rows import NOTHING_SAID, FeatureState, FlowRun, ProfileRow
+from streams.core import ROW, ROW_BYTES_MAX
+from streams.definitions.program import Program
+from streams.flows.entry import RUNS_MAX
+from streams.profile.facts import TRAITS_BYTES_MAX, coarsen, newest_traits
+from streams.segments.features import LEFT_OUT, saturate
+from streams.segments.keeping import shorten
+
+ROOMY: Final = ROW_BYTES_MAX // 2
+"""Bytes of a row that has room again: the next event must not take it over its cap."""
+
+_ENTRIES: Final = (256, 128, 64, 32, 16, 8, 4, 2, 1)
+"""Entries that each feature keeps, until the row has room."""
+
+_STRANGERS_MAX: Final = 10
+
+
+def lessen(row: ProfileRow, program: Program) -> None:
+    """Give a row room, as far as that goes. It depends on nothing but the row and the program."""
+    coarsen(row, ROW)
+    facts = [row] if row.retold is None else [row, row.retold]
+    for keep in _ENTRIES:
+        if len(encode(row)) <= ROOMY:
+            return
+        for part in facts:
+            _shorten_features(part.features, program, keep)
+    if len(encode(row)) <= ROOMY:
+        return
+    for part in facts:
+        part.traits = newest_traits(part.traits, TRAITS_BYTES_MAX // 8)
+    row.runs = row.runs[-RUNS_MAX:]  # only who awaits their history has more
+    _forget_what_was_said((*row.runs, *row.settled))
+    row.united = dict(list(row.united.items())[-1:])  # one is enough to have segments looked at
+    for side in row.sides:
+        side.identifiers = side.identifiers[-_STRANGERS_MAX:]
+
+
+def _shorten_features(features: dict[str, FeatureState], program: Program, keep: int) -> None:
+    for key, state in features.items():
+        feature = program.features.get(key.rstrip(LEFT_OUT))
+        shorten(state, "newest" if feature is None else feature.content.kind, keep)
+        saturate(state)
+
+
+def _forget_what_was_said(runs: Iterable[FlowRun]) -> None:
+    for run in runs:
+        run.trigger = msgspec.structs.replace(run.trigger, said=NOTHING_SAID)
+
+
+encode = msgspec.msgpack.Encoder().encode
