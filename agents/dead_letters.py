@@ -1,6 +1,6 @@
 """What was set aside: rejected store events and records whose step raised; and pushing them again.
 
-A rejected event is pushed again as it came. A record of an inner topic cannot be put back: its turn
+A rejected event is pushed again as it came, where it would be accepted now. A record of an inner topic cannot be put back: its turn
 is over, and the clocks have said so. Its event is pushed again instead, as a new arrival: under its
 own id, so it counts once, with its own time.
 """
@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 
+from agents.live.pushing import Checker, Good, push
 from agents.reader import Reader
 from agents.settings import Settings
 from agents.topics import topic_name
 from schemas.events import Event
 from schemas.records import ConsentClaimed, Envelope, EventArrived, EventResolved, Late, Passed
-from schemas.topics import DEAD_LETTERS, STORE_EVENTS, STORE_EVENTS_REJECTED
+from schemas.topics import DEAD_LETTERS, STORE_EVENTS_REJECTED
 from streams.instants import to_timestamp
 from streams.money import to_money
 
@@ -136,21 +137,31 @@ def as_sent(event: Event) -> dict[str, Any]:
     return sent
 
 
-async def redrive(settings: Settings, found: Iterable[Found]) -> dict[str, str]:
-    """Push records again; returns id -> what became of it (`pushed`, or why not)."""
+async def redrive(settings: Settings, found: Iterable[Found], check: Checker) -> dict[str, str]:
+    """Push records again, but none that would only be rejected again.
+
+    Returns: id -> what became of it (`pushed`, or why not).
+
+    Raises: PushFailed.
+    """
     told: dict[str, str] = {}
-    producer = AIOKafkaProducer(**settings.kafka_clients(), enable_idempotence=True)
-    await producer.start()
-    try:
-        for one in found:
-            try:
-                value = store_event_of(one)
-            except CannotRedrive as why:
-                told[one.record.id] = str(why)
-                continue
-            key = one.record.key.encode()
-            await producer.send_and_wait(topic_name(settings, STORE_EVENTS.name), value, key=key)
-            told[one.record.id] = "pushed"
-    finally:
-        await producer.stop()
+    good: dict[int, Good] = {}
+    ids: dict[int, str] = {}
+    for number, one in enumerate(found):
+        ids[number] = one.record.id
+        try:
+            said = check(number, store_event_of(one))
+        except CannotRedrive as why:
+            told[one.record.id] = str(why)
+            continue
+        if isinstance(said, Good):
+            good[number] = said
+        else:
+            told[one.record.id] = f"it would be rejected again ({said.reason}: {said.detail})"
+    if good:
+        await push(
+            settings,
+            good.values(),
+            noted=lambda pushed: told.update({ids[pushed.number]: "pushed"}),
+        )
     return told

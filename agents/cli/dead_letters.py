@@ -3,10 +3,16 @@
 import argparse
 import asyncio
 
+from agents.cli.failures import CommandFailed
 from agents.cli.looking import cluster, looked_at, looking_arguments
 from agents.cli.printing import Printer, json_argument, printer_for
 from agents.dead_letters import TOPICS, Found, redrive, set_aside, shown
+from agents.definitions_log import definitions_in_force
+from agents.live.pushing import Checker, PushFailed
 from agents.settings import Settings
+from schemas.topics import INGEST_ROWS, STORE_EVENTS
+
+NOTHING = "Nothing was set aside."
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     told = {
         "list": "every record that was set aside, with its reason",
         "show": "one record, whole",
-        "redrive": "push records again: rejected events as they came, failed ones as new arrivals",
+        "redrive": "push again what would be accepted now: rejected events as they came, failed ones "
+        "as new arrivals",
     }
     for name, meaning in told.items():
         action = actions.add_parser(name, help=meaning, description=meaning)
@@ -28,6 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Raises: CommandFailed."""
     looked = looked_at(options, settings)
     printer = printer_for(options)
     match options.action:
@@ -36,7 +44,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         case "show":
             return _show(printer, looked, options.id)
         case _:
-            return _redrive(printer, looked, None if options.all else list(options.ids))
+            if options.all == bool(options.ids):
+                raise CommandFailed("name the records to push again as the list does, or say --all")
+            return _redrive(printer, looked, None if options.all else options.ids)
 
 
 async def _find(settings: Settings, only: list[str] | None) -> list[Found]:
@@ -57,7 +67,7 @@ def _list(printer: Printer, settings: Settings) -> int:
         ],
     )
     if not records:
-        printer.line("Nothing was set aside.")
+        printer.line(NOTHING)
     return 0
 
 
@@ -80,10 +90,17 @@ def _redrive(printer: Printer, settings: Settings, only: list[str] | None) -> in
     for missing in set(only or ()) - told.keys():
         told[missing] = "there is no such record"
     printer.data(told)
-    printer.table(("id", "what became of it"), list(told.items()))
+    if told:
+        printer.table(("id", "what became of it"), list(told.items()))
+    else:
+        printer.line(NOTHING)
     return 0 if all(said == "pushed" for said in told.values()) else 1
 
 
 async def _push_again(settings: Settings, only: list[str] | None) -> dict[str, str]:
-    async with cluster(settings, *TOPICS.values()) as there:
-        return await redrive(there, await _find(there, only))
+    async with cluster(settings, *TOPICS.values(), STORE_EVENTS, INGEST_ROWS) as there:
+        check = Checker(there, (await definitions_in_force(there)).values())
+        try:
+            return await redrive(there, await _find(there, only), check)
+        except PushFailed as error:
+            raise CommandFailed(str(error)) from error

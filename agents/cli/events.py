@@ -21,6 +21,7 @@ from agents.live.pushing import (
     Pushed,
     PushFailed,
     Source,
+    Unreadable,
     open_source,
     push,
 )
@@ -30,6 +31,7 @@ from schemas.topics import INGEST_ROWS, STORE_EVENTS, STORE_EVENTS_REJECTED, TOP
 from streams.definitions.problems import near
 
 SHOWN_MAX = 20
+CHECKED_AT_ONCE = 1_000
 PUBLIC = {topic.name: topic for topic in TOPICS if topic.public}
 
 
@@ -89,6 +91,8 @@ def _push(options: argparse.Namespace, settings: Settings) -> int:
         source = open_source(options.file)
     except OSError as error:
         raise CommandFailed(f"{options.file} cannot be read: {error.strerror}") from error
+    except Unreadable as error:
+        raise CommandFailed(f"{options.file}: {error}") from error
     outcome = asyncio.run(_pushed(settings, source, skip_bad=options.skip_bad))
     printer.data(outcome)
     if outcome.bad:
@@ -101,15 +105,42 @@ async def _pushed(settings: Settings, source: Source, *, skip_bad: bool) -> Outc
     done: list[Pushed] = []
     async with reached(settings, STORE_EVENTS, INGEST_ROWS) as there:
         check = Checker(there, (await definitions_in_force(there)).values())
-        said = (check(number, value) for number, value in source)
-        bad = [one for one in said if isinstance(one, Bad)]
+        bad = await _wrong(source, check)
         if skip_bad or not bad:
-            await push(there, _good(source, check), noted=done.append)
+            await _push_good(there, _good(source, check), source.counted, done)
         metrics = sorted({one.metric for one in done})
         warnings = [told for one in metrics if (told := check.nearly(one)) is not None]
     return Outcome(
         pushed=len(done), counted=source.counted, bad=bad, events=done, warnings=warnings
     )
+
+
+async def _wrong(source: Source, check: Checker) -> list[Bad]:
+    """What is wrong in it. Ctrl-C is heard in between."""
+    bad = []
+    for number, value in source:
+        if number % CHECKED_AT_ONCE == 0:
+            await asyncio.sleep(0)
+        said = check(number, value)
+        if isinstance(said, Bad):
+            bad.append(said)
+    return bad
+
+
+async def _push_good(
+    there: Settings, events: Iterable[Good], counted: str, done: list[Pushed]
+) -> None:
+    """Push them. Who is interrupted is told how far it came."""
+    try:
+        await push(there, events, noted=done.append)
+    except asyncio.CancelledError:
+        upto = f", up to {counted} {done[-1].number:,}" if done else ""
+        sys.stderr.write(
+            f"tillstream: interrupted. The broker confirmed {len(done):,} events{upto}, and may "
+            "have more. Push the file again: an event with an id, or with a time, is recognised "
+            "and counted once\n"
+        )
+        raise
 
 
 def _good(source: Source, check: Checker) -> Iterable[Good]:

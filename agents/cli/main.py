@@ -54,12 +54,24 @@ def _is_text(value: str) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command."""
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except (SettingsError, CommandFailed) as error:
+        sys.stderr.write(f"tillstream: {error}\n")
+        return 1 if isinstance(error, NotThere) else 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def _run(words: list[str]) -> int:
+    """Read the command line and do what it says."""
     parser = argparse.ArgumentParser(
         prog="tillstream", description="A streaming CRM for online stores."
     )
     parser.add_argument("--version", action="version", version=version("tillstream"))
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    words = list(sys.argv[1:] if arguments is None else arguments)
     asked = next((word for word in words if not word.startswith("-")), None)
     for name, meaning in COMMANDS.items():
         command = commands.add_parser(name, help=meaning, description=meaning)
@@ -72,15 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"{name}: {value!r} is not valid UTF-8")
     module = importlib.import_module(module_of(options.command))
     configure("warning", libraries=False)
-    try:
-        return int(module.run(options, Settings.from_environ(os.environ)))
-    except (SettingsError, CommandFailed) as error:
-        sys.stderr.write(f"tillstream: {error}\n")
-        return 1 if isinstance(error, NotThere) else 2
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        return 0
+    return int(module.run(options, Settings.from_environ(os.environ)))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ they were written: money stays as exact as it was.
 """
 
 import asyncio
+import codecs
 import shutil
 import sys
 import tempfile
@@ -40,6 +41,12 @@ LIKENESS_MIN = 0.85
 CONFIRM_SECONDS_MAX = 60.0
 REQUEST_BYTES_MAX = 8 << 20
 SPOOLED_BYTES_MAX = 16 << 20
+ALIEN_STARTS = {
+    b"\x1f\x8b": "it is compressed by gzip: `gunzip -c FILE | tillstream events push -`",
+    codecs.BOM_UTF16_LE: "it is UTF-16; events are UTF-8: `iconv -f UTF-16 -t UTF-8`",
+    codecs.BOM_UTF16_BE: "it is UTF-16; events are UTF-8: `iconv -f UTF-16 -t UTF-8`",
+}
+"""How a file begins that holds something else -> what, and what to do."""
 
 _one_document = msgspec.json.Decoder(msgspec.Raw).decode
 _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -75,6 +82,10 @@ class Pushed(msgspec.Struct, frozen=True):
     offset: int
 
 
+class Unreadable(Exception):
+    """The file holds no JSON text at all, or an array that is broken; the message says why."""
+
+
 class PushFailed(Exception):
     """Not all events were confirmed; the message says up to where they were."""
 
@@ -83,26 +94,39 @@ class Source:
     """The documents of a file, as often as they are asked for. counted: in `line`s or `event`s."""
 
     def __init__(self, file: IO[bytes]) -> None:
+        """A byte order mark of UTF-8 in front is passed over, as editors write it.
+
+        Raises: Unreadable.
+        """
         self._file = file
         self.counted: Literal["line", "event"] = "line"
         self._whole: list[bytes] | None = None
+        head = file.read(len(codecs.BOM_UTF8))
+        for start, what in ALIEN_STARTS.items():
+            if head.startswith(start):
+                raise Unreadable(what)
+        self._begin = len(head) if head == codecs.BOM_UTF8 else 0
+        file.seek(self._begin)
         first = next((line for line in file if line.strip()), b"")
         if first.lstrip().startswith(b"[") or not _is_whole(first):
-            self._whole = self._documents()
+            self._whole = self._documents(first)
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Yield each document with its number, from 1; empty lines are counted and left out."""
         if self._whole is not None:
             yield from enumerate(self._whole, 1)
             return
-        self._file.seek(0)
+        self._file.seek(self._begin)
         for number, line in enumerate(self._file, 1):
             if document := line.strip():
                 yield number, document
 
-    def _documents(self) -> list[bytes] | None:
-        """The elements of an array, or one document over several lines; None: neither."""
-        self._file.seek(0)
+    def _documents(self, first: bytes) -> list[bytes] | None:
+        """The elements of an array, or one document over several lines; None: neither.
+
+        first: the first line that says something. Raises: Unreadable.
+        """
+        self._file.seek(self._begin)
         content = self._file.read()
         try:
             found = (
@@ -110,7 +134,9 @@ class Source:
                 if content.lstrip().startswith(b"[")
                 else [bytes(_one_document(content))]
             )
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if first.lstrip().startswith(b"[") and not _is_whole(first):
+                raise Unreadable(f"it begins as an array, and is none: {error}") from error
             return None
         self.counted = "event"
         return found
@@ -127,7 +153,7 @@ def _is_whole(line: bytes) -> bool:
 def open_source(name: str) -> Source:
     """Open a file, or standard input (`-`), which is kept aside: it is read twice.
 
-    Raises: OSError.
+    Raises: OSError; Unreadable.
     """
     if name != "-":
         return Source(Path(name).open("rb"))
@@ -186,10 +212,10 @@ async def push(
         compression_type="zstd",
         max_request_size=REQUEST_BYTES_MAX,
     )
-    await producer.start()
     under_way: deque[tuple[Good, asyncio.Future[object]]] = deque()
     done = 0
     try:
+        await producer.start()
         for event in events:
             partition = partition_of(event.key, settings.partitions)
             future = await producer.send(
@@ -219,7 +245,11 @@ async def push(
 async def _confirmed(
     event: Good, future: "asyncio.Future[object]", noted: Callable[[Pushed], None]
 ) -> None:
-    place = await asyncio.wait_for(future, CONFIRM_SECONDS_MAX)
+    """Wait for the broker's word. `wait_for` of Python 3.11 would lose a cancellation (Ctrl-C)
+    that comes with the word.
+    """
+    async with asyncio.timeout(CONFIRM_SECONDS_MAX):
+        place = await asyncio.shield(future)
     offset: int = getattr(place, "offset")  # noqa: B009 - the client carries no types
     partition: int = getattr(place, "partition")  # noqa: B009
     noted(Pushed(event.number, event.id, event.metric, partition, offset))

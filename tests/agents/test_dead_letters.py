@@ -1,11 +1,14 @@
 """Dead letters: what was set aside is found, shown and pushed again."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from agents import dead_letters
+from agents.cli.main import main
 from agents.dead_letters import (
     CannotRedrive,
     Found,
@@ -16,6 +19,7 @@ from agents.dead_letters import (
     shown,
     store_event_of,
 )
+from agents.live.pushing import Checker, Pushed
 from agents.settings import Settings
 from agents.topics import ensure_topics, topic_name
 from schemas.events import Event
@@ -32,6 +36,7 @@ SENT = (
     b' "properties": {"items": [{"price": "1.50"}]}, "value": "12.345", "currency": "EUR"}'
 )
 NOW = 1_767_400_000_000
+SETTINGS = Settings(data=Path("/"), secret="sixteen characters", kafka=("nowhere:9092",))
 
 
 def read(value: bytes) -> Event:
@@ -42,6 +47,11 @@ def dead(body: Any, topic: str = DEAD_LETTERS.name) -> Found:
     passed = Passed(INNER_SCHEMA, NOW, RECORD, (NOW, 0, 7), body)
     record = SetAside(id=f"{topic}/0/0", at="", key="i1", why={"reason": "x"}, bytes=1)
     return Found(record, msgspec.msgpack.encode(passed))
+
+
+def rejected(offset: int, value: bytes) -> Found:
+    ident = f"{STORE_EVENTS_REJECTED.name}/0/{offset}"
+    return Found(SetAside(id=ident, at="", key="k", why={}, bytes=len(value)), value)
 
 
 def test_a_failed_event_is_pushed_again_as_it_was_meant() -> None:
@@ -68,6 +78,33 @@ def test_what_is_shown_is_readable() -> None:
     assert shown(Found(broken, b'{"a": \xff}')) == '{"a": \\xff}'
 
 
+async def test_what_would_only_be_rejected_again_is_not_pushed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pushed: list[bytes] = []
+
+    async def push(_: Any, events: Any, *, noted: Any) -> None:
+        for event in events:
+            pushed.append(event.value)
+            noted(Pushed(event.number, event.id, event.metric, 0, 0))
+
+    monkeypatch.setattr(dead_letters, "push", push)
+    told = await redrive(SETTINGS, [rejected(1, b"{"), rejected(2, SENT)], Checker(SETTINGS, ()))
+    assert pushed == [SENT]
+    assert told == {
+        "store-events-rejected/0/1": "it would be rejected again (not-json: ends before its end)",
+        "store-events-rejected/0/2": "pushed",
+    }
+
+
+@pytest.mark.parametrize("said", ["", "--all store-events-rejected/0/0"])
+def test_redrive_is_told_what_to_push(said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dead-letters", "redrive", *said.split()]) == 2
+    assert "name the records to push again as the list does, or say --all" in (
+        capsys.readouterr().err
+    )
+
+
 @pytest.mark.integration
 async def test_rejected_events_are_found_on_the_broker_and_pushed_again(settings: Settings) -> None:
     await ensure_topics(settings)
@@ -75,14 +112,15 @@ async def test_rejected_events_are_found_on_the_broker_and_pushed_again(settings
     await producer.start()
     try:
         topic = topic_name(settings, STORE_EVENTS_REJECTED.name)
-        for value in (b"one", b"two"):
+        for value in (b"one", SENT):
             headers = [("reason", b"not-json"), ("field", b"")]
             await producer.send_and_wait(topic, value, key=b"k", partition=1, headers=headers)
     finally:
         await producer.stop()
     found = [one async for one in set_aside(settings)]
-    assert [one.value for one in found] == [b"one", b"two"]
+    assert [one.value for one in found] == [b"one", SENT]
     assert found[1].record.id == "store-events-rejected/1/1"
     assert found[1].record.why["reason"] == "not-json"
     (only,) = [one async for one in set_aside(settings, "store-events-rejected/1/1")]
-    assert await redrive(settings, [only]) == {"store-events-rejected/1/1": "pushed"}
+    told = await redrive(settings, [only], Checker(settings, ()))
+    assert told == {"store-events-rejected/1/1": "pushed"}

@@ -33,6 +33,16 @@ def test_a_command_that_looks_where_nothing_has_run_says_so_and_starts_no_broker
     assert not (tmp_path / "kafka").exists()
 
 
+def test_who_interrupts_a_command_while_it_is_being_imported_sees_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("agents.cli.main.importlib.import_module", interrupted)
+    assert main(["status"]) == 130
+
+
 def test_an_event_without_an_id_is_not_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["events", "find", ""])
