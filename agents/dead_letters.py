@@ -1,8 +1,8 @@
 """What was set aside: rejected store events and records whose step raised; and pushing them again.
 
-A rejected event is pushed again as it came, where it would be accepted now. A record of an inner topic cannot be put back: its turn
-is over, and the clocks have said so. Its event is pushed again instead, as a new arrival: under its
-own id, so it counts once, with its own time.
+A rejected event is pushed again as it came, where it would be accepted now. A record of an inner
+topic cannot be put back: its turn is over, and the clocks have said so. Its event is pushed again
+instead, as a new arrival: under its own id, so it counts once, with its own time.
 """
 
 from collections.abc import AsyncIterator, Iterable

@@ -20,8 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     told = {
         "list": "every record that was set aside, with its reason",
         "show": "one record, whole",
-        "redrive": "push again what would be accepted now: rejected events as they came, failed ones "
-        "as new arrivals",
+        "redrive": "push again what would be accepted now: rejected events as they came, failed "
+        "ones as new arrivals",
     }
     for name, meaning in told.items():
         action = actions.add_parser(name, help=meaning, description=meaning)

@@ -39,6 +39,11 @@ class TopicClock:
         at = to_instant(clock.at)
         self._newest[partition] = max(at, self._newest.get(partition, 0))
 
+    @property
+    def newest(self) -> Instant:
+        """How far the topic has come in any partition; 0 before the first clock."""
+        return max(self._newest.values(), default=0)
+
     def judge(
         self, partition: int, records: Iterable[SendCommand | ClockStruck]
     ) -> Iterator[Judged]:

@@ -108,8 +108,7 @@ class Desk:
                 settled.append(await self._settled(judged))  # noqa: PERF401 (kept if one raises)
         finally:
             self._settle(settled)
-        self._now = max([self._now, *(judged.now for judged in batch)])
-        await self._try_again()
+        await self.try_again(max((judged.now for judged in batch), default=0))
 
     def _settle(self, settled: Sequence[Settled]) -> None:
         """Write down what became of these for now, and count it."""
@@ -189,10 +188,11 @@ class Desk:
             wait = min(AGAIN_SECONDS * 2 ** (tries - 1), AGAIN_SECONDS_MAX)
             self._aside[command.id] = Aside(command, tries, time.monotonic() + wait)
 
-    async def _try_again(self) -> None:
-        """Try each once that is due. In between the ledger says `failed`: a sender that is killed
+    async def try_again(self, now: Instant) -> None:
+        """Try each once that is due. In between the ledger says `failed`: a sender that ends
         meanwhile leaves it so.
         """
+        self._now = max(self._now, now)
         now_s = time.monotonic()
         for one in [one for one in self._aside.values() if one.due_s <= now_s]:
             settled = await self._tried_again(one)

@@ -199,6 +199,7 @@ class ReferenceSender:
                     await self._look_ahead(place)
                 judged = self._clock.judge(place.partition, said)
                 await self._settle([one for one in judged if self._is_mine(one.command)])
+            await self._desk.try_again(self._clock.newest)
             if fetched:
                 await self._commands.commit()
             await self._note_progress()

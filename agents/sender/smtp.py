@@ -1,6 +1,7 @@
 """Delivery by SMTP, and a catcher that takes what the demo and the tests deliver."""
 
 import asyncio
+import re
 import ssl
 from collections import deque
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Protocol, Self
 import aiosmtplib
 from aiosmtpd.smtp import SMTP as SmtpServer
 
+from agents.logs import log
 from agents.sender.letters import Letter, Letters
 from agents.settings import SmtpSecurity
 from schemas.outputs import SendCommand
@@ -25,6 +27,9 @@ CODE_FOR_GOOD = 500
 CODE_CLOSING = 421
 CODES_OF_ACCESS = frozenset({530, 534, 535, 538})
 """The relay wants TLS or a login, or another one: no command's fault."""
+WORDS_OF_ACCESS = re.compile(r"\b5\.7\.(8|9|1[1-4])\b|\brelay|authenticat", re.IGNORECASE)
+"""A no to a recipient that is said of us: `554 5.7.1 Relay access denied`, where a login is missing
+or does not suffice. Codes do not tell it from a no to the recipient; RFC 4954 and words do."""
 
 
 class Refused(Exception):
@@ -109,7 +114,10 @@ class SmtpDelivery:
                 message, sender=self._sender, recipients=[command.address]
             )
         except aiosmtplib.SMTPRecipientsRefused as error:
-            raise self._meaning(min(one.code for one in error.recipients)) from error
+            said = min(error.recipients, key=lambda one: one.code)
+            if said.code >= CODE_FOR_GOOD and WORDS_OF_ACCESS.search(said.message):
+                raise self._denied(said.code) from error
+            raise self._meaning(said.code) from error
         except (aiosmtplib.SMTPHeloError, aiosmtplib.SMTPSenderRefused) as error:
             if error.code >= CODE_FOR_GOOD and error.code not in CODES_OF_ACCESS:
                 raise Refused(f"smtp {error.code}") from error
@@ -120,6 +128,13 @@ class SmtpDelivery:
             raise Refused(type(error).__name__) from error  # an address that cannot be written
         except (aiosmtplib.SMTPException, OSError) as error:
             raise Uncertain(type(error).__name__) from error
+
+    def _denied(self, code: int) -> Exception:
+        """We may not write to this recipient, as who we are: perhaps to none, perhaps to others."""
+        if code in CODES_OF_ACCESS:
+            return self._away(code)
+        log.warning("the relay takes no mail from us for a recipient: is a login missing?")
+        return PutOff(f"smtp {code}, of our access")
 
     def _meaning(self, code: int) -> Exception:
         """What a code about a recipient or a message means: 5xx no for good, 4xx not now.
