@@ -10,7 +10,7 @@ simulated time a feeder writes the ticks; a ticker there would mix today into th
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -134,10 +134,17 @@ class Ticker:
             await producer.stop()
 
     async def _tick(self, producer: AIOKafkaProducer) -> None:
+        """Partition 0 first: its tick ends a round, which the others permit only if they were
+        stamped no earlier. All at once, every third round would wait for the next ticks.
+        """
+        await self._append(producer, range(1))
+        await self._append(producer, range(1, self._settings.partitions))
+
+    async def _append(self, producer: AIOKafkaProducer, partitions: Iterable[int]) -> None:
         value, headers = tick()
         appended = [
             await producer.send(self._topic, value, partition=partition, headers=list(headers))
-            for partition in range(self._settings.partitions)
+            for partition in partitions
         ]
         for future in appended:
             await future

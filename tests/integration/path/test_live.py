@@ -13,6 +13,7 @@ from agents.ticker import SimulatedNamespace, Ticker
 from agents.topics import ensure_topics, topic_name
 from schemas.outputs import SegmentChanged, TimelineEntry
 from schemas.topics import SEGMENT_CHANGES, STORE_EVENTS, TIMELINE
+from schemas.values import Instant
 from streams.ingest.control import HEADER, TICK
 from tests.integration.path.reading import places_of, reader_of, values_of
 from tests.integration.path.running import DEADLINE_S, Deployment, deployed
@@ -195,6 +196,30 @@ async def test_a_worker_that_is_told_to_end_leaves_nothing_open(small: Settings)
         said = worker.log.read_text()
         assert "Unclosed" not in said
         assert "Traceback" not in said
+
+
+async def test_no_tick_is_stamped_before_that_of_partition_0(small: Settings) -> None:
+    """Else the round that it ends would wait for the next ticks."""
+    settings = replace(small, partitions=4, tick_ms=50)
+    await ensure_topics(settings, simulated=False)
+    ticker = Ticker(settings, lambda: True)
+    running = asyncio.create_task(ticker.run())
+    reader = reader_of(settings)
+    await reader.start()
+    try:
+        places = places_of(settings, [STORE_EVENTS])
+        reader.assign(list(places))
+        stamps: dict[int, list[Instant]] = {place.partition: [] for place in places}
+        async with asyncio.timeout(DEADLINE_S):
+            while min(map(len, stamps.values())) < 20:
+                for place, records in (await reader.getmany(timeout_ms=50)).items():
+                    stamps[place.partition] += [record.timestamp for record in records]
+        for ends, *permit in zip(*stamps.values(), strict=False):
+            assert min(permit) >= ends
+    finally:
+        await ticker.stop()
+        await running
+        await reader.stop()
 
 
 async def test_a_ticker_stops_when_told(small: Settings) -> None:
