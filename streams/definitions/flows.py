@@ -261,7 +261,7 @@ _TRAITS = MapOf(Text("the name of a trait"), Raw())
 
 
 STEP_SHAPES: dict[str, Any] = {
-    "wait": single("wait", ByType(Duration(), WAITS), make_wait),
+    "wait": single("wait", ByType(Duration(), WAITS, '{until: "15:00"}'), make_wait),
     "send": SEND,
     "wait_for": Shape(
         "a `wait_for` step",
@@ -298,6 +298,7 @@ RE_ENTRY = ByType(
         {"after": Field(Duration(), required=True)},
         lambda after: d.ReEntry("after", after),
     ),
+    "{after: 7d}",
 )
 
 

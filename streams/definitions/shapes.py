@@ -138,7 +138,8 @@ class Keyed:
 
     def read(self, found: Any, at: Path, reading: Reading) -> Any:
         if not isinstance(found, dict):
-            return reading.refuse(at, f"{show(found)} is not {self.what}: a map was expected")
+            told_by = f"a map was expected, told by {', '.join(self.words)}"
+            return reading.refuse(at, f"{show(found)} is not {self.what}: {told_by}")
         for keys, shape in self.shapes.items():
             if all(key in found for key in keys):
                 return shape.read(found, at, reading)
@@ -159,14 +160,21 @@ class Keyed:
 
 
 class ByType:
-    """A text (or number), or else a map: two ways of saying a thing."""
+    """A text (or number), or else a map: two ways of saying a thing.
 
-    def __init__(self, plain: Reader, mapped: Reader) -> None:
-        self.plain, self.mapped = plain, mapped
+    such_as: an example of the map, for whoever has written neither.
+    """
+
+    def __init__(self, plain: Reader, mapped: Reader, such_as: str) -> None:
+        self.plain, self.mapped, self.such_as = plain, mapped, such_as
 
     def read(self, found: Any, at: Path, reading: Reading) -> Any:
-        reader = self.mapped if isinstance(found, dict) else self.plain
-        return reader.read(found, at, reading)
+        if isinstance(found, dict):
+            return self.mapped.read(found, at, reading)
+        before = len(reading.problems)
+        value = self.plain.read(found, at, reading)
+        _add(reading, before, at, f"; {self.such_as} is possible, too")
+        return value
 
     def schema(self) -> dict[str, Any]:
         return {"anyOf": [self.plain.schema(), self.mapped.schema()]}
@@ -199,10 +207,22 @@ class Nullable:
         self.of, self.off = of, off
 
     def read(self, found: Any, at: Path, reading: Reading) -> Any:
-        return self.off if found is None else self.of.read(found, at, reading)
+        if found is None:
+            return self.off
+        before = len(reading.problems)
+        value = self.of.read(found, at, reading)
+        _add(reading, before, at, "; null switches it off")
+        return value
 
     def schema(self) -> dict[str, Any]:
         return {"anyOf": [self.of.schema(), {"type": "null"}]}
+
+
+def _add(reading: Reading, before: int, at: Path, words: str) -> None:
+    """Add to what was refused at this very place since then what else is possible."""
+    for place, problem in enumerate(reading.problems[before:], before):
+        if problem.path == at:
+            reading.problems[place] = problem._replace(message=problem.message + words)
 
 
 def no_error_since(reading: Reading, before: int) -> bool:
