@@ -274,10 +274,13 @@ class FlowRun(Row):
 
 
 class FlowMemory(Row):
-    """What re-entry needs: the newest entry of each flow (and key), and how many there were."""
+    """What re-entry needs: the newest entry of each flow (and key), and when its run ended.
+
+    spare: earlier versions counted entries here, which nobody asked for.
+    """
 
     entered_at: Instant = 0
-    entries: int = 0
+    spare: int = 0
     ended_at: Instant | None = None
 
 

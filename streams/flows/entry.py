@@ -284,7 +284,7 @@ def _enter(moment: Moment, plan: FlowPlan, trigger: Trigger, event: Event | None
     assert memory_key is not None, "an entry without its key is refused"
     moment.entered[memory_key] = moment.entered.get(memory_key, 0) + 1
     memory = row.flows.pop(memory_key, None) or FlowMemory()
-    memory.entered_at, memory.ended_at, memory.entries = now, None, memory.entries + 1
+    memory.entered_at, memory.ended_at = now, None
     row.flows[memory_key] = memory
     if len(row.flows) > MEMORIES_MAX:
         del row.flows[next(iter(row.flows))]

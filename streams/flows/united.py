@@ -26,7 +26,6 @@ def unite_flows(row: ProfileRow, lost: ProfileRow, now: Instant) -> None:
     began first goes on, none if one is over and has sent. Over the cap of runs they are ended when
     the row is next looked at.
     """
-    doubled = _doubled(row, lost)
     row.runs = _going_on(row, lost)
     settled = _earliest([*row.settled, *lost.settled])
     row.settled = sorted(settled, key=lambda run: (run.ended_at or 0, run.id))[-SETTLED_MAX:]
@@ -36,7 +35,7 @@ def unite_flows(row: ProfileRow, lost: ProfileRow, now: Instant) -> None:
     for key, memory in lost.flows.items():
         ours = united.get(key)
         if ours is not None:
-            memory = _both(ours, memory, key in doubled, goes_on=_flow_of(key) in going_on)
+            memory = _both(ours, memory, goes_on=_flow_of(key) in going_on)
         united[key] = memory
     if len(united) > MEMORIES_MAX and "flows" not in row.coarsened:
         row.coarsened.append("flows")
@@ -71,21 +70,12 @@ def _earliest(runs: Iterable[FlowRun]) -> list[FlowRun]:
     return list(kept.values())
 
 
-def _doubled(row: ProfileRow, lost: ProfileRow) -> set[str]:
-    """Memories of flows that counted an entry of the same run twice."""
-    ours = {_identity(run) for run in (*row.runs, *row.settled)}
-    flows = {run.flow for run in (*lost.runs, *lost.settled) if _identity(run) in ours}
-    return {key for key in lost.flows if _flow_of(key) in flows}
-
-
 def _flow_of(memory_key: str) -> FlowId:
     return memory_key.partition("/")[0]
 
 
-def _both(one: FlowMemory, other: FlowMemory, doubled: bool, *, goes_on: bool) -> FlowMemory:
+def _both(one: FlowMemory, other: FlowMemory, *, goes_on: bool) -> FlowMemory:
     """The newest entry counts for re-entry; it is over when both are, or no run goes on."""
     ends = [memory.ended_at for memory in (one, other) if memory.ended_at is not None]
     ended = max(ends, default=None) if len(ends) == 2 or not goes_on else None
-    return FlowMemory(
-        max(one.entered_at, other.entered_at), one.entries + other.entries - doubled, ended
-    )
+    return FlowMemory(max(one.entered_at, other.entered_at), ended_at=ended)
