@@ -29,6 +29,14 @@ class Log:
 log = Log("tillstream")
 
 
+def told(error: BaseException) -> str:
+    """An error in one line: what it is and what it says. Errors of aiokafka name themselves."""
+    kind, said = type(error).__name__, str(error).partition("\n")[0]
+    if kind in said:
+        return said
+    return f"{kind}: {said}" if said else kind
+
+
 class _LibrariesSeldom(logging.Filter):
     """Lets a warning of a library through once in a hundred times: an outage repeats it."""
 

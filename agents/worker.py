@@ -23,7 +23,7 @@ from agents.health import Health
 from agents.identity import identity_app
 from agents.ingest import ingest_app
 from agents.live.asking import NotReached
-from agents.logs import configure, log
+from agents.logs import configure, log, told
 from agents.profile import profile_app
 from agents.settings import Settings, SettingsError
 from agents.slot import take_slot
@@ -120,7 +120,7 @@ async def prepare(settings: Settings, *, simulated: bool) -> None:
     except KafkaError as error:
         raise NotReached(
             f"the cluster at {', '.join(settings.kafka or ())} does not let the worker begin "
-            f"({type(error).__name__}: {error}). It makes the topics of its namespace that are "
+            f"({told(error)}). It makes the topics of its namespace that are "
             "missing: does the cluster run, and has the user the rights of docs/security.md?"
         ) from error
     finally:

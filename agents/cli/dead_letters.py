@@ -59,6 +59,9 @@ async def _find(settings: Settings, only: list[str] | None) -> list[Found]:
 def _list(printer: Printer, settings: Settings) -> int:
     records = [found.record for found in asyncio.run(_find(settings, None))]
     printer.data(records)
+    if not records:
+        printer.line(NOTHING)
+        return 0
     printer.table(
         ("id", "set aside at", "reason", "field", "detail"),
         [
@@ -66,8 +69,6 @@ def _list(printer: Printer, settings: Settings) -> int:
             for one in records
         ],
     )
-    if not records:
-        printer.line(NOTHING)
     return 0
 
 

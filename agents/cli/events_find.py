@@ -21,7 +21,9 @@ STATES = {
     "rejected": "rejected; it is in store-events-rejected",
     "dead-letter": "its step raised; it is in dead-letters",
     "waiting": "not read by ingest yet: does a worker run?",
-    "on its way": "read; not in the timeline yet. It waits for its round, or it is a repeat",
+    "ours": "no event: a record by which Tillstream speaks to itself",
+    "on its way": "read; not in the timeline. It waits for its round, it is a repeat, or its "
+    "person was erased",
 }
 
 

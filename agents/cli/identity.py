@@ -98,7 +98,9 @@ async def _erase(
     async with reached(settings, *needed) as there:
         identifier = await identifier_meant(there, store, options.who)
         kind, value = identifier
-        printer.line(f"All that is held of {kind} {value} in the store {store} is erased, for ever")
+        printer.line(
+            f"This erases all that is held of {kind} {value} in the store {store}, for ever"
+        )
         if not options.yes and not await asyncio.to_thread(agreed, "erase", "erase"):
             return None
         while (name := await unfinished(there, store, identifier)) is not None:
@@ -132,7 +134,7 @@ def _show(printer: Printer, store: str, erasure: Erasure | None, without: str) -
         case _:
             assert answer is not None
             printer.line(
-                f"erased: {answer.profile_ids[0]}, known under {len(answer.profile_ids)} ids "
+                f"erased: {answer.profile_ids[0]}, known under {_ids(len(answer.profile_ids))} "
                 f"(request {answer.request})"
             )
     if leftover:
@@ -142,3 +144,7 @@ def _show(printer: Printer, store: str, erasure: Erasure | None, without: str) -
             "They go with their topic's retention (docs/identity.md, Erasing)"
         )
     return 1 if outcome in ("unknown", "no") else 0
+
+
+def _ids(count: int) -> str:
+    return "1 id" if count == 1 else f"{count:,} ids"

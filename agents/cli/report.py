@@ -118,6 +118,9 @@ def _attribution(
         f"Attributed revenue of {options.store}, {options.model} touch, "
         f"{to_timestamp(since)[:10]} to {end}"
     )
+    if not rows:
+        printer.line("Nothing was sent in this time, and no order is credited to a send.")
+        return
     printer.table(
         ATTRIBUTED,
         [
@@ -140,6 +143,8 @@ def _attribution(
 def _funnels(printer: Printer, client: Client, options: argparse.Namespace) -> None:
     rows = funnels(client, options.store, *_period(options))
     printer.data(rows)
+    if not rows:
+        printer.line(f"No flow of {options.store} decided anything in this time.")
     for row in rows:
         printer.heading(f"{row.flow}: triggered {row.triggered:,}, sent {row.sent:,}")
         printer.table(

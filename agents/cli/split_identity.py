@@ -163,7 +163,7 @@ def _show(printer: Printer, seen: Outlook) -> None:
     printer.heading(f"Profile {seen.profile_id}")
     printer.line(f"These go to a profile of their own: {_named(seen.identifiers)}")
     printer.line(
-        f"{seen.going:,} events go with them, {seen.staying:,} stay; sends that were made stay, "
+        f"events: {seen.going:,} go with them, {seen.staying:,} stay; sends that were made stay, "
         "and what answers them"
     )
 

@@ -6,10 +6,16 @@ import time
 
 from agents.cli.looking import cluster, looked_at, looking_arguments
 from agents.cli.printing import Printer, json_argument, printer_for
+from agents.demo.place import NAMESPACE as DEMO
 from agents.settings import Settings
 from agents.standing import TOPICS, Standing, standing
 from schemas.values import Instant
 from streams.instants import to_timestamp
+
+NO_WORKER = "No worker answers on this machine: start the path with `tillstream up`."
+NOTHING_OF_THE_DEMO = (
+    "The demo has come to its end: nothing of it runs. These are its last figures."
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +29,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     found = asyncio.run(_look(looked))
     printer = printer_for(options)
     printer.data(found)
-    _tell(printer, found)
+    _tell(printer, found, demo=looked.namespace == DEMO)
     return 0 if found.workers and all(worker.ready for worker in found.workers) else 1
 
 
@@ -32,9 +38,9 @@ async def _look(settings: Settings) -> Standing:
         return await standing(there)
 
 
-def _tell(printer: Printer, found: Standing) -> None:
+def _tell(printer: Printer, found: Standing, *, demo: bool) -> None:
     if not found.workers:
-        printer.line("No worker answers on this machine: start the path with `tillstream up`.")
+        printer.line(NOTHING_OF_THE_DEMO if demo else NO_WORKER)
     printer.heading("Stages")
     printer.table(
         ("stage", "partitions", "steps/s", "lag", "waiting", "clock", "behind", "held back by"),

@@ -19,6 +19,7 @@ from agents.live.servers import BrokerMoved
 from agents.live.up import Started
 from agents.live.up import run as run_live
 from agents.live.workers import WorkerRefused
+from agents.logs import told
 from agents.migrations import MigrationError
 from agents.settings import Settings
 from agents.topics import TopicsDiffer
@@ -83,8 +84,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     except KafkaError as error:
         brokers = ", ".join(settings.kafka or ())
         raise CommandFailed(
-            f"the cluster at {brokers} does not do what it is asked ({type(error).__name__}: "
-            f"{error}). Does it run, and are TILLSTREAM_KAFKA and its user right?"
+            f"the cluster at {brokers} does not do what it is asked ({told(error)}). "
+            "Does it run, and are TILLSTREAM_KAFKA and its user right?"
         ) from error
     _say(printer, "stopped; the data are kept")
     return 0
@@ -136,5 +137,5 @@ def _ready(printer: Printer, started: Started, settings: Settings) -> None:
 def _definitions(started: Started) -> str:
     if not started.definitions:
         return "none yet: tillstream definitions apply DIR"
-    told = [f"{store} {version}" for store, version in started.definitions.items()]
-    return f"{', '.join(told)}{' (published now)' if started.published else ''}"
+    named = [f"{store} {version}" for store, version in started.definitions.items()]
+    return f"{', '.join(named)}{' (published now)' if started.published else ''}"

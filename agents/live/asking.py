@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from agents.demo.place import NAMESPACE as DEMO
 from agents.embedded.jars import JarsMissing
 from agents.embedded.kafka import BrokerFailed, EmbeddedKafka
+from agents.logs import told
 from agents.settings import Settings
 from agents.topics import partition_counts, partitions_of, topic_name
 from schemas.topics import STORE_EVENTS, Topic
@@ -58,8 +60,8 @@ async def _answering(settings: Settings, needed: tuple[Topic, ...]) -> AsyncIter
     except KafkaError as error:
         brokers = ", ".join(settings.kafka or ())
         raise NotReached(
-            f"the cluster at {brokers} does not do what it is asked ({type(error).__name__}: "
-            f"{error}). Does it run, and are TILLSTREAM_KAFKA and its user right?"
+            f"the cluster at {brokers} does not do what it is asked ({told(error)}). "
+            "Does it run, and are TILLSTREAM_KAFKA and its user right?"
         ) from error
 
 
@@ -89,7 +91,10 @@ def _missing(settings: Settings, name: str, there: set[str]) -> str:
     others = sorted(one.removesuffix(suffix).rstrip("-") for one in there if one.endswith(suffix))
     named = ", ".join(other or "(none)" for other in others)
     hint = f" Namespaces with topics here: {named}." if others else ""
+    at = ", ".join(settings.kafka or ())
+    if settings.namespace == DEMO:
+        return f"there is no topic {name} at {at}: `tillstream demo` makes the demo anew"
     return (
-        f"there is no topic {name} at {', '.join(settings.kafka or ())}: `tillstream up` makes "
-        f"it.{hint} TILLSTREAM_NAMESPACE chooses one"
+        f"there is no topic {name} at {at}: `tillstream up` makes it.{hint} TILLSTREAM_NAMESPACE "
+        "chooses one"
     )

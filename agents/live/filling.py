@@ -11,6 +11,7 @@ from aiokafka.errors import ProducerFenced
 
 from agents.backfill import fill_in, published
 from agents.clickhouse import open_client
+from agents.logs import told
 from agents.settings import Settings
 from schemas.outputs import DefinitionsStated
 
@@ -32,8 +33,7 @@ async def keep_filling(settings: Settings, say: Say) -> None:
         except ProducerFenced:
             await asyncio.sleep(SECONDS_WHERE_ANOTHER_FILLS)
         except Exception as error:  # noqa: BLE001 - the path goes on without it
-            said = f"{type(error).__name__}: {error}".splitlines()[0]
-            say(f"the back-fill stopped ({said}); again in {backoff:.0f} s")
+            say(f"the back-fill stopped ({told(error)}); again in {backoff:.0f} s")
             await asyncio.sleep(backoff)
             backoff = min(2 * backoff, BACKOFF_SECONDS_MAX)
         else:

@@ -24,6 +24,7 @@ from schemas.rows import POSITION_KEY
 from schemas.topics import DEAD_LETTERS, INGEST_ROWS, STORE_EVENTS, STORE_EVENTS_REJECTED, Topic
 from schemas.values import EventId, Instant, Millis, ProfileId, StoreId, Timestamp
 from streams.ids import Ids
+from streams.ingest.control import HEADER
 from streams.ingest.read import EventReader
 from streams.ingest.records import Tick
 from streams.ingest.settings import IngestSettings
@@ -80,14 +81,15 @@ FROM
 ORDER BY instant, part, name, id
 """
 
-State = Literal["accepted", "rejected", "dead-letter", "waiting", "on its way"]
+State = Literal["accepted", "rejected", "dead-letter", "ours", "waiting", "on its way"]
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """An event. partition, offset: in `store-events`. why: of what was rejected or set aside.
 
-    waiting: ingest has not read it yet. on its way: it has, and the timeline has not got it: it
-    waits for its round, or it was a repeat of another with the same metric and id.
+    ours: no event, but a tick, or published definitions and the like; why says which. waiting:
+    ingest has not read it yet. on its way: it has, and the timeline has not got it: it waits for
+    its round, it was a repeat of another with the same metric and id, or its person was erased.
     """
 
     state: State
@@ -196,10 +198,13 @@ class Topics:
         place = (record.partition, record.offset)
         state: State = "on its way"
         why = field = None
+        spoken = dict(record.headers).get(HEADER)
         if place in rejected:
             headers = dict(rejected[place].headers)
             state, field = "rejected", text_of(headers.get("field")) or None
             why = f"{text_of(headers.get('reason'))}: {text_of(headers.get('detail'))}"
+        elif spoken is not None:
+            state, why = "ours", text_of(spoken)
         elif aside:
             headers = dict(aside[-1].headers)
             state = "dead-letter"

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from agents.clickhouse import open_client
+from agents.logs import told
 from agents.population import measured, publish_cuts, ranking_stores
 from agents.settings import Settings
 from schemas.records import Cut
@@ -24,8 +25,7 @@ async def keep_ranking(settings: Settings, say: Say) -> None:
         try:
             await rank_what_is_due(settings, time.time_ns() // 1_000_000, measured_at, say)
         except Exception as error:  # noqa: BLE001 - the path goes on without it
-            said = f"{type(error).__name__}: {error}".splitlines()[0]
-            say(f"the profiles could not be ranked ({said}); again in {LOOK_SECONDS:.0f} s")
+            say(f"the profiles could not be ranked ({told(error)}); again in {LOOK_SECONDS:.0f} s")
         await asyncio.sleep(LOOK_SECONDS)
 
 

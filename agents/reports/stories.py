@@ -28,38 +28,41 @@ FROM
 (
     SELECT
         occurred_at AS at, 1 AS part, 'event' AS kind, metric AS name, event_id AS id,
-        '' AS reason, '' AS run, properties AS details, received_at AS told_at
+        '' AS reason, '' AS run, properties AS details, received_at AS told_at, origin
     FROM events FINAL
     WHERE store = {store:String} AND profile_id IN {profiles:Array(String)}
     ORDER BY origin
     LIMIT 1 BY metric, event_id
     UNION ALL
     SELECT
-        decided_at, 0, 'merged', concat(loser, ' into ', winner), id, '', '', '[]', decided_at
+        decided_at, 0, 'merged', concat(loser, ' into ', winner), id, '', '', '[]', decided_at,
+        CAST([], 'Array(Int64)')
     FROM identity_merges FINAL
     WHERE store = {store:String} AND loser IN {profiles:Array(String)}
     UNION ALL
-    SELECT at, 2, change, segment, id, '', '', evidence, decided_at
+    SELECT at, 2, change, segment, id, '', '', evidence, decided_at, CAST([], 'Array(Int64)')
     FROM segment_changes FINAL
     WHERE store = {store:String} AND profile_id IN {profiles:Array(String)}
     UNION ALL
-    SELECT decided_at, 3, 'triggered', flow, id, trigger, id, '[]', decided_at
+    SELECT
+        decided_at, 3, 'triggered', flow, id, trigger, id, '[]', decided_at,
+        CAST([], 'Array(Int64)')
     FROM flow_triggers FINAL
     WHERE store = {store:String} AND profile_id IN {profiles:Array(String)}
     UNION ALL
     SELECT
         decided_at, 4, outcome, arrayStringConcat(arrayFilter(x -> x != '', [flow, message]), '/'),
-        id, reason, flow_run_id, evidence, decided_at
+        id, reason, flow_run_id, evidence, decided_at, CAST([], 'Array(Int64)')
     FROM send_decisions FINAL
     WHERE store = {store:String} AND profile_id IN {profiles:Array(String)}
     UNION ALL
     SELECT
         decided_at, 5, 'commanded', concat(channel, ' ', template), id, '', flow_run_id, context,
-        decided_at
+        decided_at, CAST([], 'Array(Int64)')
     FROM sends FINAL
     WHERE store = {store:String} AND profile_id IN {profiles:Array(String)}
 )
-ORDER BY instant, part, told_at, kind, name, id
+ORDER BY instant, part, told_at, origin, kind, name, id
 """
 
 Kind = Literal[

@@ -15,7 +15,7 @@ from typing import Protocol, Self
 import aiosmtplib
 from aiosmtpd.smtp import SMTP as SmtpServer
 
-from agents.logs import log
+from agents.logs import log, told
 from agents.sender.letters import Letter, Letters
 from agents.settings import SmtpSecurity
 from schemas.outputs import SendCommand
@@ -169,7 +169,7 @@ def _why(error: Exception) -> str:
         cause = cause.__cause__
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return f"{type(error).__name__} {error.code}"
-    return f"{type(error).__name__}: {error}"
+    return told(error)
 
 
 def to_message(

@@ -73,6 +73,8 @@ ASKED = (
     "identity explain external_id/17 --json --svg FOLDER/ann.svg",
     "identity explain nobody@example.com",
     "report recognised",
+    "report attribution --from 2001-01-01 --to 2001-01-31",
+    "report funnels --from 2001-01-01 --to 2001-01-31",
 )
 
 Answers = dict[str, tuple[int, str]]
@@ -208,3 +210,10 @@ def test_how_a_person_came_to_be_one_is_told_and_drawn(answers: Answers, folder:
     assert "external_id       3        3" in report
     code, text = answers["identity explain nobody@example.com"]
     assert (code, text) == (1, "nobody known as nobody@example.com in the store main\n")
+
+
+def test_a_report_of_a_time_in_which_nothing_happened_says_so(answers: Answers) -> None:
+    attribution = said(answers, "report attribution --from 2001-01-01 --to 2001-01-31")
+    assert "Nothing was sent in this time, and no order is credited to a send." in attribution
+    funnels = said(answers, "report funnels --from 2001-01-01 --to 2001-01-31")
+    assert "No flow of main decided anything in this time." in funnels

@@ -18,12 +18,13 @@ from agents.reports.funnels import FunnelRow, funnels
 from agents.reports.stories import ProfileStory, profile_story
 from agents.reports.totals import totals
 from schemas.outputs import Credit
+from schemas.topics import TIMELINE
 from streams.attribution.credit import credit
 from streams.attribution.rules import MODELS, STRENGTH
 from streams.attribution.touches import observed
 from streams.instants import to_timestamp
 from streams.money import to_micros, to_money
-from tests.agents.told_timelines import START, History, histories, tell
+from tests.agents.told_timelines import START, History, entry, histories, insert, tell
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +171,10 @@ def test_a_story_is_told_in_order_whatever_id_is_asked_for(told: Client) -> None
 
 def test_nobody_has_an_empty_story(told: Client) -> None:
     assert profile_story(told, "main", "nobody").rows == []
+
+
+def test_events_of_one_instant_are_told_in_the_order_in_which_they_came(client: Client) -> None:
+    came = ["Subscribed", "Placed Order", "Started Checkout"]
+    entries = [entry("tied", metric, "it", f"e{n}", 0, n) for n, metric in enumerate(came)]
+    insert(client, TIMELINE.name, entries)
+    assert [row.name for row in profile_story(client, "tied", "it").rows] == came
