@@ -327,8 +327,8 @@ async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
         transactional_id=topic_name(settings, GROUP),
         transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
     )
-    await producer.start()
     try:
+        await producer.start()
         yield producer
     finally:
         await producer.stop()

@@ -141,8 +141,8 @@ async def erase(settings: Settings, store: StoreId, identifier: Identifier) -> E
 
 async def append(settings: Settings, key: str, value: bytes, headers: Headers) -> None:
     producer = AIOKafkaProducer(**settings.kafka_clients(), acks="all")
-    await producer.start()
     try:
+        await producer.start()
         await producer.send_and_wait(
             topic_name(settings, STORE_EVENTS.name),
             value,

@@ -218,8 +218,8 @@ async def tell_history(settings: Settings, client: Client, done: ProfileSplit) -
         transactional_id=topic_name(settings, f"split-{done.split}"),
         transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
     )
-    await producer.start()
     try:
+        await producer.start()
         async with producer.transaction():
             for part in parts(done, told):
                 value, headers = split(part, settings.secret_bytes)

@@ -68,8 +68,9 @@ async def publish(
         transactional_id=topic_name(settings, TRANSACTIONAL_ID),
         transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
     )
-    await producer.start()  # whoever began before is fenced: the number read now stays the last
     try:
+        # Whoever began before is fenced: the number read now stays the last.
+        await producer.start()
         number = await _last_number(settings, store) + 1
         return number, await _append(settings, producer, numbered(number))
     except ProducerFenced as error:

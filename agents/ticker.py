@@ -118,8 +118,8 @@ class Ticker:
         producer = AIOKafkaProducer(
             **self._settings.kafka_clients(), linger_ms=0, request_timeout_ms=REQUEST_TIMEOUT_MS
         )
-        await producer.start()
         try:
+            await producer.start()
             loop = asyncio.get_running_loop()
             due = loop.time()
             while not self._stopped.is_set():

@@ -88,7 +88,11 @@ class KafkaTransactions:
             transactional_id=f"{self._transactional_id}-{partition}",
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
         )
-        await producer.start()
+        try:
+            await producer.start()
+        except BaseException:
+            await self._stop(producer)
+            raise
         self._producers[partition] = producer
 
     async def release(self, partitions: Iterable[int]) -> None:
