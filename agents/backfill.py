@@ -7,8 +7,7 @@ record is written once, whoever ends it and however often it starts again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
@@ -20,12 +19,13 @@ from aiokafka.structs import OffsetAndMetadata
 from clickhouse_connect.driver.client import Client
 
 from agents.changelog import read_rows
-from agents.reader import Reader
+from agents.reader import reader_of
 from agents.reports.events import COLUMNS, event_in
 from agents.settings import Settings
 from agents.ticker import expect_live
 from agents.timeline import GROUP as TIMELINE_GROUP
 from agents.topics import topic_name
+from agents.transactions import sole_producer
 from schemas.events import Event
 from schemas.outputs import ClockStruck, DefinitionsStated, DefinitionsSwitched
 from schemas.records import Backfilled, DefinitionsFilled
@@ -44,7 +44,6 @@ PROFILES_PER_TRANSACTION: Final = 500
 ASK_SECONDS: Final = 0.25
 POLL_MS: Final = 200
 TRANSACTION_TIMEOUT_MS: Final = 30_000
-REQUEST_BYTES_MAX: Final = 8 << 20
 
 PROFILES = """
 SELECT DISTINCT profile_id FROM events
@@ -131,7 +130,7 @@ async def fill_in(
     Raises: SimulatedNamespace; ProducerFenced where another back-fill has begun.
     """
     await expect_live(settings)
-    async with _producer(settings) as producer:
+    async with sole_producer(settings, GROUP, timeout_ms=TRANSACTION_TIMEOUT_MS) as producer:
         filling = _Filling(settings, client, stated, producer)
         return await filling.run(say)
 
@@ -315,33 +314,3 @@ async def committed(settings: Settings, group: str) -> dict[TopicPartition, Offs
         return dict(await admin.list_consumer_group_offsets(group))
     finally:
         await admin.close()
-
-
-@asynccontextmanager
-async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
-    """The one writer of back-fills of a namespace: who claims it ends the one before."""
-    producer = AIOKafkaProducer(
-        **settings.kafka_clients(),
-        acks="all",
-        max_request_size=REQUEST_BYTES_MAX,
-        transactional_id=topic_name(settings, GROUP),
-        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-    )
-    try:
-        await producer.start()
-        yield producer
-    finally:
-        await producer.stop()
-
-
-@asynccontextmanager
-async def reader_of(settings: Settings, places: Sequence[TopicPartition]) -> AsyncIterator[Reader]:
-    reader = Reader(
-        **settings.kafka_clients(), isolation_level="read_committed", enable_auto_commit=False
-    )
-    await reader.start()
-    try:
-        reader.assign(list(places))
-        yield reader
-    finally:
-        await reader.stop()

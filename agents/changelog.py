@@ -4,13 +4,12 @@ For who looks from outside (the command line, tests). Workers recover through Fa
 on disk they compare with the changelog as it is.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from aiokafka import TopicPartition
 
-from agents.reader import Reader
+from agents.reader import reader_of
 from agents.settings import Settings
 from agents.topic_id import topic_id
 from agents.topics import topic_name
@@ -34,7 +33,8 @@ async def read_rows(
     """
     place = TopicPartition(topic_name(settings, topic.name), partition)
     rows: dict[bytes, bytes] = {}
-    async with _reader(settings, place) as reader:
+    async with reader_of(settings, [place]) as reader:
+        await reader.seek_to_beginning(place)
         end = (await reader.end_offsets([place]))[place]
         while await reader.position(place) < end:
             for record in (await reader.getmany(place, timeout_ms=POLL_MS)).get(place, ()):
@@ -61,20 +61,8 @@ class Changelog(NamedTuple):
 async def changelog_as_it_is(settings: Settings, name: str) -> Changelog:
     """Ask the cluster about a changelog by its name there."""
     places = [TopicPartition(name, partition) for partition in range(settings.partitions)]
-    async with _reader(settings, *places) as reader:
+    async with reader_of(settings, places) as reader:
         ends = await reader.end_offsets(places)
         made = await topic_id(reader._client, name)
     of = f"{made}/{settings.partitions}"
     return Changelog(of, {place.partition: end for place, end in ends.items()})
-
-
-@asynccontextmanager
-async def _reader(settings: Settings, *places: TopicPartition) -> AsyncIterator[Reader]:
-    reader = Reader(**settings.kafka_readers())
-    await reader.start()
-    try:
-        reader.assign(list(places))
-        await reader.seek_to_beginning(*places)
-        yield reader
-    finally:
-        await reader.stop()

@@ -161,9 +161,7 @@ class answers(Generic[Answer]):
         name = topic_name(settings, topic.name)
         self._decode = decode
         self._places = [TopicPartition(name, p) for p in range(settings.partitions)]
-        self._reader = Reader(
-            **settings.kafka_clients(), isolation_level="read_committed", enable_auto_commit=False
-        )
+        self._reader = Reader(**settings.kafka_readers())
 
     async def __aenter__(self) -> Self:
         await self._reader.start()

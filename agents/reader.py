@@ -1,10 +1,13 @@
 """A reader of topics: aiokafka's consumer, whose end is one also while the broker is away."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from agents.settings import Settings
 
 STOP_SECONDS_MAX = 2.0
 """Then it goes without a word. A broker that does not answer is waited for 40 s by aiokafka."""
@@ -46,3 +49,15 @@ class Reader(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
+
+
+@asynccontextmanager
+async def reader_of(settings: Settings, places: Iterable[TopicPartition]) -> AsyncIterator[Reader]:
+    """A reader of what was committed in these partitions, in no group; closed at the end."""
+    reader = Reader(**settings.kafka_readers())
+    await reader.start()
+    try:
+        reader.assign(list(places))
+        yield reader
+    finally:
+        await reader.stop()

@@ -11,10 +11,10 @@ from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import msgspec
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from clickhouse_connect.driver.client import Client
 
-from agents.backfill import committed, reader_of
+from agents.backfill import committed
 from agents.identity_log import (
     ANSWER_SECONDS_MAX,
     NobodyThere,
@@ -24,10 +24,12 @@ from agents.identity_log import (
     profile_row,
     rules_in_force,
 )
+from agents.reader import reader_of
 from agents.reports.events import COLUMNS, event_in
 from agents.settings import Settings
 from agents.timeline import GROUP as TIMELINE_GROUP
 from agents.topics import topic_name
+from agents.transactions import sole_producer
 from schemas.outputs import ProfileSplit, TimelineEntry
 from schemas.rows import ProfileRow
 from schemas.splits import EventTold, SplitAsked
@@ -45,7 +47,6 @@ from streams.profile.split_history import companions, counted_once, parts
 ASK_SECONDS: Final = 0.5
 POLL_MS: Final = 200
 TRANSACTION_TIMEOUT_MS: Final = 60_000
-REQUEST_BYTES_MAX: Final = 8 << 20
 NO_MARK: Final = (1 << 63) - 1
 
 HISTORY = """
@@ -211,26 +212,16 @@ async def tell_history(settings: Settings, client: Client, done: ProfileSplit) -
     mark = await _place_of_mark(settings, done)
     await _stored(settings)
     told = await asyncio.to_thread(_history, client, done.store, done.known_as, mark)
-    producer = AIOKafkaProducer(
-        **settings.kafka_clients(),
-        acks="all",
-        max_request_size=REQUEST_BYTES_MAX,
-        transactional_id=topic_name(settings, f"split-{done.split}"),
-        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-    )
-    try:
-        await producer.start()
-        async with producer.transaction():
-            for part in parts(done, told):
-                value, headers = split(part, settings.secret_bytes)
-                await producer.send(
-                    topic_name(settings, STORE_EVENTS.name),
-                    value,
-                    partition=partition_of(done.split, settings.partitions),
-                    headers=list(headers),
-                )
-    finally:
-        await producer.stop()
+    claimed = sole_producer(settings, f"split-{done.split}", timeout_ms=TRANSACTION_TIMEOUT_MS)
+    async with claimed as producer, producer.transaction():
+        for part in parts(done, told):
+            value, headers = split(part, settings.secret_bytes)
+            await producer.send(
+                topic_name(settings, STORE_EVENTS.name),
+                value,
+                partition=partition_of(done.split, settings.partitions),
+                headers=list(headers),
+            )
     return await _has_come(settings, done)
 
 

@@ -15,6 +15,7 @@ from aiokafka.errors import ProducerFenced
 from agents.changelog import read_rows
 from agents.settings import Settings
 from agents.topics import topic_name
+from agents.transactions import sole_producer
 from schemas.outputs import DefinitionsAnnounced, PopulationStated, SendsSwitched
 from schemas.topics import INGEST_ROWS, STORE_EVENTS, SWITCHES
 from schemas.values import StoreId
@@ -23,7 +24,6 @@ from streams.published import InForce
 
 TRANSACTIONAL_ID = "definitions"
 TRANSACTION_TIMEOUT_MS = 10_000
-REQUEST_BYTES_MAX = 8 << 20
 PARTITION = 0
 """Of `switches`: all of it is in one order."""
 
@@ -61,22 +61,13 @@ async def publish(
 
     Raises: AnotherPublishes.
     """
-    producer = AIOKafkaProducer(
-        **settings.kafka_clients(),
-        acks="all",
-        max_request_size=REQUEST_BYTES_MAX,
-        transactional_id=topic_name(settings, TRANSACTIONAL_ID),
-        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-    )
+    claimed = sole_producer(settings, TRANSACTIONAL_ID, timeout_ms=TRANSACTION_TIMEOUT_MS)
     try:
-        # Whoever began before is fenced: the number read now stays the last.
-        await producer.start()
-        number = await _last_number(settings, store) + 1
-        return number, await _append(settings, producer, numbered(number))
+        async with claimed as producer:  # who began before is fenced: the number stays the last
+            number = await _last_number(settings, store) + 1
+            return number, await _append(settings, producer, numbered(number))
     except ProducerFenced as error:
         raise AnotherPublishes("somebody else publishes just now; nothing was published") from error
-    finally:
-        await producer.stop()
 
 
 async def _append(settings: Settings, producer: AIOKafkaProducer, control: Control) -> list[Place]:

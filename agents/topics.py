@@ -152,14 +152,18 @@ async def differences(
 
 
 async def ends_of(
-    settings: Settings, places: Iterable[TopicPartition]
+    settings: Settings, places: Iterable[TopicPartition], *, committed: bool = False
 ) -> Mapping[TopicPartition, int]:
     """Say where partitions end, with what transactions have written that are not decided yet.
 
     A committed transaction is seen in one partition a moment before another. Who has seen its
     record in one topic and asks what is committed in the others may be told of an end before it.
+
+    committed: where what is decided ends: for who waits to have read all, and not for a
+               transaction that somebody left open.
     """
-    reader = Reader(**settings.kafka_clients())
+    isolation = "read_committed" if committed else "read_uncommitted"
+    reader = Reader(**settings.kafka_clients(), isolation_level=isolation)
     await reader.start()
     try:
         ends: Mapping[TopicPartition, int] = await reader.end_offsets(list(places))

@@ -8,7 +8,8 @@ orderly way out can hang while the group rejoins (docs/decisions/0003-fenced-mea
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import aiokafka.producer.sender
@@ -17,6 +18,8 @@ from aiokafka.errors import KafkaError, ProducerFenced
 from aiokafka.structs import RecordMetadata
 
 from agents.logs import log
+from agents.settings import Settings
+from agents.topics import topic_name
 from streams.intake import Work, Write
 
 EXIT_FENCED = 70
@@ -157,3 +160,26 @@ def _batches(producer: AIOKafkaProducer, writes: Iterable[Write]) -> Iterable[An
             batch.append(**record)
     batch.close()
     yield batch
+
+
+@asynccontextmanager
+async def sole_producer(
+    settings: Settings, name: str, *, timeout_ms: int
+) -> AsyncIterator[AIOKafkaProducer]:
+    """The one transactional producer of this name in the namespace, for commands and jobs: whoever
+    claims it fences the one before, whose next call raises `ProducerFenced`.
+
+    timeout_ms: after so long the broker ends a transaction that was left open.
+    """
+    producer = AIOKafkaProducer(
+        **settings.kafka_clients(),
+        acks="all",
+        max_request_size=REQUEST_BYTES_MAX,
+        transactional_id=topic_name(settings, name),
+        transaction_timeout_ms=timeout_ms,
+    )
+    try:
+        await producer.start()
+        yield producer
+    finally:
+        await producer.stop()

@@ -14,9 +14,9 @@ from agents.live.kept import Say, keep
 from agents.metrics import TIMELINE_FRESHNESS, TIMELINE_WAITING
 from agents.migrations import migrate
 from agents.probes import STALLED_SECONDS
-from agents.reader import Reader
 from agents.settings import Settings
 from agents.timeline import TimelineSink
+from agents.topics import ends_of
 from schemas.values import Instant
 
 STOP_SECONDS_MAX = 20.0
@@ -72,7 +72,7 @@ class Timeline:
             return False
         with contextlib.suppress(TimeoutError, KafkaError, OSError, RuntimeError):
             async with asyncio.timeout(seconds_max):
-                await sink.drained(await self._ends(sink))
+                await sink.drained(await ends_of(self._settings, sink.stored, committed=True))
                 return True
         return False
 
@@ -98,12 +98,3 @@ class Timeline:
         finally:
             self._sink = None
             client.close()
-
-    async def _ends(self, sink: TimelineSink) -> dict[object, int]:
-        reader = Reader(**self._settings.kafka_clients(), isolation_level="read_committed")
-        await reader.start()
-        try:
-            ends: dict[object, int] = await reader.end_offsets(list(sink.stored))
-        finally:
-            await reader.stop()
-        return ends
