@@ -226,7 +226,8 @@ def test_what_is_filled_in_before_they_merge_is_kept(winner: bool, loser: bool) 
     world.publish("second", STORE + ONE_MORE + TALL, fill=True, spread=True)
     visited = [who for who, there in ((WINNER, winner), (LOSER, loser)) if there]
     assert world.definitions is not None
-    (key,) = (one.lstrip("^") for one in world.core._program("main").features if one[0] == "^")
+    features = world.core._stores["main"].program.features
+    (key,) = (one.lstrip("^") for one in features if one[0] == "^")
     past = msgspec.msgpack.encode({key: FeatureState(count=1)})
     for who in visited:
         world.happen(who, "Grew", MEETING, f"later {who}")
