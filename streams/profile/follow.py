@@ -55,7 +55,7 @@ def look(moment: Moment, event: Event | None) -> None:
 
 def flip(moment: Moment, at: Instant) -> None:
     """Look at the segments that time alone changes at `at`, or changed before."""
-    if (flip := next_flip(moment.row)) is not None and flip <= at:
+    if (due := next_flip(moment.row)) is not None and due <= at:
         changes = evaluate(moment.row, moment.program, (), moment.now, due=at, ids=moment.ids)
         announce(moment, changes, None)
         settle(moment, None)
