@@ -2,7 +2,7 @@
 
 In: an identifier, the rows, the timeline. Out: `SplitAsked` in `store-events`; when the profile has
 answered, `EventsTold` for both sides, all or none. A split whose history was not told is taken up
-again where it is asked for again.
+again where it is asked for again, or by `up` (agents/live/splitting.py).
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from schemas.outputs import ProfileSplit, TimelineEntry
 from schemas.rows import ProfileRow
 from schemas.splits import EventTold, SplitAsked
 from schemas.topics import IDENTITY_SPLITS, STORE_EVENTS, TIMELINE
-from schemas.values import Identifier, ProfileId, StoreId
+from schemas.values import Identifier, Instant, ProfileId, StoreId
 from streams.identity.held import pointing_to
 from streams.identity.keys import key_of
 from streams.ingest.control import split
@@ -57,10 +57,13 @@ ORDER BY origin
 """.replace("<columns>", COLUMNS)
 
 MADE = """
-SELECT identifiers, old, new, known_as, author, reason, toUnixTimestamp64Milli(decided_at)
+SELECT store, split, identifiers, old, new, known_as, author, reason,
+    toUnixTimestamp64Milli(decided_at) AS at
 FROM identity_splits FINAL
-WHERE store = {store:String} AND split = {split:String} AND outcome = 'split'
+WHERE outcome = 'split' AND
 """
+ONE = MADE + "store = {store:String} AND split = {split:String}"
+BETWEEN = MADE + "at BETWEEN {since:Int64} AND {until:Int64} ORDER BY at, split"
 
 _answer = msgspec.json.Decoder(ProfileSplit).decode
 _line = msgspec.json.Decoder(TimelineEntry | ProfileSplit).decode
@@ -184,23 +187,36 @@ async def made(client: Client, store: StoreId, name: str) -> ProfileSplit:
     Raises: NotToSplit.
     """
     asked = {"store": store, "split": name}
-    rows = await asyncio.to_thread(lambda: client.query(MADE, parameters=asked).result_rows)
-    if not rows:
+    found = await asyncio.to_thread(_made, client, ONE, asked)
+    if not found:
         raise NotToSplit(f"the split {name} is not in the timeline yet: try again in a moment")
-    identifiers, old, new, known_as, author, reason, decided_at = rows[0]
-    return ProfileSplit(
-        id="",
-        store=store,
-        split=name,
-        outcome="split",
-        identifiers=_identifiers(identifiers),
-        old=old,
-        new=new,
-        known_as=tuple(known_as),
-        author=author,
-        reason=reason,
-        decided_at=to_timestamp(decided_at),
-    )
+    return found[0]
+
+
+def made_between(client: Client, since: Instant, until: Instant) -> list[ProfileSplit]:
+    """The splits that were made then, of all stores, as the timeline knows them, oldest first."""
+    return _made(client, BETWEEN, {"since": since, "until": until})
+
+
+def _made(client: Client, query: str, asked: dict[str, Any]) -> list[ProfileSplit]:
+    return [
+        ProfileSplit(
+            id="",
+            store=store,
+            split=split,
+            outcome="split",
+            identifiers=_identifiers(identifiers),
+            old=old,
+            new=new,
+            known_as=tuple(known_as),
+            author=author,
+            reason=reason,
+            decided_at=to_timestamp(at),
+        )
+        for store, split, identifiers, old, new, known_as, author, reason, at in client.query(
+            query, parameters=asked
+        ).result_rows
+    ]
 
 
 async def tell_history(settings: Settings, client: Client, done: ProfileSplit) -> bool:
@@ -267,18 +283,17 @@ async def _has_come(settings: Settings, done: ProfileSplit) -> bool:
     """Wait until neither side awaits history any more."""
     deadline = time.monotonic() + ANSWER_SECONDS_MAX
     while time.monotonic() < deadline:
-        rows = [await profile_row(settings, one) for one in (done.old, done.new)]
-        awaited = [
-            side
-            for row in rows
-            if row is not None
-            for side in row.sides
-            if side.split == done.split and side.next is not None
-        ]
-        if not awaited:
+        if not await awaits_history(settings, done):
             return True
         await asyncio.sleep(ASK_SECONDS)
     return False
+
+
+async def awaits_history(settings: Settings, done: ProfileSplit) -> bool:
+    """Is the history of either side still to come?"""
+    rows = [await profile_row(settings, one) for one in (done.old, done.new)]
+    sides = [side for row in rows if row is not None for side in row.sides]
+    return any(side.split == done.split and side.next is not None for side in sides)
 
 
 def _shown(identifiers: tuple[Identifier, ...]) -> str:

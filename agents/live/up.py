@@ -23,6 +23,7 @@ from agents.live.place import Running, alone, forget, keep, live_folder
 from agents.live.ranking import keep_ranking
 from agents.live.servers import Servers
 from agents.live.sink import Timeline
+from agents.live.splitting import keep_telling
 from agents.live.watching import Catalog
 from agents.live.workers import Worker
 from agents.migrations import migrate
@@ -78,6 +79,7 @@ class Live:
         self._sinking: asyncio.Task[None] | None = None
         self._filling: asyncio.Task[None] | None = None
         self._ranking: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
         self._catalog: Catalog | None = None
         self._watching: asyncio.Task[None] | None = None
         self._began: Instant = 0
@@ -153,6 +155,7 @@ class Live:
         self._sinking = asyncio.create_task(self._timeline.keep())
         self._filling = asyncio.create_task(keep_filling(self._servers.settings, self._say))
         self._ranking = asyncio.create_task(keep_ranking(self._servers.settings, self._say))
+        self._telling = asyncio.create_task(keep_telling(self._servers.settings, self._say))
         self._catalog = Catalog(self._servers.settings, self._say)
         self._watching = asyncio.create_task(self._catalog.keep())
 
@@ -215,7 +218,7 @@ class Live:
             raise _Stopped
 
     async def _stop_timeline(self) -> None:
-        for task in (self._filling, self._ranking):
+        for task in (self._filling, self._ranking, self._telling):
             if task is not None:
                 task.cancel()
                 await asyncio.wait({task})
@@ -228,7 +231,8 @@ class Live:
             await self._timeline.stop()
             self._sinking.cancel()
             await asyncio.wait({self._sinking})
-        self._timeline = self._sinking = self._filling = self._ranking = None
+        self._timeline = self._sinking = None
+        self._filling = self._ranking = self._telling = None
 
     async def _give_up_slots(self) -> None:
         if not self._slots:
