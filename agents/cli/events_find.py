@@ -20,7 +20,7 @@ STATES = {
     "accepted": "accepted",
     "rejected": "rejected; it is in store-events-rejected",
     "dead-letter": "its step raised; it is in dead-letters",
-    "waiting": "not read by ingest yet: does a worker run?",
+    "waiting": "not passed on by ingest yet: that is done with each tick, while a worker runs",
     "ours": "no event: a record by which Tillstream speaks to itself",
     "on its way": "read; not in the timeline. It waits for its round, it is a repeat, or its "
     "person was erased",

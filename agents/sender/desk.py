@@ -38,6 +38,7 @@ Report: TypeAlias = Callable[[dict[str, Any], Instant], Awaitable[None]]
 """Appends a store event to `store-events`, at the topic's instant."""
 
 IN_DOUBT = "in doubt"
+PUT_OFF = "put off"
 NOT_REPORTED = "not reported: its address is no identifier"
 IDENTIFIER_KINDS = frozenset(ADDRESS_KINDS.values()) - {ADDRESS_KINDS["in_app"]}
 """The kinds of address that an event can name its profile by."""
@@ -189,7 +190,7 @@ class Desk:
             self._aside[command.id] = Aside(command, tries, time.monotonic() + wait)
 
     async def try_again(self, now: Instant) -> None:
-        """Try each once that is due. In between the ledger says `failed`: a sender that ends
+        """Try each once that is due. In between the ledger says `failed`: a sender that is killed
         meanwhile leaves it so.
         """
         self._now = max(self._now, now)
@@ -202,11 +203,17 @@ class Desk:
                 self._settle([settled])
                 del self._aside[one.command.id]
 
+    async def give_back(self) -> None:
+        """The sender ends: report what is still put off as expired, so that it is planned anew."""
+        for one in list(self._aside.values()):
+            self._settle([await self._expired(one.command, self._now, PUT_OFF)])
+            del self._aside[one.command.id]
+
     async def _tried_again(self, aside: Aside) -> Settled | None:
         """Say what became of a command that was put off; None: it still is."""
         command = aside.command
         if self._now > to_instant(command.valid_until):
-            return await self._expired(command, self._now, "put off")
+            return await self._expired(command, self._now, PUT_OFF)
         if self._last_look.is_stopped(command):
             return await self._expired(command, self._now, STOPPED)
         objection = self._last_look.objects(command)

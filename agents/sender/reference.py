@@ -15,7 +15,7 @@ from zlib import crc32
 import msgspec
 import orjson
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from agents.logs import log
 from agents.reader import Reader
@@ -39,6 +39,7 @@ FETCH_WAIT_MS_MAX = 100
 TAIL_RECORDS = 200
 """The newest clock of a partition is among its last records: ticks come four times a second."""
 ROUNDS_OF_TAIL_MAX = 50
+GIVE_BACK_SECONDS_MAX = 2.0
 
 _read_command = msgspec.json.Decoder(SendCommand | ClockStruck).decode
 _read_consent = msgspec.json.Decoder(ConsentStated | ClockStruck).decode
@@ -203,6 +204,9 @@ class ReferenceSender:
             if fetched:
                 await self._commands.commit()
             await self._note_progress()
+        with contextlib.suppress(KafkaError, TimeoutError):  # then the ledger says `failed`
+            async with asyncio.timeout(GIVE_BACK_SECONDS_MAX):
+                await self._desk.give_back()
 
     def _is_mine(self, command: SendCommand) -> bool:
         return not self._only_deliverable or command.channel in self._deliveries

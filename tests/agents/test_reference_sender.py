@@ -1,15 +1,19 @@
 """The loop of the reference sender, without a broker."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from agents.sender.reference import ReferenceSender
 from agents.sender.smtp import PutOff
 from agents.settings import Settings
 from tests.agents.test_sender import Postbox, command, judged, struck
+
+Made = Callable[[Postbox], ReferenceSender]
 
 
 class NoCommands:
@@ -28,18 +32,61 @@ class NoCommands:
         return set()
 
 
-async def test_what_was_put_off_is_tried_again_also_where_no_other_command_comes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("agents.sender.desk.AGAIN_SECONDS", 0.0)
-    postbox = Postbox(PutOff("smtp 450"), PutOff("smtp 450"))
+@pytest.fixture
+async def sender_of(tmp_path: Path) -> AsyncIterator[Made]:
+    """Makes a sender to which nothing comes."""
+    clients: list[Any] = []
     settings = Settings(
         data=tmp_path, partitions=1, secret="sixteen characters", kafka=("nowhere:9092",)
     )
-    sender = ReferenceSender(settings, tmp_path / "ledger.sqlite", {"email": postbox})
-    sender._last_look.hear(struck("2012-01-01T00:00:00.000Z"))
-    sender._commands = NoCommands(sender.stop)
+
+    def made(postbox: Postbox) -> ReferenceSender:
+        sender = ReferenceSender(settings, tmp_path / "ledger.sqlite", {"email": postbox})
+        clients.extend(value for value in vars(sender).values() if hasattr(value, "stop"))
+        sender._last_look.hear(struck("2012-01-01T00:00:00.000Z"))
+        sender._commands = NoCommands(sender.stop)
+        return sender
+
+    yield made
+    for client in clients:
+        await client.stop()
+
+
+async def test_what_was_put_off_is_tried_again_also_where_no_other_command_comes(
+    sender_of: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.sender.desk.AGAIN_SECONDS", 0.0)
+    postbox = Postbox(PutOff("smtp 450"), PutOff("smtp 450"))
+    sender = sender_of(postbox)
     await sender._desk.settle(judged(command()))
     await sender._deliver()
     assert postbox.delivered == ["s1"]
+    sender._ledger.close()
+
+
+class Reports:
+    """Takes what is reported; fails as it is told to."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.said: list[dict[str, Any]] = []
+        self.failures = list(failures)
+
+    async def send_and_wait(self, _: str, value: bytes, **__: Any) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.said.append(msgspec.json.decode(value))
+
+
+@pytest.mark.parametrize(
+    ("failures", "state"), [((), "expired"), ((KafkaConnectionError("away"),), "failed")]
+)
+async def test_what_is_still_put_off_when_the_sender_ends_is_planned_anew(
+    sender_of: Made, failures: tuple[Exception, ...], state: str
+) -> None:
+    sender = sender_of(Postbox(PutOff("smtp 450")))
+    sender._producer = reports = Reports(*failures)
+    await sender._desk.settle(judged(command()))
+    await sender._deliver()
+    assert sender._ledger.states(["s1"]) == {"s1": state}
+    assert [said["metric"] for said in reports.said] == ["Send Expired"] * (state == "expired")
     sender._ledger.close()
