@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from agents import backfill, identity_log, switches, ticker
+from agents import identity_log, switches, ticker, transactions
 from agents.settings import Settings
 from agents.ticker import Ticker
-from agents.transactions import KafkaTransactions
+from agents.transactions import KafkaTransactions, sole_producer
 
 SETTINGS = Settings(data=Path("/"), secret="sixteen characters", kafka=("nowhere:9092",))
 
@@ -41,8 +41,8 @@ async def ticked() -> None:
     await Ticker(SETTINGS, lambda: True)._tick_on()
 
 
-async def filled() -> None:
-    async with backfill._producer(SETTINGS):
+async def claimed_alone() -> None:
+    async with sole_producer(SETTINGS, "backfill", timeout_ms=1_000):
         pass
 
 
@@ -54,22 +54,22 @@ async def switched() -> None:
 
 
 async def claimed() -> None:
-    transactions = KafkaTransactions(
+    stage = KafkaTransactions(
         "profile",
         {},
         name_of={},
         rows_topic="rows",
         make_producer=Nowhere,
     )
-    await transactions.claim([0, 1])
+    await stage.claim([0, 1])
 
 
-@pytest.mark.parametrize("work", [erased, ticked, filled, switched, claimed])
+@pytest.mark.parametrize("work", [erased, ticked, switched, claimed, claimed_alone])
 async def test_a_producer_that_finds_no_broker_is_closed(
     work: Callable[[], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Nowhere, "made", [], raising=False)
-    for module in (identity_log, ticker, backfill, switches):
+    for module in (identity_log, ticker, transactions):
         monkeypatch.setattr(module, "AIOKafkaProducer", Nowhere)
     with pytest.raises(KafkaConnectionError):
         await work()

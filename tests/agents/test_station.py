@@ -92,6 +92,8 @@ class Producer:
     async def start(self) -> None:
         self.broker.chance()
 
+    async def stop(self) -> None: ...
+
     def create_batch(self) -> Batch:
         return Batch()
 
