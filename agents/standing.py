@@ -10,11 +10,11 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from agents.backfill import BackfillStanding, standing_of_backfills
-from agents.health import WorkerStatus
 from agents.probes import HOST, addresses
 from agents.reader import Reader
 from agents.settings import Settings
 from agents.topics import topic_name
+from agents.worker_status import WorkerStatus
 from schemas.topics import DEAD_LETTERS, DEFINITIONS, STORE_EVENTS_REJECTED
 from schemas.values import Instant, Stage
 from streams.intake import INPUTS

@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from agents.embedded.process import ProcessId
-from agents.health import SILENT_SECONDS, Health, PartitionStatus, WorkerStatus
+from agents.health import SILENT_SECONDS, Health
 from agents.probes import Address, addresses, run_folder
 from agents.settings import Settings
 from agents.standing import stage_standing, workers_here
+from agents.worker_status import PartitionStatus, WorkerStatus
 from schemas.rows import Position
 from streams.intake import RoundIntake
 from streams.passing import PassIntake
