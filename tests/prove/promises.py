@@ -204,6 +204,8 @@ PROMISES: tuple[Promise, ...] = (
             f"{FACTS}::test_a_thousand_hostile_events_leave_a_row_that_can_be_kept",
             "streams/profile/test_merge.py::test_wishes_are_bounded",
             "prove/test_rows.py::test_a_row_stays_below_its_cap_whatever_happens_to_one_person",
+            "streams/profile/test_size.py::test_an_event_that_takes_a_row_over_its_cap_counts",
+            "streams/profile/test_size.py::test_merges_of_full_rows_stop_no_worker",
         ),
     ),
     Promise(

@@ -85,12 +85,19 @@ def of(partition: Partition) -> ProfileRow:
     return CORE.decode(partition.rows[WINNER.encode()])
 
 
-@pytest.mark.parametrize(
-    "merges",
-    [25, pytest.param(1_000, marks=[pytest.mark.prove, pytest.mark.timeout(900)])],
-)
 @pytest.mark.parametrize("awaits", [False, True])
-def test_no_number_of_merges_of_full_rows_stops_the_worker(merges: int, awaits: bool) -> None:
+def test_merges_of_full_rows_stop_no_worker(awaits: bool) -> None:
+    merge_full_rows(25, awaits=awaits)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("awaits", [False, True])
+def test_a_thousand_merges_of_full_rows_stop_no_worker(awaits: bool) -> None:
+    merge_full_rows(1_000, awaits=awaits)
+
+
+def merge_full_rows(merges: int, *, awaits: bool) -> None:
     partition = Partition(CORE)
     kind, losers = "i" if not awaits else "n", [f"{number:04}" for number in range(merges)]
     partition.rows[WINNER.encode()] = CORE.encode(winner(awaits=awaits))
