@@ -36,7 +36,8 @@ def test_problems_are_printed_with_file_line_and_path(
     write(tmp_path, "flows/cart.yaml", CART)
     assert check(load(tmp_path)) == 1
     assert capsys.readouterr().out.splitlines() == [
-        "flows/cart.yaml:10 steps[2].wait: '4 hous' is not a duration such as 4h or 3d",
+        "flows/cart.yaml:10 steps[2].wait: '4 hous' is not a duration such as 4h or 3d"
+        + '; {until: "15:00"} is possible, too',
         "flows/cart.yaml:13 steps[3].split.then[0]: 'wiat' is not a step; did you mean 'wait'?",
         "1 flow: 2 errors, 0 warnings",
     ]
