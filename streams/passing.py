@@ -68,8 +68,12 @@ class _Batch:
         self.has_tick = False
 
     @property
-    def is_full(self) -> bool:
-        return self.steps >= self._steps_max or self.bytes >= BATCH_BYTES_MAX
+    def is_whole(self) -> bool:
+        """It ends with its tick, or full: where it ends depends on the log, not on what is read at
+        once.
+        """
+        is_full = self.steps >= self._steps_max or self.bytes >= BATCH_BYTES_MAX
+        return self.has_tick or is_full
 
 
 class PassIntake:
@@ -116,9 +120,9 @@ class PassIntake:
 
     def next(self) -> Work | None:
         batch = self._batch
-        while self._read and not batch.is_full:
+        while self._read and not batch.is_whole:
             self._take(self._read.popleft())
-        if not (batch.has_tick or batch.is_full):
+        if not batch.is_whole:
             return None
         self._batch = _Batch(self._steps_max)
         batch.rows.append((POSITION_KEY % self._partition, _pack(self._position())))

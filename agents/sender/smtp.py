@@ -30,6 +30,9 @@ CODES_OF_ACCESS = frozenset({530, 534, 535, 538})
 WORDS_OF_ACCESS = re.compile(r"\b5\.7\.(8|9|1[1-4])\b|\brelay|authenticat", re.IGNORECASE)
 """A no to a recipient that is said of us: `554 5.7.1 Relay access denied`, where a login is missing
 or does not suffice. Codes do not tell it from a no to the recipient; RFC 4954 and words do."""
+CODES_OF_ADDRESSES = re.compile(r"\b5\.[12]\.\d+\b")
+"""RFC 3463: said of the address or its mailbox, whatever it says (`unknown in relay table`)."""
+ADDRESSES = re.compile(r"<[^>]*>")
 
 
 class Refused(Exception):
@@ -115,7 +118,7 @@ class SmtpDelivery:
             )
         except aiosmtplib.SMTPRecipientsRefused as error:
             said = min(error.recipients, key=lambda one: one.code)
-            if said.code >= CODE_FOR_GOOD and WORDS_OF_ACCESS.search(said.message):
+            if said.code >= CODE_FOR_GOOD and _is_of_our_access(said.message):
                 raise self._denied(said.code) from error
             raise self._meaning(said.code) from error
         except (aiosmtplib.SMTPHeloError, aiosmtplib.SMTPSenderRefused) as error:
@@ -158,6 +161,12 @@ class SmtpDelivery:
                 await self._client.quit()
             except aiosmtplib.SMTPException:
                 self._client.close()
+
+
+def _is_of_our_access(words: str) -> bool:
+    """Whether a no to a recipient is said of us, not of the recipient."""
+    words = ADDRESSES.sub("", words)
+    return bool(WORDS_OF_ACCESS.search(words)) and not CODES_OF_ADDRESSES.search(words)
 
 
 def _why(error: Exception) -> str:

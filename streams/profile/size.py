@@ -11,13 +11,15 @@ from typing import Final
 
 import msgspec
 
-from schemas.rows import NOTHING_SAID, FeatureState, FlowRun, ProfileRow
+from schemas.rows import NOTHING_SAID, FeatureState, FlowRun, ProfileRow, Trait
 from streams.core import ROW, ROW_BYTES_MAX
 from streams.definitions.program import Program
 from streams.flows.entry import RUNS_MAX
 from streams.profile.facts import TRAITS_BYTES_MAX, coarsen, newest_traits
+from streams.profile.sides import is_quiet
 from streams.segments.features import LEFT_OUT, saturate
 from streams.segments.keeping import shorten
+from streams.segments.person import TO_COME
 
 ROOMY: Final = ROW_BYTES_MAX // 2
 """Bytes of a row that has room again: the next event must not take it over its cap."""
@@ -26,6 +28,7 @@ _ENTRIES: Final = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 """Entries that each feature keeps, until the row has room."""
 
 _STRANGERS_MAX: Final = 10
+_TRAIT_BYTES_MAX: Final = 1_000
 
 
 def lessen(row: ProfileRow, program: Program) -> None:
@@ -40,12 +43,13 @@ def lessen(row: ProfileRow, program: Program) -> None:
     if len(encode(row)) <= ROOMY:
         return
     for part in facts:
-        part.traits = newest_traits(part.traits, TRAITS_BYTES_MAX // 8)
-    row.runs = row.runs[-RUNS_MAX:]  # only who awaits their history has more
+        part.traits = newest_traits(_short(part.traits), TRAITS_BYTES_MAX // 8)
+    if is_quiet(row):  # nobody else has more for long
+        _forget_oldest_runs(row)
     _forget_what_was_said((*row.runs, *row.settled))
     row.united = dict(list(row.united.items())[-1:])  # one is enough to have segments looked at
     for side in row.sides:
-        side.identifiers = side.identifiers[-_STRANGERS_MAX:]
+        side.identifiers = side.identifiers[:_STRANGERS_MAX]  # the one that was named comes first
 
 
 def _shorten_features(features: dict[str, FeatureState], program: Program, keep: int) -> None:
@@ -53,6 +57,18 @@ def _shorten_features(features: dict[str, FeatureState], program: Program, keep:
         feature = program.features.get(key.rstrip(LEFT_OUT))
         shorten(state, "newest" if feature is None else feature.content.kind, keep)
         saturate(state)
+
+
+def _short(traits: dict[str, Trait]) -> dict[str, Trait]:
+    """Without long ones: one of them would take the room of all others."""
+    return {name: trait for name, trait in traits.items() if len(encode(trait)) <= _TRAIT_BYTES_MAX}
+
+
+def _forget_oldest_runs(row: ProfileRow) -> None:
+    """Keep as many as may run at once, and those that wait for a date."""
+    running = [run.id for run in row.runs if run.trigger.kind != TO_COME]
+    over = set(running[: max(0, len(running) - RUNS_MAX)])
+    row.runs = [run for run in row.runs if run.id not in over]
 
 
 def _forget_what_was_said(runs: Iterable[FlowRun]) -> None:

@@ -61,6 +61,8 @@ class Moody(Catcher):
         ("RCPT", "550 5.1.1 No such user", Refused),
         ("RCPT", "550 5.7.1 We do not want you", Refused),
         ("RCPT", "554 5.7.1 <ann@example.com>: Relay access denied", PutOff),
+        ("RCPT", "550 5.1.1 <ann@example.com>: unknown in relay recipient table", Refused),
+        ("RCPT", "550 <relay@example.com>: No such user", Refused),
         ("RCPT", "550 relaying to <ann@example.com> prohibited by administrator", PutOff),
         ("RCPT", "550 5.7.8 Credentials are too weak", PutOff),
         ("RCPT", "530 5.7.0 Authentication required", Unreachable),

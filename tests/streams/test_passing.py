@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from schemas.rows import Position
 from streams.intake import Work
 from streams.passing import BATCH_BYTES_MAX, PassIntake
@@ -32,9 +35,22 @@ def test_what_was_read_is_passed_on_with_the_next_tick_at_once() -> None:
     assert passed_on(intake, [event(0), event(1)]) == []
     assert passed_on(intake, [event(2)], first=2) == []
     (work,) = passed_on(intake, [TICK, event(3)], first=3)
-    assert (work.steps, work.clock, work.low) == (5, 1_002, 5)
-    assert len(work.writes) == 4 + 1, "the events, and the clock"
-    assert passed_on(intake, [TICK], first=5)[0].steps == 1
+    assert (work.steps, work.clock, work.low) == (4, 1_002, 4)
+    assert len(work.writes) == 3 + 1, "the events, and the clock"
+    assert passed_on(intake, [TICK], first=5)[0].steps == 2
+
+
+@given(st.lists(st.booleans(), max_size=30), st.lists(st.integers(1, 9), min_size=30, max_size=30))
+def test_what_is_passed_on_does_not_depend_on_what_is_read_at_once(
+    ticks: list[bool], pieces: list[int]
+) -> None:
+    log = [TICK if is_tick else event(number) for number, is_tick in enumerate(ticks)]
+    whole = passed_on(ingest(steps_max=4), log)
+    intake, little_by_little, first = ingest(steps_max=4), [], 0
+    for piece in pieces:
+        little_by_little += passed_on(intake, log[first : first + piece], first)
+        first += piece
+    assert little_by_little == whole
 
 
 def test_a_full_batch_waits_for_no_tick() -> None:

@@ -26,6 +26,7 @@ from streams.profile.size import ROOMY, lessen
 from streams.profile.step import ProfileCore
 from streams.profile.united import unite_traits
 from streams.segments.keeping import shorten
+from streams.segments.person import TO_COME
 from tests.scenarios.play import documents_of
 from tests.streams.test_apply import Partition
 from tests.streams.test_apply import event as event_at
@@ -191,15 +192,27 @@ def test_of_traits_that_do_not_fit_the_newest_stay_whatever_the_order(
 
 def test_where_history_is_not_enough_a_row_lets_go_of_what_is_not_over() -> None:
     row = winner(awaits=True)
-    row.runs = [run_of(f"run-{at}", START + at) for at in range(300)]
+    birthday = run_of("birthday", START)
+    birthday.trigger = msgspec.structs.replace(birthday.trigger, kind=TO_COME)
+    row.runs = [birthday, *(run_of(f"run-{at}", START + at) for at in range(300))]
     row.united = {f"n{at}": {LONG: Membership(START, 1)} for at in range(1_000)}
     row.sides[0].identifiers = [("device_id", f"{at}{LONG}") for at in range(1_000)]
     row.traits = {f"t{at}": Trait(LONG, START + at, START) for at in range(120)}
+    row.traits["life"] = Trait(LONG * 20, START + 999, START)
     row.identifiers = {"email": {"a@example.com": START}}
     lessen(row, PROGRAM)
     assert len(CORE.encode(row)) <= ROOMY
-    assert [run.id for run in row.runs] == [f"run-{at}" for at in range(260, 300)]
+    assert [run.id for run in row.runs] == ["birthday", *(f"run-{at}" for at in range(260, 300))]
     assert list(row.united) == ["n999"], "the segments are looked at all the same"
     assert set(row.traits) == {f"t{at}" for at in range(105, 120)}
-    assert (len(row.sides), len(row.sides[0].identifiers)) == (1, 10)
+    named = ("device_id", f"0{LONG}")
+    assert (row.sides[0].identifiers[0], len(row.sides[0].identifiers)) == (named, 10)
     assert row.identifiers == {"email": {"a@example.com": START}}
+
+
+def test_runs_of_who_awaits_nothing_end_with_a_decision_not_here() -> None:
+    row = winner(awaits=False)
+    row.runs = [run_of(f"run-{at}", START + at) for at in range(80)]
+    row.united = {f"n{at}": {LONG: Membership(START, 1)} for at in range(8_000)}
+    lessen(row, PROGRAM)
+    assert (len(row.united), len(row.runs)) == (1, 80)
