@@ -320,24 +320,42 @@ class _Kept(Generic[RowT]):
         self.failed.append(Failed(step.offset, key, step.turn, reason, None, ROW))
         return blob
 
+    def _done_again(self, key: str, step: _Step) -> bytes | str | None:
+        """Do a turn once more. Returns: the row after it, None where there is none; or why the turn
+        was set aside: on what others left that were set aside, it may raise now.
+        """
+        try:
+            self._do(key, step)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told and goes no further
+            reason = _reason(error)
+            self._set_aside(key, step, reason, error)
+            return reason
+        row = self._rows[key]
+        if row is None:
+            return None
+        encoded = self._encoded(row)
+        if isinstance(encoded, bytes) and len(encoded) > ROW_BYTES_MAX:
+            encoded = self._lessened(key, step, row)
+        if isinstance(encoded, str):
+            self._set_aside(key, step, encoded, None)
+        return encoded
+
     def _one_by_one(self, key: str) -> bytes | None:
         """The last state of the row that can be kept, after all turns that leave it so."""
         kept, silenced = self._before[key], False
         for step in self._steps[key]:
+            if kept is None and step.offset is None:
+                self.emitted[step.number] = []  # the turn that set this timer was set aside
+                continue
             self._rows[key] = None if kept is None else self.core.decode(kept)
             if silenced:
                 self._silence(key)
-            self._do(key, step)
-            row = self._rows[key]
-            if row is None:
+            encoded = self._done_again(key, step)
+            if encoded is None:
                 continue
-            encoded = self._encoded(row)
-            if isinstance(encoded, bytes) and len(encoded) > ROW_BYTES_MAX:
-                encoded = self._lessened(key, step, row)
             if isinstance(encoded, bytes):
                 kept, silenced = encoded, False
             else:
-                self._set_aside(key, step, encoded, None)
                 silenced = step.offset is None
         row = self._rows[key] = None if kept is None else self.core.decode(kept)
         if silenced and row is not None:

@@ -79,7 +79,11 @@ class DiaryCore:
         diary.told.append(f"{self.prefix}{metric}@{now}")
         if metric == "boom":
             raise RuntimeError("personal data of somebody")
-        if metric == "huge":
+        if metric == "needs" and not diary.told[:-1]:
+            raise RuntimeError("nothing was told before")
+        if metric == "late huge":
+            diary.due = now + 5
+        if metric in ("huge", "late huge"):
             diary.told.append("x" * ROW_BYTES_MAX)
         if metric == "long":
             diary.told.append("y" * ROW_BYTES_MAX)
@@ -217,6 +221,18 @@ def test_a_row_that_cannot_be_kept_has_its_culprit_set_aside(culprit: str) -> No
     assert dict(letter.headers)["offset"] == b"1"
     told = [msgspec.json.decode(w.value)["id"] for w in partition.writes if w.topic == MERGES]
     assert told == ["1 told, a last", "2 told, b last"], "as if the culprit had never been"
+
+
+def test_what_only_the_culprit_made_possible_is_set_aside_with_it() -> None:
+    partition = Partition()
+    partition.tell(20, event("late huge", 20))
+    partition.tell(30, event("needs", 30))
+    partition.round_ends(BOUND)
+    assert b"i1" not in partition.rows, "nor did the timer of the culprit run"
+    assert [dict(letter.headers)["offset"] for letter in partition.dead()] == [b"0", b"1"]
+    partition.tell(BOUND + 10, event("a", BOUND + 10))
+    partition.round_ends(2 * BOUND)
+    assert partition.told() == ["a@1010"]
 
 
 @pytest.mark.parametrize("steps_max", [1, 999])
