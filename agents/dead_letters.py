@@ -23,6 +23,7 @@ from streams.money import to_money
 
 POLL_MS = 200
 TOPICS = {topic.name: topic for topic in (STORE_EVENTS_REJECTED, DEAD_LETTERS)}
+COUNTED = "nothing to push again: the record counted"
 _envelope = msgspec.msgpack.Decoder(Envelope)
 
 
@@ -107,6 +108,8 @@ def store_event_of(found: Found) -> bytes:
     if found.record.id.startswith(STORE_EVENTS_REJECTED.name):
         return found.value
     if not found.value:
+        if found.record.why.get("offset"):  # left out was a part, or history
+            raise CannotRedrive(COUNTED)
         raise CannotRedrive("a timer raised here; the row's next record sets it again")
     envelope = _envelope.decode(found.value)
     body = envelope.body if isinstance(envelope, Passed | Late) else None

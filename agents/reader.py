@@ -55,8 +55,8 @@ class Reader(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
 async def reader_of(settings: Settings, places: Iterable[TopicPartition]) -> AsyncIterator[Reader]:
     """A reader of what was committed in these partitions, in no group; closed at the end."""
     reader = Reader(**settings.kafka_readers())
-    await reader.start()
     try:
+        await reader.start()
         reader.assign(list(places))
         yield reader
     finally:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
@@ -10,7 +11,7 @@ from agents.clickhouse import open_client
 from agents.settings import Settings
 from agents.split_log import awaits_history, made_between, tell_history
 from schemas.outputs import ProfileSplit
-from schemas.values import Instant
+from schemas.values import Instant, Millis
 from streams.instants import DAY, MINUTE
 
 LOOK_SECONDS = 30.0
@@ -18,43 +19,84 @@ COMMANDS_OWN = 3 * MINUTE
 """So long a split is its command's, which waits a minute each for the timeline and the rows."""
 
 LOOKED_BACK = 7 * DAY
+AGAIN = 15 * MINUTE
+"""After so long a split that was tried in vain is tried again, then after twice as long each time:
+each telling appends the whole history."""
 
 Say = Callable[[str], None]
 
 
+class InVain(NamedTuple):
+    """The last try of a split that could not be told, or that nobody has taken in yet."""
+
+    why: str
+    wait: Millis
+    again_at: Instant
+
+
+class Tried:
+    """What `up` knows of splits. whole: those that have their history."""
+
+    def __init__(self) -> None:
+        self.whole = set[str]()
+        self._in_vain = dict[str, InVain]()
+
+    def is_due(self, split: str, now: Instant) -> bool:
+        last = self._in_vain.get(split)
+        return split not in self.whole and (last is None or last.again_at <= now)
+
+    def put_off(self, split: str, why: str, now: Instant) -> bool:
+        """Try it again later. Returns: whether why is another reason than the last time."""
+        last = self._in_vain.get(split)
+        wait = AGAIN if last is None else 2 * last.wait
+        self._in_vain[split] = InVain(why, wait, now + wait)
+        return last is None or last.why != why
+
+
 async def keep_telling(settings: Settings, say: Say) -> None:
     """Tell whatever is due, until cancelled. settings: with the addresses of the servers."""
-    whole: set[str] = set()
+    tried = Tried()
     while True:
         try:
-            await tell_what_is_due(settings, time.time_ns() // 1_000_000, whole, say)
+            await tell_what_is_due(settings, time.time_ns() // 1_000_000, tried, say)
         except Exception as error:  # noqa: BLE001 - the path goes on without it
-            said = f"{type(error).__name__}: {error}".splitlines()[0]
-            say(f"the history of a split could not be told ({said}); again later")
+            say(f"the histories of splits could not be looked at ({_said(error)}); again later")
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def tell_what_is_due(settings: Settings, now: Instant, whole: set[str], say: Say) -> int:
+async def tell_what_is_due(settings: Settings, now: Instant, tried: Tried, say: Say) -> int:
     """Tell the history of the splits of the last days that have none, and no command any more.
+    One that cannot be told holds up no other.
 
-    whole: ids of splits that have theirs; kept up to date.
-    Returns: how many were told.
+    tried: kept up to date.
+    Returns: how many were told and have taken it in.
     """
     client = await asyncio.to_thread(open_client, settings)
     told = 0
     try:
         for done in await asyncio.to_thread(_made, client, now):
-            if done.split in whole:
+            if not tried.is_due(done.split, now):
                 continue
-            if await awaits_history(settings, done):
+            try:
+                if not await awaits_history(settings, done):
+                    tried.whole.add(done.split)
+                    continue
                 say(f"the split {done.split} has no history yet: it is told now")
-                await tell_history(settings, client, done)
-                told += 1
-            else:
-                whole.add(done.split)
+                if await tell_history(settings, client, done):
+                    told += 1
+                    continue
+                why = "it was told, and no worker has taken it in yet"
+            except Exception as error:  # noqa: BLE001 - the others are told
+                why = _said(error)
+            if tried.put_off(done.split, why, now):
+                say(f"the split {done.split} still has no history ({why}); again later")
     finally:
         client.close()
     return told
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _made(client: Client, now: Instant) -> list[ProfileSplit]:

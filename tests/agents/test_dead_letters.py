@@ -8,6 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from agents import dead_letters
+from agents.cli import dead_letters as command
 from agents.cli.main import main
 from agents.dead_letters import (
     CannotRedrive,
@@ -70,6 +71,29 @@ def test_a_timer_that_raised_cannot_be_pushed_again() -> None:
     found = dead(Merge("main", "i0", True, None))
     with pytest.raises(CannotRedrive, match="a timer raised"):
         store_event_of(Found(found.record, b""))
+
+
+@pytest.mark.parametrize(
+    ("said", "offset", "code"),
+    [("--all", b"7", 0), ("--all", b"", 1), ("dead-letters/0/0", b"7", 1)],
+)
+def test_a_record_that_counted_is_not_pushed_and_fails_no_redrive_of_all(
+    said: str,
+    offset: bytes,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    record = SetAside(
+        id="dead-letters/0/0", at="", key="i1", why={"offset": offset.decode()}, bytes=0
+    )
+
+    async def push_again(*_: Any) -> dict[str, str]:
+        return await redrive(SETTINGS, [Found(record, b"")], Checker(SETTINGS, ()))
+
+    monkeypatch.setattr(command, "_push_again", push_again)
+    assert main(["dead-letters", "redrive", said]) == code
+    assert ("the record counted" in capsys.readouterr().out) == bool(offset)
 
 
 def test_what_is_shown_is_readable() -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from agents import reader as reading
 from agents import timeline
-from agents.reader import Reader
+from agents.reader import Reader, reader_of
 from agents.settings import Settings
 from agents.timeline import TimelineSink
 
@@ -91,6 +92,21 @@ class Away(Reader):
 
     async def commit(self, offsets: Any = None) -> None:  # noqa: ARG002
         await asyncio.Event().wait()
+
+
+async def test_a_reader_that_does_not_start_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[AIOKafkaClient] = []
+    close = AIOKafkaClient.close
+
+    async def note_and_close(client: AIOKafkaClient) -> None:
+        closed.append(client)
+        await close(client)
+
+    monkeypatch.setattr(AIOKafkaClient, "close", note_and_close)
+    with pytest.raises(KafkaConnectionError):
+        async with reader_of(Settings(data=Path("unused"), kafka=("localhost:1",)), []):
+            pass
+    assert closed
 
 
 @pytest.mark.parametrize("is_due", [True, False])

@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 from msgspec.structs import replace
 
 from agents.live import splitting
-from agents.live.splitting import COMMANDS_OWN, LOOKED_BACK, tell_what_is_due
+from agents.live.splitting import AGAIN, COMMANDS_OWN, LOOKED_BACK, Tried, tell_what_is_due
 from agents.migrations import migrate
 from agents.settings import Settings
 from schemas.outputs import ProfileSplit
@@ -26,10 +26,12 @@ class Pipeline:
     """What the timeline knows of splits, and which of them await their history."""
 
     def __init__(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.client, self.awaiting, self.whole = client, {"s1"}, set[str]()
+        self.client, self.awaiting, self.tried = client, {"s1"}, Tried()
         self.told: list[ProfileSplit] = []
         self.looked_at: list[str] = []
-        self.fails = False
+        self.said: list[str] = []
+        self.failing: set[str] = set()
+        self.takes_in = True
         for answer in (self.awaits_history, self.tell_history):
             monkeypatch.setattr(splitting, answer.__name__, answer)
         monkeypatch.setattr(splitting, "open_client", lambda _: client)
@@ -40,14 +42,15 @@ class Pipeline:
         return done.split in self.awaiting
 
     async def tell_history(self, _settings: Any, _client: Any, done: ProfileSplit) -> bool:
-        if self.fails:
+        if done.split in self.failing:
             raise TimeoutError
         self.told.append(done)
-        self.awaiting.discard(done.split)
-        return True
+        if self.takes_in:
+            self.awaiting.discard(done.split)
+        return self.takes_in
 
     async def look(self, at: int) -> int:
-        return await tell_what_is_due(SETTINGS, at, self.whole, lambda _: None)
+        return await tell_what_is_due(SETTINGS, at, self.tried, self.said.append)
 
 
 @pytest.fixture
@@ -75,9 +78,27 @@ async def test_a_split_is_its_commands_first_and_is_not_sought_for_ever(
     assert pipeline.looked_at == []
 
 
-async def test_what_fails_is_tried_again(pipeline: Pipeline) -> None:
-    pipeline.fails = True
-    with pytest.raises(TimeoutError):
-        await pipeline.look(MADE_AT + COMMANDS_OWN)
-    pipeline.fails = False
-    assert await pipeline.look(MADE_AT + COMMANDS_OWN) == 1
+async def test_a_split_that_cannot_be_told_holds_up_no_other(pipeline: Pipeline) -> None:
+    come_in(sink(pipeline.client), IDENTITY_SPLITS.name, replace(split(), id="p3", split="s3"))
+    pipeline.awaiting, pipeline.failing = {"s1", "s3"}, {"s1"}
+    now = MADE_AT + COMMANDS_OWN
+    assert await pipeline.look(now) == 1
+    assert [one.split for one in pipeline.told] == ["s3"]
+    assert await pipeline.look(now + AGAIN) == 0
+    assert len([said for said in pipeline.said if "TimeoutError" in said]) == 1
+    pipeline.failing = set()
+    assert await pipeline.look(now + 3 * AGAIN - 1) == 0, "twice as long after the second try"
+    assert await pipeline.look(now + 3 * AGAIN) == 1
+
+
+async def test_a_history_that_nobody_takes_in_is_not_told_with_every_look(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.takes_in = False
+    now = MADE_AT + COMMANDS_OWN
+    looks = [now, now + AGAIN - 1, now + AGAIN, now + 2 * AGAIN, now + 3 * AGAIN]
+    assert [await pipeline.look(at) for at in looks] == [0] * 5, "told is not taken in"
+    assert len(pipeline.told) == 3
+    pipeline.awaiting.clear()
+    assert await pipeline.look(now + 7 * AGAIN) == 0
+    assert pipeline.tried.whole == {"s1"}
