@@ -13,18 +13,24 @@ judged by the last clock before it in its partition, the same in every run.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
+
+from aiokafka import TopicPartition
 
 from schemas.outputs import ClockStruck, SendCommand
 from schemas.values import Instant
 from streams.instants import to_instant
 
+Place: TypeAlias = tuple[TopicPartition, int]
+"""Where a record stands: its partition and offset."""
+
 
 class Judged(NamedTuple):
-    """A command and the instant by which it is judged."""
+    """A command, the instant by which it is judged, and where it was read."""
 
     command: SendCommand
     now: Instant
+    place: Place | None = None
 
 
 class TopicClock:

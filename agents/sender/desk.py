@@ -12,7 +12,9 @@ at-least-once  the ledger after: a send found `taken` is delivered again, under 
 
 A command that its receiver puts off (a full mailbox) holds up nobody: the ledger says `failed` with
 the receiver's code, and while this process lives it is tried again along with later batches, less
-and less often, until it is delivered, refused, or past its `valid_until`.
+and less often, until it is delivered, refused, or past its `valid_until`. When the sender ends, it
+is reported as `Send Expired`; but not where a try was uncertain: the ledger has it as `taken` then,
+and it is read again.
 """
 
 import asyncio
@@ -22,7 +24,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from agents.logs import log
 from agents.metrics import SENDER_REPEATS, SENDER_SETTLED
-from agents.sender.clocks import Judged
+from agents.sender.clocks import Judged, Place
 from agents.sender.last_look import LastLook
 from agents.sender.ledger import Ledger, SendState, Settled
 from agents.sender.letters import LetterRefused
@@ -52,11 +54,19 @@ ASIDE_MAX = 10_000
 
 
 class Aside(NamedTuple):
-    """A command that its receiver put off. due_s: when to try again, by `time.monotonic`."""
+    """A command that its receiver put off.
 
-    command: SendCommand
+    due_s: when to try again, by `time.monotonic`. in_doubt: a try may have delivered it.
+    """
+
+    judged: Judged
     tries: int
     due_s: float
+    in_doubt: bool
+
+    @property
+    def command(self) -> SendCommand:
+        return self.judged.command
 
 
 class Desk:
@@ -106,7 +116,8 @@ class Desk:
         settled: list[Settled] = []
         try:
             for judged in fresh:
-                settled.append(await self._settled(judged))  # noqa: PERF401 (kept if one raises)
+                in_doubt = judged.command.id in known
+                settled.append(await self._settled(judged, in_doubt=in_doubt))
         finally:
             self._settle(settled)
         await self.try_again(max((judged.now for judged in batch), default=0))
@@ -126,9 +137,15 @@ class Desk:
         """Commands that their receiver put off and that will be tried again."""
         return len(self._aside)
 
-    async def _settled(self, judged: Judged) -> Settled:
-        """Say what became of a fresh command, after it did."""
-        command, now = judged
+    @property
+    def in_doubt(self) -> list[Place]:
+        """Where those were read that are put off and may have been delivered."""
+        asides = self._aside.values()
+        return [one.judged.place for one in asides if one.in_doubt and one.judged.place]
+
+    async def _settled(self, judged: Judged, *, in_doubt: bool) -> Settled:
+        """Say what became of a fresh command, after it did. in_doubt: it was found `taken`."""
+        command, now, _ = judged
         if now > to_instant(command.valid_until):
             return await self._expired(command, now)
         if self._last_look.is_stopped(command):
@@ -142,9 +159,10 @@ class Desk:
         delivery = self._deliveries.get(command.channel)
         if delivery is None or not self._handed_over(command.id):
             return Settled(command, "delivered")
-        return await self._hand_over(command, delivery)
+        return await self._hand_over(judged, delivery, in_doubt=in_doubt)
 
-    async def _hand_over(self, command: SendCommand, delivery: Delivery) -> Settled:
+    async def _hand_over(self, judged: Judged, delivery: Delivery, *, in_doubt: bool) -> Settled:
+        command = judged.command
         self._ledger.settle([Settled(command, "taken")])
         why = ""
         for attempt in range(ATTEMPTS_MAX):
@@ -157,9 +175,10 @@ class Desk:
                 reason = str(error)
             except PutOff as error:
                 reason = str(error)
-                self._set_aside(command, tries=1)
+                self._set_aside(judged, tries=1, in_doubt=in_doubt)
             except Uncertain:
                 if self._promise == "at-least-once":
+                    in_doubt = True
                     await asyncio.sleep(BACKOFF_SECONDS * 2**attempt)
                     continue
                 reason = IN_DOUBT
@@ -170,8 +189,8 @@ class Desk:
             done = Settled(command, state, reason)
             self._ledger.settle([done])
             return done
-        # Nothing was handed over: forgotten, it is fresh for whoever comes next.
-        self._ledger.release(command.id)
+        if not in_doubt:  # nothing was handed over: forgotten, it is fresh for whoever comes next
+            self._ledger.release(command.id)
         raise Unreachable(f"not reachable in {ATTEMPTS_MAX} attempts: {why}")
 
     async def _expired(
@@ -184,10 +203,11 @@ class Desk:
         await self._report(event, now)
         return Settled(command, "expired", reason)
 
-    def _set_aside(self, command: SendCommand, *, tries: int) -> None:
-        if command.id in self._aside or len(self._aside) < ASIDE_MAX:
+    def _set_aside(self, judged: Judged, *, tries: int, in_doubt: bool) -> None:
+        name = judged.command.id
+        if name in self._aside or len(self._aside) < ASIDE_MAX:
             wait = min(AGAIN_SECONDS * 2 ** (tries - 1), AGAIN_SECONDS_MAX)
-            self._aside[command.id] = Aside(command, tries, time.monotonic() + wait)
+            self._aside[name] = Aside(judged, tries, time.monotonic() + wait, in_doubt)
 
     async def try_again(self, now: Instant) -> None:
         """Try each once that is due. In between the ledger says `failed`: a sender that is killed
@@ -198,13 +218,20 @@ class Desk:
         for one in [one for one in self._aside.values() if one.due_s <= now_s]:
             settled = await self._tried_again(one)
             if settled is None:
-                self._set_aside(one.command, tries=one.tries + 1)
+                in_doubt = self._aside[one.command.id].in_doubt
+                self._set_aside(one.judged, tries=one.tries + 1, in_doubt=in_doubt)
             else:
                 self._settle([settled])
                 del self._aside[one.command.id]
 
     async def give_back(self) -> None:
-        """The sender ends: report what is still put off as expired, so that it is planned anew."""
+        """The sender ends: report what is still put off as expired, so that it is planned anew.
+        What is in doubt would go out under another id then: whoever reads it again delivers it.
+        """
+        in_doubt = [one.command for one in self._aside.values() if one.in_doubt]
+        self._ledger.settle([Settled(command, "taken") for command in in_doubt])
+        for command in in_doubt:
+            del self._aside[command.id]
         for one in list(self._aside.values()):
             self._settle([await self._expired(one.command, self._now, PUT_OFF)])
             del self._aside[one.command.id]
@@ -227,6 +254,7 @@ class Desk:
             return Settled(command, "failed", str(error))
         except Uncertain:
             if self._promise == "at-least-once":
+                self._aside[command.id] = aside._replace(in_doubt=True)
                 return None
             return Settled(command, "failed", IN_DOUBT)
         return Settled(command, "delivered")

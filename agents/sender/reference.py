@@ -199,13 +199,33 @@ class ReferenceSender:
                 if not self._simulated:
                     await self._look_ahead(place)
                 judged = self._clock.judge(place.partition, said)
-                await self._settle([one for one in judged if self._is_mine(one.command)])
+                offsets = [
+                    record.offset
+                    for record, one in zip(records, said, strict=True)
+                    if isinstance(one, SendCommand)
+                ]
+                placed = [
+                    one._replace(place=(place, offset))
+                    for one, offset in zip(judged, offsets, strict=True)
+                ]
+                await self._settle([one for one in placed if self._is_mine(one.command)])
             await self._desk.try_again(self._clock.newest)
             if fetched:
                 await self._commands.commit()
             await self._note_progress()
+        await self._give_back()
+
+    async def _give_back(self) -> None:
+        """Go back to what is in doubt, so that the next run reads it again; report the others."""
+        first: dict[TopicPartition, int] = {}
+        for place, offset in self._desk.in_doubt:
+            if place in self._commands.assignment():
+                first[place] = min(offset, first.get(place, offset))
         with contextlib.suppress(KafkaError, TimeoutError):  # then the ledger says `failed`
             async with asyncio.timeout(GIVE_BACK_SECONDS_MAX):
+                if first:
+                    with contextlib.suppress(KafkaError):
+                        await self._commands.commit(first)
                 await self._desk.give_back()
 
     def _is_mine(self, command: SendCommand) -> bool:

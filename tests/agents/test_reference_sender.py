@@ -1,18 +1,22 @@
 """The loop of the reference sender, without a broker."""
 
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from agents.sender.reference import ReferenceSender
-from agents.sender.smtp import PutOff
+from agents.sender.smtp import PutOff, Uncertain, Unreachable
 from agents.settings import Settings
 from tests.agents.test_sender import Postbox, command, judged, struck
 
+PLACE = TopicPartition("send-commands", 0)
 Made = Callable[[Postbox], ReferenceSender]
 
 
@@ -60,6 +64,67 @@ async def test_what_was_put_off_is_tried_again_also_where_no_other_command_comes
     sender = sender_of(postbox)
     await sender._desk.settle(judged(command()))
     await sender._deliver()
+    assert postbox.delivered == ["s1"]
+    sender._ledger.close()
+
+
+class OneCommand(NoCommands):
+    """A topic that brings a clock and a command, once."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        super().__init__(stop)
+        self.committed: list[Any] = []
+
+    async def getmany(self, **_: Any) -> dict[Any, Any]:
+        await super().getmany()
+        said = (struck("2011-03-01T10:00:00.000Z"), command())
+        records = [
+            SimpleNamespace(offset=offset, value=msgspec.json.encode(one))
+            for offset, one in enumerate(said, start=6)
+        ]
+        return {PLACE: records} if self.looks == 1 else {}
+
+    def assignment(self) -> set[Any]:
+        return {PLACE}
+
+    def last_stable_offset(self, _: Any) -> int:
+        return 0
+
+    async def position(self, _: Any) -> int:
+        return 8
+
+    async def commit(self, offsets: Any = None) -> None:
+        self.committed.append(offsets)
+
+
+@pytest.mark.parametrize(
+    "failures",
+    [[PutOff("smtp 450"), Uncertain("lost")], [Uncertain("lost")]],
+    ids=["put off, then uncertain", "uncertain, then put off"],
+)
+async def test_what_may_have_been_delivered_is_read_again_and_never_planned_anew(
+    sender_of: Made, monkeypatch: pytest.MonkeyPatch, failures: list[Exception]
+) -> None:
+    monkeypatch.setattr("agents.sender.desk.AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("agents.sender.desk.BACKOFF_SECONDS", 0.0)
+    postbox = Postbox(*failures, *[PutOff("smtp 450")] * 9)
+    sender = sender_of(postbox)
+    sender._desk._promise = "at-least-once"
+    sender._producer = reports = Reports()
+    sender._commands = topic = OneCommand(sender.stop)
+    await sender._deliver()
+    assert reports.said == []
+    assert sender._ledger.states(["s1"]) == {"s1": "taken"}
+    assert topic.committed == [None, {PLACE: 7}], "the next run goes on there"
+    for failure in (Unreachable("down"), PutOff("smtp 450")):
+        postbox.failures = [failure] * 6
+        with contextlib.suppress(Unreachable):
+            await sender._desk.settle(judged(command()))
+        await sender._desk.give_back()
+    assert sender._ledger.states(["s1"]) == {"s1": "taken"}, "it stays in doubt"
+    assert reports.said == []
+    postbox.failures = []
+    await sender._desk.settle(judged(command()))
     assert postbox.delivered == ["s1"]
     sender._ledger.close()
 
