@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
+from agents.reader import Reader
 from agents.settings import Settings
 from agents.topics import ends_of, topic_name
 from schemas.outputs import ClockStruck
@@ -40,9 +41,9 @@ Kind = TypeVar("Kind", bound=Record)
 _position = msgspec.msgpack.Decoder(Position).decode
 
 
-def reader_of(settings: Settings) -> AIOKafkaConsumer:
+def reader_of(settings: Settings) -> Reader:
     """A reader in no group that sees what was committed, from the beginning."""
-    return AIOKafkaConsumer(
+    return Reader(
         **settings.kafka_clients(),
         isolation_level="read_committed",
         auto_offset_reset="earliest",
