@@ -148,23 +148,23 @@ async def redrive(settings: Settings, found: Iterable[Found], check: Checker) ->
     Raises: PushFailed.
     """
     told: dict[str, str] = {}
-    good: dict[int, Good] = {}
-    ids: dict[int, str] = {}
+    good: list[Good] = []
+    ids: list[str] = []
     for number, one in enumerate(found):
-        ids[number] = one.record.id
+        ids.append(one.record.id)
         try:
             said = check(number, store_event_of(one))
         except CannotRedrive as why:
             told[one.record.id] = str(why)
             continue
         if isinstance(said, Good):
-            good[number] = said
+            good.append(said)
         else:
             told[one.record.id] = f"it would be rejected again ({said.reason}: {said.detail})"
     if good:
         await push(
             settings,
-            good.values(),
+            good,
             noted=lambda pushed: told.update({ids[pushed.number]: "pushed"}),
         )
     return told

@@ -5,12 +5,12 @@ One that fails is taken up again where it was, later each time.
 
 import asyncio
 import time
-from collections.abc import Callable
 
 from aiokafka.errors import ProducerFenced
 
 from agents.backfill import fill_in, published
 from agents.clickhouse import open_client
+from agents.live.kept import Say
 from agents.logs import told
 from agents.settings import Settings
 from schemas.outputs import DefinitionsStated
@@ -20,8 +20,6 @@ GOES_LIVE_SECONDS_MAX = 15.0
 BACKOFF_SECONDS = 2.0
 BACKOFF_SECONDS_MAX = 60.0
 SECONDS_WHERE_ANOTHER_FILLS = 60.0
-
-Say = Callable[[str], None]
 
 
 async def keep_filling(settings: Settings, say: Say) -> None:

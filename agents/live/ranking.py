@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 
 from agents.clickhouse import open_client
+from agents.live.kept import Say
 from agents.logs import told
 from agents.population import measured, publish_cuts, ranking_stores
 from agents.settings import Settings
@@ -14,8 +14,6 @@ from schemas.values import Instant
 from streams.definitions.program import Program
 
 LOOK_SECONDS = 30.0
-
-Say = Callable[[str], None]
 
 
 async def keep_ranking(settings: Settings, say: Say) -> None:

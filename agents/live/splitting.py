@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
 from agents.clickhouse import open_client
+from agents.live.kept import Say
+from agents.logs import told
 from agents.settings import Settings
 from agents.split_log import awaits_history, made_between, tell_history
 from schemas.outputs import ProfileSplit
@@ -22,8 +23,6 @@ LOOKED_BACK = 7 * DAY
 AGAIN = 15 * MINUTE
 """After so long a split that was tried in vain is tried again, then after twice as long each time:
 each telling appends the whole history."""
-
-Say = Callable[[str], None]
 
 
 class InVain(NamedTuple):
@@ -60,7 +59,7 @@ async def keep_telling(settings: Settings, say: Say) -> None:
         try:
             await tell_what_is_due(settings, time.time_ns() // 1_000_000, tried, say)
         except Exception as error:  # noqa: BLE001 - the path goes on without it
-            say(f"the histories of splits could not be looked at ({_said(error)}); again later")
+            say(f"the histories of splits could not be looked at ({told(error)}); again later")
         await asyncio.sleep(LOOK_SECONDS)
 
 
@@ -72,7 +71,7 @@ async def tell_what_is_due(settings: Settings, now: Instant, tried: Tried, say: 
     Returns: how many were told and have taken it in.
     """
     client = await asyncio.to_thread(open_client, settings)
-    told = 0
+    taken_in = 0
     try:
         for done in await asyncio.to_thread(_made, client, now):
             if not tried.is_due(done.split, now):
@@ -83,20 +82,16 @@ async def tell_what_is_due(settings: Settings, now: Instant, tried: Tried, say: 
                     continue
                 say(f"the split {done.split} has no history yet: it is told now")
                 if await tell_history(settings, client, done):
-                    told += 1
+                    taken_in += 1
                     continue
                 why = "it was told, and no worker has taken it in yet"
             except Exception as error:  # noqa: BLE001 - the others are told
-                why = _said(error)
+                why = told(error)
             if tried.put_off(done.split, why, now):
                 say(f"the split {done.split} still has no history ({why}); again later")
     finally:
         client.close()
-    return told
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    return taken_in
 
 
 def _made(client: Client, now: Instant) -> list[ProfileSplit]:

@@ -19,6 +19,7 @@ from agents.clickhouse import open_client
 from agents.definitions_log import Prepared, definitions_in_force, had_events, publish
 from agents.embedded.process import ProcessId
 from agents.live.filling import keep_filling
+from agents.live.kept import Say
 from agents.live.place import Running, alone, forget, keep, live_folder
 from agents.live.ranking import keep_ranking
 from agents.live.servers import Servers
@@ -38,8 +39,6 @@ CATCH_UP_SECONDS = 20.0
 DRAIN_SECONDS_MAX = 15.0
 WATCHER_SECONDS_MAX = 5.0
 LEAVE_SECONDS_MAX = 5.0
-
-Say = Callable[[str], None]
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,9 +76,7 @@ class Live:
         self._kept: list[asyncio.Task[None]] = []
         self._timeline: Timeline | None = None
         self._sinking: asyncio.Task[None] | None = None
-        self._filling: asyncio.Task[None] | None = None
-        self._ranking: asyncio.Task[None] | None = None
-        self._telling: asyncio.Task[None] | None = None
+        self._chores: list[asyncio.Task[None]] = []
         self._catalog: Catalog | None = None
         self._watching: asyncio.Task[None] | None = None
         self._began: Instant = 0
@@ -153,9 +150,10 @@ class Live:
     def _start_timeline(self) -> None:
         self._timeline = Timeline(self._servers.settings, self._say)
         self._sinking = asyncio.create_task(self._timeline.keep())
-        self._filling = asyncio.create_task(keep_filling(self._servers.settings, self._say))
-        self._ranking = asyncio.create_task(keep_ranking(self._servers.settings, self._say))
-        self._telling = asyncio.create_task(keep_telling(self._servers.settings, self._say))
+        self._chores = [
+            asyncio.create_task(chore(self._servers.settings, self._say))
+            for chore in (keep_filling, keep_ranking, keep_telling)
+        ]
         self._catalog = Catalog(self._servers.settings, self._say)
         self._watching = asyncio.create_task(self._catalog.keep())
 
@@ -218,10 +216,10 @@ class Live:
             raise _Stopped
 
     async def _stop_timeline(self) -> None:
-        for task in (self._filling, self._ranking, self._telling):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait({task})
+        for chore in self._chores:
+            chore.cancel()
+            await asyncio.wait({chore})
+        self._chores = []
         if self._catalog is not None and self._watching is not None:
             self._catalog.stop()
             await asyncio.wait({self._watching}, timeout=WATCHER_SECONDS_MAX)
@@ -232,7 +230,6 @@ class Live:
             self._sinking.cancel()
             await asyncio.wait({self._sinking})
         self._timeline = self._sinking = None
-        self._filling = self._ranking = self._telling = None
 
     async def _give_up_slots(self) -> None:
         if not self._slots:

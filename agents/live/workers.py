@@ -7,10 +7,10 @@ refuses (agents/station.py) would refuse again: that ends the whole pipeline wit
 import asyncio
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from agents.embedded.process import Child, tail
+from agents.live.kept import Say
 from agents.settings import Settings
 from agents.station import EXIT_REFUSED
 
@@ -23,8 +23,6 @@ SECONDS_UNTIL_SOUND = 60.0
 """Who ran so long did not fail at once: the next start comes soon again."""
 LOG_BYTES_MAX = 20 << 20
 LAST_WORDS = 5
-
-Say = Callable[[str], None]
 
 
 class WorkerRefused(Exception):

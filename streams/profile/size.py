@@ -36,11 +36,11 @@ def lessen(row: ProfileRow, program: Program) -> None:
     coarsen(row, ROW)
     facts = [row] if row.retold is None else [row, row.retold]
     for keep in _ENTRIES:
-        if len(encode(row)) <= ROOMY:
+        if len(_encode(row)) <= ROOMY:
             return
         for part in facts:
             _shorten_features(part.features, program, keep)
-    if len(encode(row)) <= ROOMY:
+    if len(_encode(row)) <= ROOMY:
         return
     for part in facts:
         part.traits = newest_traits(_short(part.traits), TRAITS_BYTES_MAX // 8)
@@ -61,7 +61,9 @@ def _shorten_features(features: dict[str, FeatureState], program: Program, keep:
 
 def _short(traits: dict[str, Trait]) -> dict[str, Trait]:
     """Without long ones: one of them would take the room of all others."""
-    return {name: trait for name, trait in traits.items() if len(encode(trait)) <= _TRAIT_BYTES_MAX}
+    return {
+        name: trait for name, trait in traits.items() if len(_encode(trait)) <= _TRAIT_BYTES_MAX
+    }
 
 
 def _forget_oldest_runs(row: ProfileRow) -> None:
@@ -76,4 +78,4 @@ def _forget_what_was_said(runs: Iterable[FlowRun]) -> None:
         run.trigger = msgspec.structs.replace(run.trigger, said=NOTHING_SAID)
 
 
-encode = msgspec.msgpack.Encoder().encode
+_encode = msgspec.msgpack.Encoder().encode

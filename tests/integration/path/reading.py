@@ -43,13 +43,7 @@ _position = msgspec.msgpack.Decoder(Position).decode
 
 def reader_of(settings: Settings) -> Reader:
     """A reader in no group that sees what was committed, from the beginning."""
-    return Reader(
-        **settings.kafka_clients(),
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        fetch_max_wait_ms=50,
-    )
+    return Reader(**settings.kafka_readers(), fetch_max_wait_ms=50)
 
 
 def places_of(settings: Settings, topics: Iterable[Topic]) -> dict[TopicPartition, Place]:
