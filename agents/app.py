@@ -6,6 +6,7 @@ alone; a worker runs any of them in one process.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import faust
@@ -18,7 +19,7 @@ from agents.metrics import Metrics
 from agents.rows import InMemory, Keeping, Rows, StateTable
 from agents.settings import Settings
 from agents.station import Station, give_up
-from agents.topics import topic_name
+from agents.topics import ends_of, topic_name
 from agents.transactions import KafkaTransactions
 from schemas.rows import Position
 from schemas.topics import TOPICS, Topic
@@ -105,6 +106,7 @@ class StageApp:
                 settings.kafka_clients(),
                 name_of=names,
                 rows_topic=names[rows_topic.name],
+                ends_of=partial(ends_of, settings),
             ),
             seek=self._seek,
             metrics=Metrics(stage),

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from agents.logs import log
 from agents.metrics import Metrics
 from agents.rows import Rows
-from agents.transactions import Transactions
+from agents.transactions import EndLost, Transactions
 from schemas.rows import POSITION_KEY, Position
 from streams.apply import where_raised
 from streams.intake import Intake, LogRecord, Work
@@ -39,7 +39,7 @@ class TooManyFailures(Exception):
 
 def give_up(seat: str, error: BaseException | None) -> NoReturn:
     """End the process, for certain: an orderly way out can hang while the group rejoins."""
-    if isinstance(error, Refused | NewerSchema):
+    if isinstance(error, Refused | NewerSchema | EndLost):
         log.error("refused", seat=seat, why=str(error))
         os._exit(EXIT_REFUSED)
     detail = str(error) if isinstance(error, KafkaError | BrokenPromise | TooManyFailures) else ""

@@ -2,8 +2,10 @@
 
 Every partition of every stage has a transactional producer of its own. It is claimed when the
 partition is assigned, before its rows are recovered: that ends what the former owner left open and
-fences it. Whoever finds itself fenced has lost the partition and ends the process at once: an
-orderly way out can hang while the group rejoins (docs/decisions/0003-fenced-means-gone.md).
+fences it. Where an end is missing nevertheless, nobody goes on
+(docs/decisions/0046-a-broker-that-ends-every-transaction.md). Whoever finds itself fenced has lost
+the partition and ends the process at once: an orderly way out can hang while the group rejoins
+(docs/decisions/0003-fenced-means-gone.md).
 """
 
 import asyncio
@@ -13,7 +15,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import aiokafka.producer.sender
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 from aiokafka.structs import RecordMetadata
 
@@ -36,11 +38,28 @@ STOP_SECONDS_MAX = 5.0
 aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.002
 
 
+class EndLost(Exception):
+    """A transaction has no end, and nobody is left who could end it; the message says where."""
+
+
+class EndsOf(Protocol):
+    """`agents.topics.ends_of` of one cluster."""
+
+    async def __call__(
+        self, places: Iterable[TopicPartition], *, committed: bool = False
+    ) -> Mapping[TopicPartition, int]:
+        """Say where partitions end; `committed`: where what is decided ends."""
+        ...
+
+
 class Transactions(Protocol):
     """What a station writes through."""
 
     async def claim(self, partitions: Iterable[int]) -> None:
-        """Become the only writer of these partitions."""
+        """Become the only writer of these partitions.
+
+        Raises: EndLost.
+        """
         ...
 
     async def release(self, partitions: Iterable[int]) -> None:
@@ -68,16 +87,34 @@ class KafkaTransactions:
         *,
         name_of: Mapping[str, str],
         rows_topic: str,
+        ends_of: EndsOf,
         make_producer: Callable[..., AIOKafkaProducer] = AIOKafkaProducer,
     ) -> None:
         self._transactional_id, self._client = transactional_id, client
-        self._make_producer = make_producer
+        self._make_producer, self._ends_of = make_producer, ends_of
         self._name_of, self._rows_topic = name_of, rows_topic
         self._producers: dict[int, AIOKafkaProducer] = {}
 
     async def claim(self, partitions: Iterable[int]) -> None:
         fresh = sorted(set(partitions) - self._producers.keys())
         await asyncio.gather(*(self._start(partition) for partition in fresh))
+        if fresh:
+            await self._expect_ends([TopicPartition(self._rows_topic, p) for p in fresh])
+
+    async def _expect_ends(self, rows: list[TopicPartition]) -> None:
+        """Nobody else writes rows, and claiming them ended what was open. What is undecided still,
+        the next commit would make visible: beside the same round done again.
+        """
+        written = await self._ends_of(rows)
+        decided = await self._ends_of(rows, committed=True)
+        for place in rows:
+            if decided[place] < written[place]:
+                raise EndLost(
+                    f"{place.topic}, partition {place.partition}: the transaction that wrote "
+                    f"offset {decided[place]} has no end, and will get none. The broker lost it: "
+                    "Apache Kafka 4.3.0 to 4.4.0 does, killed in the middle of a commit. What to "
+                    "do: docs/architecture.md, 'A transaction without an end'"
+                )
 
     async def _start(self, partition: int) -> None:
         producer = self._make_producer(

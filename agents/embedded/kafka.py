@@ -35,6 +35,10 @@ FORMAT_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 20.0
 ATTEMPTS = 3
 LARGEST_RECORD_BYTES = 8 << 20
+NEWER_DATA = (
+    f"cannot read its data: a newer Apache Kafka than {jars.KAFKA} wrote them. Move the folder "
+    "away, or let that Kafka serve it and name its address in TILLSTREAM_KAFKA"
+)
 WORK_IN = 'cd -- "$1" && shift && exec "$@"'
 """For a shell: become a program (the second argument and on) in a folder (the first)."""
 
@@ -282,9 +286,11 @@ class EmbeddedKafka:
         deadline = time.monotonic() + START_SECONDS_MAX
         while not serves(state.port):
             if child is not None and child.wait(0) is not None:
-                if "Address already in use" in self._log.read_text(errors="replace"):
+                said = self._log.read_text(errors="replace")
+                if "Address already in use" in said:
                     raise PortTaken
-                raise BrokerFailed(self._failed("ended at its start"))
+                newer = "UnsupportedVersionException" in said
+                raise BrokerFailed(self._failed(NEWER_DATA if newer else "ended at its start"))
             if time.monotonic() > deadline:
                 raise BrokerFailed(self._failed(f"gave no answer in {START_SECONDS_MAX:.0f} s"))
             time.sleep(0.02)

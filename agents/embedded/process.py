@@ -94,8 +94,9 @@ def _signal(handle: int, number: signal.Signals) -> None:
 
 def _gone(handle: int, timeout_s: float) -> bool:
     """Wait until the process behind `handle` has ended; say whether it has."""
-    ended, _, _ = select.select([handle], [], [], timeout_s)
-    return bool(ended)
+    poll = select.poll()  # `select` knows the first 1,024 descriptors of a process only
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))
 
 
 class Child:

@@ -2,11 +2,12 @@
 connections stay, once for each try of an outage.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from agents import identity_log, switches, ticker, transactions
@@ -53,12 +54,17 @@ async def switched() -> None:
     await switches.publish(SETTINGS, "main", numbered)
 
 
+async def unasked(_: Iterable[TopicPartition], *, committed: bool = False) -> Any:
+    raise AssertionError(f"no producer was claimed, committed={committed}")
+
+
 async def claimed() -> None:
     stage = KafkaTransactions(
         "profile",
         {},
         name_of={},
         rows_topic="rows",
+        ends_of=unasked,
         make_producer=Nowhere,
     )
     await stage.claim([0, 1])

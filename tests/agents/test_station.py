@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.structs import RecordMetadata
 
 from agents.metrics import Metrics
@@ -52,6 +53,14 @@ class Broker:
         self.calls += 1
         if self.calls == self.crash_at:
             raise Crashed
+
+    async def ends_of(
+        self,
+        places: Iterable[TopicPartition],
+        *,
+        committed: bool = False,  # noqa: ARG002 - all that is there is committed
+    ) -> dict[TopicPartition, int]:
+        return {place: len(self.logs[place.topic, place.partition]) for place in places}
 
 
 class Batch:
@@ -152,6 +161,7 @@ class Worker:
                 {},
                 name_of={topic.name: topic.name for topic in TOPICS},
                 rows_topic=ROWS.format(stage),
+                ends_of=self.broker.ends_of,
                 make_producer=lambda **_: Producer(self.broker),  # type: ignore[arg-type]
             )
             await transactions.claim(range(self.partitions))

@@ -63,8 +63,9 @@ def await_end(process: ProcessId, timeout_s: float = 30) -> None:
         return
     with os.fdopen(handle):
         if process.is_running():
-            ended, _, _ = select.select([handle], [], [], timeout_s)
-            assert ended, f"process {process.pid} is still there after {timeout_s} s"
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            assert poll.poll(timeout_s * 1000), f"process {process.pid} is still there after {timeout_s} s"
 
 
 def is_taken(address: str) -> bool:
@@ -237,3 +238,14 @@ def test_a_broker_that_cannot_start_says_why_and_leaves_nothing_behind(tmp_path:
         EmbeddedKafka(tmp_path).start()
     state = msgspec.json.decode((tmp_path / "broker.json").read_bytes(), type=State)
     assert state.broker is None or not state.broker.is_running()
+
+
+def test_data_of_a_newer_broker_are_named_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends with the words of 4.2.2 on a folder of 4.3.1."""
+    words = "UnsupportedVersionException: Can't read version 4 of BrokerEndpoint"
+    newer = ["/bin/sh", "-c", f'echo "{words}"; exit 1']
+    monkeypatch.setattr(EmbeddedKafka, "_java", lambda *_: newer)
+    with pytest.raises(BrokerFailed, match=r"(?s)a newer Apache Kafka than 4\.2\.2 .*Endpoint$"):
+        EmbeddedKafka(tmp_path).start()
