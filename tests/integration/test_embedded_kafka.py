@@ -65,7 +65,9 @@ def await_end(process: ProcessId, timeout_s: float = 30) -> None:
         if process.is_running():
             poll = select.poll()
             poll.register(handle, select.POLLIN)
-            assert poll.poll(timeout_s * 1000), f"process {process.pid} is still there after {timeout_s} s"
+            assert poll.poll(timeout_s * 1000), (
+                f"process {process.pid} is still there after {timeout_s} s"
+            )
 
 
 def is_taken(address: str) -> bool:
