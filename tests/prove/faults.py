@@ -124,7 +124,7 @@ async def on_trial(
 async def kill(trial: Trial) -> None:
     number = trial.anyone()
     trial.told.append(f"kill -9 of worker {number}")
-    trial.running[number].kill()
+    trial.running[number].end_for_certain()  # it may be fenced, and end by itself just now
 
 
 async def terminate(trial: Trial) -> None:
