@@ -14,17 +14,17 @@ from typing import Any, Final
 
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 from clickhouse_connect.driver.client import Client
 
+from agents.admin import admin_of, committed_offsets
 from agents.changelog import read_rows
 from agents.reader import reader_of
 from agents.reports.events import COLUMNS, event_in
 from agents.settings import Settings
 from agents.ticker import expect_live
 from agents.timeline import GROUP as TIMELINE_GROUP
-from agents.topics import topic_name
+from agents.topics import places_of, topic_name
 from agents.transactions import sole_producer
 from schemas.events import Event
 from schemas.outputs import ClockStruck, DefinitionsStated, DefinitionsSwitched
@@ -105,7 +105,7 @@ async def standing_of_backfills(settings: Settings) -> list[BackfillStanding]:
     due = [stated for stated in (await published(settings)).values() if stated.filling]
     if not due:
         return []
-    known = (await committed(settings, topic_name(settings, GROUP))).values()
+    known = (await committed_offsets(settings, topic_name(settings, GROUP))).values()
     found = []
     for stated in due:
         parts = [one for one in map(_read_progress, known) if one and one.switch == stated.switch]
@@ -155,7 +155,7 @@ class _Filling:
         self._last_at: Instant = 0
 
     async def run(self, say: Callable[[str], None]) -> int:
-        known = await committed(self._settings, topic_name(self._settings, GROUP))
+        known = await committed_offsets(self._settings, topic_name(self._settings, GROUP))
         for partition in range(self._settings.partitions):
             progress = _read_progress(known.get(TopicPartition(self._timeline, partition)))
             if progress is None or progress.switch != self._stated.switch:
@@ -268,7 +268,7 @@ class _Filling:
         place = TopicPartition(self._timeline, partition)
         group = topic_name(self._settings, TIMELINE_GROUP)
         while True:
-            stored = (await committed(self._settings, group)).get(place)
+            stored = (await committed_offsets(self._settings, group)).get(place)
             if stored is not None and stored.offset > mark:
                 return
             await asyncio.sleep(ASK_SECONDS)
@@ -277,8 +277,7 @@ class _Filling:
         """Wait until what is filled in for profiles that were merged away has travelled on: a
         round for each merge, and a clock for each round.
         """
-        topic = topic_name(self._settings, SEND_COMMANDS.name)
-        places = [TopicPartition(topic, one) for one in range(self._settings.partitions)]
+        places = places_of(self._settings, SEND_COMMANDS)
         rounds = dict.fromkeys(places, 0)
         async with reader_of(self._settings, places) as reader:
             await reader.seek_to_end(*places)
@@ -298,19 +297,5 @@ def _read_progress(committed: OffsetAndMetadata | None) -> Progress | None:
 
 
 async def _is_there(settings: Settings, topic: Topic) -> bool:
-    admin = AIOKafkaAdminClient(**settings.kafka_clients())
-    await admin.start()
-    try:
+    async with admin_of(settings) as admin:
         return topic_name(settings, topic.name) in await admin.list_topics()
-    finally:
-        await admin.close()
-
-
-async def committed(settings: Settings, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
-    """What a group has committed, with its metadata."""
-    admin = AIOKafkaAdminClient(**settings.kafka_clients())
-    await admin.start()
-    try:
-        return dict(await admin.list_consumer_group_offsets(group))
-    finally:
-        await admin.close()

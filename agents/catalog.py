@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from aiokafka import TopicPartition
 from clickhouse_connect.driver.client import Client
 
 from agents.definitions_log import definitions_in_force
@@ -22,7 +21,7 @@ from agents.live.pushing import Good, push
 from agents.logs import log
 from agents.reader import Reader
 from agents.settings import Settings
-from agents.topics import topic_name
+from agents.topics import places_of, topic_name
 from schemas.definitions import Flow, Interested
 from schemas.outputs import TimelineEntry
 from schemas.topics import TIMELINE
@@ -109,13 +108,12 @@ class CatalogWatcher:
 
         Raises: PushFailed; what Kafka and ClickHouse raise.
         """
-        name = topic_name(self._settings, TIMELINE.name)
         consumer = Reader(
             **self._settings.kafka_readers(), group_id=topic_name(self._settings, GROUP)
         )
-        consumer.assign([TopicPartition(name, p) for p in range(self._settings.partitions)])
-        await consumer.start()
+        consumer.assign(places_of(self._settings, TIMELINE))
         try:
+            await consumer.start()
             while not self._stopping.is_set():
                 batches = await consumer.getmany(
                     timeout_ms=POLL_MS, max_records=RECORDS_PER_POLL_MAX

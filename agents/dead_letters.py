@@ -12,7 +12,7 @@ import msgspec
 from aiokafka import TopicPartition
 
 from agents.live.pushing import Checker, Good, push
-from agents.reader import Reader
+from agents.reader import Reader, reader_of
 from agents.settings import Settings
 from agents.topics import topic_name
 from schemas.events import Event
@@ -53,9 +53,7 @@ async def set_aside(settings: Settings, only: str | None = None) -> AsyncIterato
 
     only: the id of one record.
     """
-    reader = Reader(**settings.kafka_readers())
-    await reader.start()
-    try:
+    async with reader_of(settings) as reader:
         for topic in TOPICS:
             for partition in range(settings.partitions):
                 if only is not None and not only.startswith(f"{topic}/{partition}/"):
@@ -63,8 +61,6 @@ async def set_aside(settings: Settings, only: str | None = None) -> AsyncIterato
                 async for found in _partition(reader, settings, topic, partition):
                     if only is None or found.record.id == only:
                         yield found
-    finally:
-        await reader.stop()
 
 
 async def _partition(

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from aiokafka import TopicPartition
 
 from agents.definitions import Loaded, Problem, load
 from agents.settings import Settings
 from agents.switches import Control, Place, in_force
 from agents.switches import publish as publish_numbered
-from agents.topics import ends_of, topic_name
+from agents.topics import ends_of, places_of
 from schemas.outputs import DefinitionsAnnounced
 from schemas.records import DefinitionsPublished
 from schemas.rows import DefinitionsRow
@@ -124,9 +123,7 @@ async def definitions_in_force(settings: Settings) -> dict[StoreId, DefinitionsP
 
 async def had_events(settings: Settings) -> bool:
     """Whether any event has come to a profile yet."""
-    topic = topic_name(settings, TIMELINE.name)
-    places = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
-    ends = await ends_of(settings, places)
+    ends = await ends_of(settings, places_of(settings, TIMELINE))
     return any(end > 0 for end in ends.values())
 
 

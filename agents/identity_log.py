@@ -5,19 +5,20 @@ the answer of the profile station.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Generic, NamedTuple, Self, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Generic, NamedTuple, TypeVar
 from uuid import uuid4
 
 import msgspec
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from agents.changelog import read_row
 from agents.dead_letters import set_aside
 from agents.definitions_log import definitions_in_force
-from agents.reader import Reader
+from agents.reader import Reader, reader_of
 from agents.settings import Settings
-from agents.topics import topic_name
+from agents.topics import places_of, topic_name
 from schemas.outputs import ProfileErased
 from schemas.rows import IdentityRow, ProfileRow
 from schemas.topics import IDENTITY_ERASURES, IDENTITY_ROWS, PROFILE_ROWS, STORE_EVENTS, Topic
@@ -154,24 +155,23 @@ async def append(settings: Settings, key: str, value: bytes, headers: Headers) -
         await producer.stop()
 
 
-class answers(Generic[Answer]):
+@asynccontextmanager
+async def answers(
+    settings: Settings, topic: Topic, decode: Callable[[bytes], Answer]
+) -> AsyncIterator["Answers[Answer]"]:
     """The answers that are given from now on."""
+    places = places_of(settings, topic)
+    async with reader_of(settings, places) as reader:
+        for place, end in (await reader.end_offsets(places)).items():
+            reader.seek(place, end)
+        yield Answers(reader, decode)
 
-    def __init__(self, settings: Settings, topic: Topic, decode: Callable[[bytes], Answer]) -> None:
-        name = topic_name(settings, topic.name)
-        self._decode = decode
-        self._places = [TopicPartition(name, p) for p in range(settings.partitions)]
-        self._reader = Reader(**settings.kafka_readers())
 
-    async def __aenter__(self) -> Self:
-        await self._reader.start()
-        self._reader.assign(self._places)
-        for place, end in (await self._reader.end_offsets(self._places)).items():
-            self._reader.seek(place, end)
-        return self
+class Answers(Generic[Answer]):
+    """Answers as they come, in the topic that a reader is at the end of."""
 
-    async def __aexit__(self, *_: object) -> None:
-        await self._reader.stop()
+    def __init__(self, reader: Reader, decode: Callable[[bytes], Answer]) -> None:
+        self._reader, self._decode = reader, decode
 
     async def of(self, is_meant: Callable[[Answer], bool]) -> Answer | None:
         """The answer that is meant; None where none comes in time."""

@@ -52,12 +52,18 @@ class Reader(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
 
 
 @asynccontextmanager
-async def reader_of(settings: Settings, places: Iterable[TopicPartition]) -> AsyncIterator[Reader]:
-    """A reader of what was committed in these partitions, in no group; closed at the end."""
-    reader = Reader(**settings.kafka_readers())
+async def reader_of(
+    settings: Settings, places: Iterable[TopicPartition] = (), **options: Any
+) -> AsyncIterator[Reader]:
+    """A reader of what was committed in these partitions, in no group; closed at the end.
+
+    options: aiokafka's, before those of `Settings.kafka_readers`.
+    """
+    reader = Reader(**{**settings.kafka_readers(), **options})
     try:
         await reader.start()
-        reader.assign(list(places))
+        if assigned := list(places):
+            reader.assign(assigned)
         yield reader
     finally:
         await reader.stop()

@@ -8,10 +8,10 @@ import fcntl
 import time
 from collections.abc import Iterable
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
 
+from agents.admin import admin_of
 from agents.settings import Settings, SettingsError
 from agents.topics import topic_name
 from streams.replay import STAGES
@@ -95,15 +95,11 @@ async def give_up_slots(settings: Settings, slots: Iterable[str]) -> None:
     Raises: KafkaError.
     """
     names = list(slots)
-    admin = AIOKafkaAdminClient(**settings.kafka_clients())
-    await admin.start()
-    try:
+    async with admin_of(settings) as admin:
         for stage in STAGES:
             group = topic_name(settings, stage)
             node = await admin.find_coordinator(group)
             await admin._send_request_to_node(node, _LeaveGroup(group, names))
-    finally:
-        await admin.close()
 
 
 _held: list[object] = []

@@ -14,7 +14,7 @@ import msgspec
 from aiokafka import TopicPartition
 from clickhouse_connect.driver.client import Client
 
-from agents.backfill import committed
+from agents.admin import committed_offsets
 from agents.identity_log import (
     ANSWER_SECONDS_MAX,
     NobodyThere,
@@ -28,7 +28,7 @@ from agents.reader import reader_of
 from agents.reports.events import COLUMNS, event_in
 from agents.settings import Settings
 from agents.timeline import GROUP as TIMELINE_GROUP
-from agents.topics import topic_name
+from agents.topics import ends_of, places_of, topic_name
 from agents.transactions import sole_producer
 from schemas.outputs import ProfileSplit, TimelineEntry
 from schemas.rows import ProfileRow
@@ -262,15 +262,12 @@ async def _stored(settings: Settings) -> None:
 
     Raises: NotToSplit.
     """
-    timeline = topic_name(settings, TIMELINE.name)
-    places = [TopicPartition(timeline, one) for one in range(settings.partitions)]
-    async with reader_of(settings, places) as reader:
-        ends = {place: end for place, end in (await reader.end_offsets(places)).items() if end}
+    ends = await ends_of(settings, places_of(settings, TIMELINE), committed=True)
     group = topic_name(settings, TIMELINE_GROUP)
     deadline = time.monotonic() + ANSWER_SECONDS_MAX
     while time.monotonic() < deadline:
-        known = await committed(settings, group)
-        if all(place in known and known[place].offset >= end for place, end in ends.items()):
+        known = await committed_offsets(settings, group)
+        if all(place in known and known[place].offset >= end for place, end in ends.items() if end):
             return
         await asyncio.sleep(ASK_SECONDS)
     raise NotToSplit(

@@ -6,14 +6,13 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
+from agents.admin import admin_of
 from agents.backfill import BackfillStanding, standing_of_backfills
 from agents.probes import HOST, addresses
-from agents.reader import Reader
+from agents.reader import reader_of
 from agents.settings import Settings
-from agents.topics import topic_name
+from agents.topics import places_of, topic_name
 from agents.worker_status import WorkerStatus
 from schemas.topics import DEAD_LETTERS, DEFINITIONS, STORE_EVENTS_REJECTED
 from schemas.values import Instant, Stage
@@ -117,14 +116,11 @@ def stage_standing(
 
 async def _from_the_broker(settings: Settings) -> tuple[Mapping[Stage, int], dict[str, int]]:
     """(stage -> lag, topic -> how many records were set aside)."""
-    reader = Reader(**settings.kafka_clients())
-    admin = AIOKafkaAdminClient(**settings.kafka_clients())
-    await reader.start()
-    await admin.start()
-    try:
+    uncommitted = {"isolation_level": "read_uncommitted"}
+    async with reader_of(settings, **uncommitted) as reader, admin_of(settings) as admin:
         lags: dict[Stage, int] = {}
         for stage, topic in INPUTS.items():
-            places = _places(settings, topic.name)
+            places = places_of(settings, topic)
             ends = await reader.end_offsets(places)
             done = await admin.list_consumer_group_offsets(topic_name(settings, stage))
             lags[stage] = sum(
@@ -133,16 +129,8 @@ async def _from_the_broker(settings: Settings) -> tuple[Mapping[Stage, int], dic
             )
         set_aside = {}
         for topic in SET_ASIDE:
-            places = _places(settings, topic.name)
+            places = places_of(settings, topic)
             first = await reader.beginning_offsets(places)
             ends = await reader.end_offsets(places)
             set_aside[topic.name] = sum(ends[place] - first[place] for place in places)
-    finally:
-        await admin.close()
-        await reader.stop()
     return lags, set_aside
-
-
-def _places(settings: Settings, topic: str) -> list[TopicPartition]:
-    name = topic_name(settings, topic)
-    return [TopicPartition(name, partition) for partition in range(settings.partitions)]

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterable
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from agents.admin import admin_of
 from agents.logs import log
 from agents.settings import Settings, SettingsError
 from agents.topics import timestamp_types, topic_name
@@ -65,12 +65,8 @@ async def expect_simulated(settings: Settings) -> None:
 async def _stamped(settings: Settings) -> tuple[str, str]:
     """The name of `store-events`, and who stamps its records."""
     name = topic_name(settings, STORE_EVENTS.name)
-    admin = AIOKafkaAdminClient(**settings.kafka_clients())
-    await admin.start()
-    try:
+    async with admin_of(settings) as admin:
         return name, (await timestamp_types(admin, [name]))[name]
-    finally:
-        await admin.close()
 
 
 class Ticker:

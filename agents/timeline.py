@@ -19,11 +19,11 @@ from zlib import crc32
 
 import pyarrow as pa
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
+from agents.admin import committed_offsets
 from agents.columns import (
     SHAPES,
     ClockLine,
@@ -48,7 +48,7 @@ from agents.redaction import (
     take_words_away,
 )
 from agents.settings import Settings
-from agents.topics import partitions_of, topic_name
+from agents.topics import places_of, topic_name
 from schemas.clickhouse.tables import SPLITS
 from schemas.topics import TOPICS
 from schemas.values import Instant
@@ -117,10 +117,10 @@ class TimelineSink:
         self._wait_seconds_max = wait_seconds_max
         self._group = topic_name(settings, GROUP)
         self._shapes: dict[TopicPartition, Shape] = {
-            TopicPartition(topic_name(settings, topic.name), partition): SHAPES[topic.name]
+            place: SHAPES[topic.name]
             for topic in TOPICS
             if topic.name in SHAPES
-            for partition in range(partitions_of(settings, topic))
+            for place in places_of(settings, topic)
         }
         self._waiting: dict[TopicPartition, Waiting] = {}
         self._waits_since: float | None = None
@@ -261,16 +261,10 @@ class TimelineSink:
             )
         return first
 
-    async def _committed(self) -> dict[TopicPartition, OffsetAndMetadata]:
+    async def _committed(self) -> Mapping[TopicPartition, OffsetAndMetadata]:
         """Ask for the committed offsets with their metadata, which the consumer does not tell."""
         await self._consumer.committed(next(iter(self._shapes)))  # waits for the coordinator
-        admin = AIOKafkaAdminClient(**self._settings.kafka_clients())
-        await admin.start()
-        try:
-            found = await admin.list_consumer_group_offsets(self._group)
-        finally:
-            await admin.close()
-        return dict(found)
+        return await committed_offsets(self._settings, self._group)
 
     async def _redo(self, limits: Mapping[TopicPartition, int]) -> bool:
         """Insert exactly the ranges again that may or may not have come in before the end."""

@@ -13,7 +13,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from agents.reader import Reader
+from agents.admin import admin_of
+from agents.reader import reader_of
 from agents.settings import Settings
 from schemas.topics import TOPICS, Topic
 
@@ -41,6 +42,12 @@ def topic_name(settings: Settings, name: str) -> str:
 def partitions_of(settings: Settings, topic: Topic) -> int:
     """Return how many partitions a topic has in this deployment."""
     return settings.partitions if topic.partitions is None else topic.partitions
+
+
+def places_of(settings: Settings, topic: Topic) -> list[TopicPartition]:
+    """Return the partitions of a topic, as clients of Kafka name them."""
+    name = topic_name(settings, topic.name)
+    return [TopicPartition(name, partition) for partition in range(partitions_of(settings, topic))]
 
 
 def config_of(topic: Topic, *, simulated: bool) -> dict[str, str]:
@@ -78,13 +85,9 @@ async def ensure_topics(
     Raises: TopicsDiffer; aiokafka's errors where the cluster refuses.
     """
     wanted = {topic_name(settings, topic.name): topic for topic in topics}
-    admin = AIOKafkaAdminClient(**settings.kafka_clients())
-    await admin.start()
-    try:
+    async with admin_of(settings) as admin:
         await make_missing(admin, settings, wanted, simulated=simulated)
         problems = await differences(admin, settings, wanted, simulated=simulated)
-    finally:
-        await admin.close()
     if problems:
         raise TopicsDiffer("\n".join(problems))
 
@@ -163,12 +166,8 @@ async def ends_of(
                transaction that somebody left open.
     """
     isolation = "read_committed" if committed else "read_uncommitted"
-    reader = Reader(**settings.kafka_clients(), isolation_level=isolation)
-    await reader.start()
-    try:
+    async with reader_of(settings, isolation_level=isolation) as reader:
         ends: Mapping[TopicPartition, int] = await reader.end_offsets(list(places))
-    finally:
-        await reader.stop()
     return ends
 
 

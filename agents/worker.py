@@ -16,9 +16,9 @@ from typing import NoReturn
 
 import faust
 import mode
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from agents.admin import admin_of
 from agents.health import Health
 from agents.identity import identity_app
 from agents.ingest import ingest_app
@@ -110,10 +110,9 @@ async def prepare(settings: Settings, *, simulated: bool) -> None:
     Raises: NotReached; SettingsError.
     """
     wanted = {topic_name(settings, topic.name): topic for topic in TOPICS}
-    admin = AIOKafkaAdminClient(**settings.kafka_clients())
     try:
-        await admin.start()
-        made = await make_missing(admin, settings, wanted, simulated=simulated)
+        async with admin_of(settings) as admin:
+            made = await make_missing(admin, settings, wanted, simulated=simulated)
         if made:
             log.info("topics made", topics=made)
         await (expect_simulated if simulated else expect_live)(settings)
@@ -123,8 +122,6 @@ async def prepare(settings: Settings, *, simulated: bool) -> None:
             f"({told(error)}). It makes the topics of its namespace that are "
             "missing: does the cluster run, and has the user the rights of docs/security.md?"
         ) from error
-    finally:
-        await admin.close()
 
 
 def main() -> int:

@@ -7,13 +7,11 @@ leash, the rest as tasks.
 import asyncio
 import shutil
 import sys
-from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
 
 import msgspec
-from aiokafka import TopicPartition
 from clickhouse_connect.driver.client import Client
 
 from agents.clickhouse import open_client
@@ -22,10 +20,10 @@ from agents.embedded.kafka import EmbeddedKafka
 from agents.embedded.process import Child, tail
 from agents.feeder import Feeder
 from agents.migrations import migrate
-from agents.reader import Reader
+from agents.reader import Reader, reader_of
 from agents.settings import Settings
 from agents.timeline import TimelineSink
-from agents.topics import ends_of, ensure_topics, topic_name
+from agents.topics import ends_of, ensure_topics, places_of, topic_name
 from schemas.outputs import ClockStruck, SendCommand
 from schemas.topics import SEND_COMMANDS, TOPICS
 from schemas.values import Instant
@@ -34,7 +32,7 @@ from streams.instants import to_instant
 STOP_SECONDS_MAX = 20
 POLL_MS = 200
 FETCH_MS_MAX = 50
-_PUBLIC = [topic.name for topic in TOPICS if topic.public and "ticker" not in topic.writers]
+_PUBLIC = [topic for topic in TOPICS if topic.public and "ticker" not in topic.writers]
 
 _read_command = msgspec.json.Decoder(SendCommand | ClockStruck).decode
 
@@ -65,12 +63,12 @@ class Live:
             await ensure_topics(self.settings, simulated=True)
             self._start_worker()
             self.feeder = Feeder(self.settings)
-            await self.feeder.start()
             self._stack.push_async_callback(self.feeder.stop)
+            await self.feeder.start()
             self._clocks = Reader(**self.settings.kafka_readers(), fetch_max_wait_ms=FETCH_MS_MAX)
-            await self._clocks.start()
             self._stack.push_async_callback(self._clocks.stop)
-            self._assign(self._clocks, [SEND_COMMANDS.name])
+            await self._clocks.start()
+            self._clocks.assign(places_of(self.settings, SEND_COMMANDS))
             self._start_sink()
             self._running = self._stack.pop_all()
         return self
@@ -94,15 +92,6 @@ class Live:
     async def _stop_sink(self) -> None:
         await self._sink.stop()
         await self._sinking
-
-    def _assign(self, consumer: Reader, topics: Iterable[str]) -> list[TopicPartition]:
-        places = [
-            TopicPartition(topic_name(self.settings, topic), partition)
-            for topic in topics
-            for partition in range(self.settings.partitions)
-        ]
-        consumer.assign(places)
-        return places
 
     # --- following -----------------------------------------------------------------------------
 
@@ -140,11 +129,10 @@ class Live:
     async def said(self) -> Digests:
         """Read all public topics from their beginning to their end."""
         digests = Digests()
-        reader = Reader(**self.settings.kafka_readers(), fetch_max_wait_ms=FETCH_MS_MAX)
-        await reader.start()
-        try:
-            places = self._assign(reader, _PUBLIC)
-            declared = {topic_name(self.settings, topic): topic for topic in _PUBLIC}
+        places = [place for topic in _PUBLIC for place in places_of(self.settings, topic)]
+        quickly = {"fetch_max_wait_ms": FETCH_MS_MAX}
+        async with reader_of(self.settings, places, **quickly) as reader:
+            declared = {topic_name(self.settings, topic.name): topic.name for topic in _PUBLIC}
             ends = await ends_of(self.settings, places)
             for place in places:
                 reader.seek(place, 0)
@@ -155,8 +143,6 @@ class Live:
                         value = record.value or b""
                         digests.add(declared[place.topic], place.partition, record.key, value)
                 left = {place for place in left if await reader.position(place) < ends[place]}
-        finally:
-            await reader.stop()
         return digests
 
     @property

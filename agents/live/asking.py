@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from agents.admin import admin_of
 from agents.demo.place import NAMESPACE as DEMO
 from agents.embedded.jars import JarsMissing
 from agents.embedded.kafka import BrokerFailed, EmbeddedKafka
@@ -66,17 +66,13 @@ async def _answering(settings: Settings, needed: tuple[Topic, ...]) -> AsyncIter
 
 
 async def _expect(settings: Settings, needed: tuple[Topic, ...]) -> None:
-    admin = AIOKafkaAdminClient(**settings.kafka_clients())
-    await admin.start()
-    try:
+    async with admin_of(settings) as admin:
         there = set(await admin.list_topics())
         wanted = {topic_name(settings, topic.name): topic for topic in needed}
         missing = [name for name in wanted if name not in there]
         if missing:
             raise NotReached(_missing(settings, missing[0], there))
         counts = await partition_counts(admin, list(wanted)) if wanted else {}
-    finally:
-        await admin.close()
     for name, topic in wanted.items():
         if counts[name] != partitions_of(settings, topic):
             raise NotReached(

@@ -18,7 +18,7 @@ from agents.live.tailing import is_clock, text_of
 from agents.reader import Reader
 from agents.reports.stories import StoryRow, story_row
 from agents.settings import Settings
-from agents.topics import topic_name
+from agents.topics import places_of, topic_name
 from schemas.events import Event
 from schemas.rows import POSITION_KEY
 from schemas.topics import DEAD_LETTERS, INGEST_ROWS, STORE_EVENTS, STORE_EVENTS_REJECTED, Topic
@@ -165,8 +165,8 @@ class Topics:
         """Every record that is meant, oldest first in each partition."""
         for published in (await definitions_in_force(self._settings)).values():
             self._read_event.adopt(published)
-        await self._reader.start()
         try:
+            await self._reader.start()
             if what.place is not None:
                 records = await self._at(*what.place)
             else:
@@ -251,8 +251,7 @@ class Topics:
 
     async def _scan(self, topic: Topic, means: Any) -> list[Any]:
         """Read what came lately of all partitions, up to their present end."""
-        name = topic_name(self._settings, topic.name)
-        places = [TopicPartition(name, number) for number in range(self._settings.partitions)]
+        places = places_of(self._settings, topic)
         self._reader.assign(places)
         ends = await self._reader.end_offsets(places)
         starts = await self._reader.offsets_for_times(dict.fromkeys(places, self._since))

@@ -17,6 +17,7 @@ from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
 from clickhouse_connect.driver.binding import quote_identifier
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from agents.admin import admin_of
 from agents.backfill import GROUP as BACKFILL_GROUP
 from agents.clickhouse import (
     EMBEDDED,
@@ -91,13 +92,9 @@ async def held(settings: Settings) -> Held:
 
     Raises: InUse, where a worker or a sender is at work; KafkaError.
     """
-    admin = AIOKafkaAdminClient(**settings.kafka_clients())
-    await admin.start()
-    try:
+    async with admin_of(settings) as admin:
         there = set(await admin.list_topics())
         ours = [name for name in _groups_of(settings) if await _has_group(admin, name)]
-    finally:
-        await admin.close()
     return Held(
         topics=[name for name in _topics_of(settings) if name in there],
         groups=ours,
@@ -111,14 +108,10 @@ async def delete(settings: Settings, found: Held) -> None:
 
     Raises: KafkaError; ClickHouseFailed.
     """
-    admin = AIOKafkaAdminClient(**settings.kafka_clients())
-    await admin.start()
-    try:
+    async with admin_of(settings) as admin:
         await _delete_topics(admin, found.topics)
         for group in found.groups:
             await _delete_group(admin, group)
-    finally:
-        await admin.close()
     if found.database is not None:
         await asyncio.to_thread(_drop, settings, found.database)
     for path in map(Path, found.folders):

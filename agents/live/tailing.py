@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
-from aiokafka import TopicPartition
 
 from agents.reader import Reader
 from agents.settings import Settings
-from agents.topics import topic_name
+from agents.topics import places_of
 from schemas.topics import Topic
 from schemas.values import Instant, Timestamp
 from streams.ingest.control import HEADER, MAC_HEADER, TICK
@@ -41,14 +40,13 @@ class Tail:
         self, settings: Settings, topic: Topic, *, from_beginning: bool, clocks: bool
     ) -> None:
         self._topic, self._from_beginning, self._clocks = topic, from_beginning, clocks
-        name = topic_name(settings, topic.name)
-        self._places = [TopicPartition(name, number) for number in range(settings.partitions)]
+        self._places = places_of(settings, topic)
         self._reader = Reader(**settings.kafka_readers(), fetch_max_wait_ms=FETCH_WAIT_MS_MAX)
 
     async def records(self, stopping: asyncio.Event) -> AsyncIterator[Tailed]:
         """Yield until told to stop."""
-        await self._reader.start()
         try:
+            await self._reader.start()
             self._reader.assign(self._places)
             if self._from_beginning:
                 await self._reader.seek_to_beginning(*self._places)

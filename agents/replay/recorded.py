@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
-from agents.reader import Reader
+from agents.admin import admin_of
+from agents.reader import Reader, reader_of
 from agents.replay.comparison import PUBLIC, Compared, Comparison
 from agents.settings import Settings
 from agents.topics import partition_counts, timestamp_types, topic_name
@@ -35,7 +35,12 @@ PIECE = 4_000
 
 POLL_MS = 100
 SILENT_POLLS_MAX = 300
-IDLE_MS = 20
+LARGE_PIECES: dict[str, Any] = {
+    "fetch_max_wait_ms": 20,
+    "fetch_max_bytes": 16 << 20,
+    "max_partition_fetch_bytes": 8 << 20,
+}
+"""How a recorded log is read."""
 
 
 _read_envelope = msgspec.msgpack.Decoder(RawPassed | RawLate | Clock).decode
@@ -68,11 +73,8 @@ async def compare(settings: Settings, *, progress: Callable[[int, int], None]) -
     started = time.monotonic()
     kind = await _kind(settings)
     partitions, replay = kind.partitions, await _replay(settings, kind)
-    source = Reader(**_reading(settings))
-    public = Reader(**_reading(settings))
-    await source.start()
-    await public.start()
-    try:
+    reading = reader_of(settings, **LARGE_PIECES)
+    async with reading as source, reader_of(settings, **LARGE_PIECES) as public:
         log = Places(source, [(topic_name(settings, STORE_EVENTS.name), partitions)])
         await log.start(whole=True)
         said = Places(public, [(topic_name(settings, topic.name), partitions) for topic in PUBLIC])
@@ -97,9 +99,6 @@ async def compare(settings: Settings, *, progress: Callable[[int, int], None]) -
         await _piece(replay, comparison, said, declared)
         await _rest(comparison, said, declared)
         progress(records, log.total)
-    finally:
-        await source.stop()
-        await public.stop()
     goes_on_from = None if kind.simulated else min(ends.values(), default=0)
     compared = comparison.end(goes_on_from=goes_on_from)
     return Compare(compared, records, partitions, time.monotonic() - started)
@@ -202,15 +201,11 @@ async def _kind(settings: Settings) -> _Kind:
     Raises: NothingRecorded.
     """
     name = topic_name(settings, STORE_EVENTS.name)
-    admin = AIOKafkaAdminClient(**settings.kafka_clients())
-    await admin.start()
-    try:
+    async with admin_of(settings) as admin:
         if name not in await admin.list_topics():
             raise NothingRecorded(f"there is no topic {name} on {', '.join(settings.kafka or ())}")
         counts = await partition_counts(admin, [name])
         stamps = await timestamp_types(admin, [name])
-    finally:
-        await admin.close()
     return _Kind(counts[name], stamps[name] == "CreateTime")
 
 
@@ -234,9 +229,7 @@ async def _boundaries(settings: Settings) -> set[Instant]:
     Raises: NothingRecorded.
     """
     name = topic_name(settings, IDENTITY_REQUESTS.name)
-    consumer = Reader(**_reading(settings))
-    await consumer.start()
-    try:
+    async with reader_of(settings, **LARGE_PIECES) as consumer:
         requests = Places(consumer, [(name, 1)])
         await requests.start(whole=True)
         found: set[Instant] = set()
@@ -247,15 +240,3 @@ async def _boundaries(settings: Settings) -> set[Instant]:
                     if isinstance(said, Clock) and (said.stage, said.partition) == ("ingest", 0):
                         found.add(said.at)
         return found
-    finally:
-        await consumer.stop()
-
-
-def _reading(settings: Settings) -> dict[str, Any]:
-    """How a recorded log is read: in large pieces."""
-    return {
-        **settings.kafka_readers(),
-        "fetch_max_wait_ms": IDLE_MS,
-        "fetch_max_bytes": 16 << 20,
-        "max_partition_fetch_bytes": 8 << 20,
-    }

@@ -26,7 +26,7 @@ from agents.sender.ledger import Ledger
 from agents.sender.smtp import Delivery
 from agents.settings import Settings
 from agents.switches import PARTITION, read_switch
-from agents.topics import topic_name
+from agents.topics import places_of, topic_name
 from schemas.outputs import ClockStruck, ConsentStated, SendCommand
 from schemas.topics import CONSENT, SEND_COMMANDS, STORE_EVENTS, SWITCHES
 from schemas.values import Channel, Instant, SendId
@@ -262,8 +262,7 @@ class ReferenceSender:
 
     async def _read_consent(self) -> None:
         """Follow `consent` from its beginning, for ever."""
-        name = topic_name(self._settings, CONSENT.name)
-        self._consent.assign([TopicPartition(name, p) for p in range(self._settings.partitions)])
+        self._consent.assign(places_of(self._settings, CONSENT))
         while True:
             with contextlib.suppress(OffsetOutOfRangeError):  # compacted away below our feet
                 for record in _records(await self._consent.getmany(timeout_ms=200)):

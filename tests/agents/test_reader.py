@@ -1,6 +1,7 @@
 """A reader, and the sink that reads with it, stopped while the broker is away or says nothing."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,16 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from agents import reader as reading
 from agents import timeline
+from agents.admin import admin_of
+from agents.catalog import CatalogWatcher
+from agents.dead_letters import set_aside
+from agents.identity_log import answers
+from agents.live.tailing import Tail
 from agents.reader import Reader, reader_of
 from agents.settings import Settings
 from agents.timeline import TimelineSink
+from agents.topics import ends_of, places_of
+from schemas.topics import SEND_COMMANDS
 
 
 class Client:
@@ -94,19 +102,75 @@ class Away(Reader):
         await asyncio.Event().wait()
 
 
-async def test_a_reader_that_does_not_start_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def read_topics(settings: Settings) -> None:
+    async with reader_of(settings):
+        pass
+
+
+async def administer(settings: Settings) -> None:
+    async with admin_of(settings):
+        pass
+
+
+async def tail(settings: Settings) -> None:
+    following = Tail(settings, SEND_COMMANDS, from_beginning=True, clocks=False)
+    async for _ in following.records(asyncio.Event()):
+        pass
+
+
+async def list_what_was_set_aside(settings: Settings) -> None:
+    async for _ in set_aside(settings):
+        pass
+
+
+async def ask_where_partitions_end(settings: Settings) -> None:
+    await ends_of(settings, places_of(settings, SEND_COMMANDS))
+
+
+async def wait_for_an_answer(settings: Settings) -> None:
+    async with answers(settings, SEND_COMMANDS, bytes):
+        pass
+
+
+async def watch_the_catalog(settings: Settings) -> None:
+    database: Any = None  # nothing is asked of it
+    await CatalogWatcher(settings, database).run()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        read_topics,
+        administer,
+        tail,
+        list_what_was_set_aside,
+        ask_where_partitions_end,
+        wait_for_an_answer,
+        watch_the_catalog,
+    ],
+)
+async def test_a_client_that_does_not_start_is_closed(
+    use: Callable[[Settings], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[AIOKafkaClient] = []
     closed: list[AIOKafkaClient] = []
-    close = AIOKafkaClient.close
+    bootstrap, close = AIOKafkaClient.bootstrap, AIOKafkaClient.close
+
+    async def note_and_bootstrap(client: AIOKafkaClient) -> None:
+        opened.append(client)
+        await bootstrap(client)
 
     async def note_and_close(client: AIOKafkaClient) -> None:
         closed.append(client)
         await close(client)
 
+    monkeypatch.setattr(AIOKafkaClient, "bootstrap", note_and_bootstrap)
     monkeypatch.setattr(AIOKafkaClient, "close", note_and_close)
+    settings = Settings(data=Path("unused"), kafka=("localhost:1",), secret="x" * 16, partitions=1)
     with pytest.raises(KafkaConnectionError):
-        async with reader_of(Settings(data=Path("unused"), kafka=("localhost:1",)), []):
-            pass
-    assert closed
+        await use(settings)
+    assert opened
+    assert closed == opened
 
 
 @pytest.mark.parametrize("is_due", [True, False])

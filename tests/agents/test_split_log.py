@@ -112,19 +112,14 @@ async def test_where_the_sink_does_not_run_it_is_said_what_is_missing(
 ) -> None:
     place = TopicPartition("tillstream-timeline", 0)
 
-    class Log:
-        async def end_offsets(self, _: object) -> dict[TopicPartition, int]:
-            return {place: 7}
+    async def ends_of(*_: object, **__: object) -> dict[TopicPartition, int]:
+        return {place: 7}
 
-    @asynccontextmanager
-    async def reader_of(*_: object) -> AsyncIterator[Log]:
-        yield Log()
-
-    async def committed(*_: object) -> dict[TopicPartition, object]:
+    async def committed_offsets(*_: object) -> dict[TopicPartition, object]:
         return {place: SimpleNamespace(offset=6)}
 
-    monkeypatch.setattr(split_log, "reader_of", reader_of)
-    monkeypatch.setattr(split_log, "committed", committed)
+    monkeypatch.setattr(split_log, "ends_of", ends_of)
+    monkeypatch.setattr(split_log, "committed_offsets", committed_offsets)
     monkeypatch.setattr(split_log, "ANSWER_SECONDS_MAX", 0.05)
     monkeypatch.setattr(split_log, "ASK_SECONDS", 0.01)
     settings = Settings(data=Path("unused"), kafka=("localhost:1",), secret="x" * 16, partitions=1)
