@@ -77,7 +77,8 @@ TIMELINE_FRESHNESS = Gauge(
 )
 SENDER_SETTLED = Counter(
     "tillstream_sender_settled_total",
-    "Commands settled: delivered, expired, suppressed, failed, by channel.",
+    "Commands settled: delivered, expired, suppressed, failed, by channel. Once each: one that is "
+    "put off counts when it is settled.",
     ["channel", "state"],
     registry=REGISTRY,
 )

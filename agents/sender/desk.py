@@ -101,6 +101,8 @@ class Desk:
 
         Raises: ConsentBehind, Unreachable; then what is not in the ledger has not been delivered.
         """
+        now = max((judged.now for judged in batch), default=0)
+        self._now = max(self._now, now)
         first = {judged.command.id: judged for judged in reversed(batch)}
         known = self._ledger.states(first)
         fresh: list[Judged] = []
@@ -120,13 +122,14 @@ class Desk:
                 settled.append(await self._settled(judged, in_doubt=in_doubt))
         finally:
             self._settle(settled)
-        await self.try_again(max((judged.now for judged in batch), default=0))
+        await self.try_again(now)
 
     def _settle(self, settled: Sequence[Settled]) -> None:
-        """Write down what became of these for now, and count it."""
+        """Write down what became of these for now, and count what is not put off."""
         self._ledger.settle(settled)
         for one in settled:
-            SENDER_SETTLED.labels(one.command.channel, one.state).inc()
+            if one.command.id not in self._aside:
+                SENDER_SETTLED.labels(one.command.channel, one.state).inc()
 
     def _repeated(self, count: int) -> None:
         self.repeats += count
@@ -221,8 +224,8 @@ class Desk:
                 in_doubt = self._aside[one.command.id].in_doubt
                 self._set_aside(one.judged, tries=one.tries + 1, in_doubt=in_doubt)
             else:
-                self._settle([settled])
                 del self._aside[one.command.id]
+                self._settle([settled])
 
     async def give_back(self) -> None:
         """The sender ends: report what is still put off as expired, so that it is planned anew.
@@ -233,8 +236,9 @@ class Desk:
         for command in in_doubt:
             del self._aside[command.id]
         for one in list(self._aside.values()):
-            self._settle([await self._expired(one.command, self._now, PUT_OFF)])
+            expired = await self._expired(one.command, self._now, PUT_OFF)
             del self._aside[one.command.id]
+            self._settle([expired])
 
     async def _tried_again(self, aside: Aside) -> Settled | None:
         """Say what became of a command that was put off; None: it still is."""

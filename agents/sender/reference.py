@@ -192,6 +192,13 @@ class ReferenceSender:
         )
 
     async def _deliver(self) -> None:
+        """Deliver until stopped; give back what is put off then, also where something fails."""
+        try:
+            await self._deliver_batches()
+        finally:
+            await self._give_back()
+
+    async def _deliver_batches(self) -> None:
         while not self._stopping.is_set():
             fetched = await self._commands.getmany(timeout_ms=200, max_records=BATCH_MAX)
             for place, records in fetched.items():
@@ -213,7 +220,6 @@ class ReferenceSender:
             if fetched:
                 await self._commands.commit()
             await self._note_progress()
-        await self._give_back()
 
     async def _give_back(self) -> None:
         """Go back to what is in doubt, so that the next run reads it again; report the others."""

@@ -4,7 +4,8 @@ import pytest
 
 from agents.sender.dry import DryDelivery
 from agents.sender.letters import LetterRefused
-from tests.agents.test_sender import command, letters
+from tests.agents.test_letters import letters
+from tests.agents.test_sender import command
 
 
 async def test_a_dry_sender_renders_and_tells() -> None:

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaConnectionError
 from agents.sender.reference import ReferenceSender
 from agents.sender.smtp import PutOff, Uncertain, Unreachable
 from agents.settings import Settings
+from schemas.outputs import SendCommand
 from tests.agents.test_sender import Postbox, command, judged, struck
 
 PLACE = TopicPartition("send-commands", 0)
@@ -39,6 +40,7 @@ class NoCommands:
 @pytest.fixture
 async def sender_of(tmp_path: Path) -> AsyncIterator[Made]:
     """Makes a sender to which nothing comes."""
+    senders: list[ReferenceSender] = []
     clients: list[Any] = []
     settings = Settings(
         data=tmp_path, partitions=1, secret="sixteen characters", kafka=("nowhere:9092",)
@@ -46,6 +48,7 @@ async def sender_of(tmp_path: Path) -> AsyncIterator[Made]:
 
     def made(postbox: Postbox) -> ReferenceSender:
         sender = ReferenceSender(settings, tmp_path / "ledger.sqlite", {"email": postbox})
+        senders.append(sender)
         clients.extend(value for value in vars(sender).values() if hasattr(value, "stop"))
         sender._last_look.hear(struck("2012-01-01T00:00:00.000Z"))
         sender._commands = NoCommands(sender.stop)
@@ -54,6 +57,8 @@ async def sender_of(tmp_path: Path) -> AsyncIterator[Made]:
     yield made
     for client in clients:
         await client.stop()
+    for sender in senders:
+        sender._ledger.close()
 
 
 async def test_what_was_put_off_is_tried_again_also_where_no_other_command_comes(
@@ -65,19 +70,19 @@ async def test_what_was_put_off_is_tried_again_also_where_no_other_command_comes
     await sender._desk.settle(judged(command()))
     await sender._deliver()
     assert postbox.delivered == ["s1"]
-    sender._ledger.close()
 
 
-class OneCommand(NoCommands):
-    """A topic that brings a clock and a command, once."""
+class Commands(NoCommands):
+    """A topic that brings a clock and commands, once."""
 
-    def __init__(self, stop: Callable[[], None]) -> None:
+    def __init__(self, stop: Callable[[], None], *commands: SendCommand) -> None:
         super().__init__(stop)
+        self.commands = commands
         self.committed: list[Any] = []
 
     async def getmany(self, **_: Any) -> dict[Any, Any]:
         await super().getmany()
-        said = (struck("2011-03-01T10:00:00.000Z"), command())
+        said = (struck("2011-03-01T10:00:00.000Z"), *self.commands)
         records = [
             SimpleNamespace(offset=offset, value=msgspec.json.encode(one))
             for offset, one in enumerate(said, start=6)
@@ -111,7 +116,7 @@ async def test_what_may_have_been_delivered_is_read_again_and_never_planned_anew
     sender = sender_of(postbox)
     sender._desk._promise = "at-least-once"
     sender._producer = reports = Reports()
-    sender._commands = topic = OneCommand(sender.stop)
+    sender._commands = topic = Commands(sender.stop, command())
     await sender._deliver()
     assert reports.said == []
     assert sender._ledger.states(["s1"]) == {"s1": "taken"}
@@ -126,7 +131,6 @@ async def test_what_may_have_been_delivered_is_read_again_and_never_planned_anew
     postbox.failures = []
     await sender._desk.settle(judged(command()))
     assert postbox.delivered == ["s1"]
-    sender._ledger.close()
 
 
 class Reports:
@@ -154,4 +158,18 @@ async def test_what_is_still_put_off_when_the_sender_ends_is_planned_anew(
     await sender._deliver()
     assert sender._ledger.states(["s1"]) == {"s1": state}
     assert [said["metric"] for said in reports.said] == ["Send Expired"] * (state == "expired")
-    sender._ledger.close()
+
+
+async def test_what_is_put_off_is_planned_anew_also_where_the_relay_is_away_for_good(
+    sender_of: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.sender.desk.BACKOFF_SECONDS", 0.0)
+    sender = sender_of(Postbox(PutOff("smtp 450"), *[Unreachable("down")] * 6))
+    sender._producer = reports = Reports()
+    sender._commands = Commands(sender.stop, command("s1"), command("s2"))
+    with pytest.raises(Unreachable):
+        await sender._deliver()
+    assert sender._ledger.states(["s1", "s2"]) == {"s1": "expired"}, "s2 stays fresh"
+    [report] = reports.said
+    assert report["properties"]["send_id"] == "s1"
+    assert report["time"] == "2011-03-01T10:00:00.000Z"

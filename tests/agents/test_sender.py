@@ -1,4 +1,4 @@
-"""The reference sender without a broker: ledger, clocks, last look, letters, SMTP."""
+"""The desk of the reference sender without a broker: ledger, clocks, last look."""
 
 import asyncio
 import os
@@ -6,21 +6,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable
-from email import message_from_bytes
-from email import policy as email_policy
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, cast
 
 import orjson
 import pytest
 
+from agents.metrics import SENDER_SETTLED
 from agents.sender.clocks import Judged, TopicClock
 from agents.sender.desk import IN_DOUBT, NOT_REPORTED, Desk, Promise, send_expired
 from agents.sender.last_look import ConsentBehind, LastLook
 from agents.sender.ledger import Ledger, Settled
-from agents.sender.letters import LetterRefused, Letters
-from agents.sender.smtp import Catcher, PutOff, Refused, SmtpDelivery, Uncertain, Unreachable
+from agents.sender.smtp import PutOff, Refused, Uncertain, Unreachable
 from schemas.outputs import ClockStruck, ConsentDetail, ConsentStated, SendCommand, SendsSwitched
 from schemas.values import Channel, Instant
 from streams.ids import REPLAY_SECRET, Ids
@@ -30,7 +29,6 @@ from streams.instants import HOUR, MINUTE, to_instant, to_timestamp
 
 DECIDED = "2011-03-01T10:00:00.000Z"
 NOON = to_instant("2011-03-01T12:00:00Z")
-TEMPLATES = Path(__file__).parents[2] / "deploy" / "demo" / "templates"
 
 
 IDS = Ids(REPLAY_SECRET)
@@ -97,10 +95,6 @@ def switched(*, stopped: bool, **changes: Any) -> SendsSwitched:
     return SendsSwitched(stopped=stopped, **facts | changes)
 
 
-def letters() -> Letters:
-    return Letters(TEMPLATES, unsubscribe_url="https://shop.example/stop/{token}")
-
-
 class Postbox:
     """Remembers what it was given; fails as it is told to."""
 
@@ -148,6 +142,22 @@ class Office:
         return cast(str | None, said)
 
 
+Opened = Callable[..., Office]
+
+
+@pytest.fixture
+def office_with(tmp_path: Path) -> Iterator[Opened]:
+    """Opens an office; another one of the same test finds the same ledger. Closed at the end."""
+    with ExitStack() as closing:
+
+        def opened(promise: Promise = "at-most-once", failures: Iterable[Exception] = ()) -> Office:
+            office = Office(tmp_path, promise, failures)
+            closing.callback(office.ledger.close)
+            return office
+
+        yield opened
+
+
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agents.sender.desk.BACKOFF_SECONDS", 0.0)
@@ -157,9 +167,9 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_command_that_is_out_when_its_sends_are_stopped_is_withdrawn(
-    tmp_path: Path,
+    office_with: Opened,
 ) -> None:
-    office = Office(tmp_path)
+    office = office_with()
     office.look.hear_switch(switched(stopped=True, flow="abandoned-cart"))
     await office.desk.settle(judged(command("s1"), command("s2", flow="welcome")))
     assert office.postbox.delivered == ["s2"]
@@ -171,8 +181,8 @@ async def test_a_command_that_is_out_when_its_sends_are_stopped_is_withdrawn(
     assert office.postbox.delivered == ["s2", "s3"]
 
 
-async def test_a_command_that_is_read_twice_is_delivered_once(tmp_path: Path) -> None:
-    office = Office(tmp_path)
+async def test_a_command_that_is_read_twice_is_delivered_once(office_with: Opened) -> None:
+    office = office_with()
     await office.desk.settle(judged(command(), command()))
     await office.desk.settle(judged(command(), command("s2")))
     assert office.postbox.delivered == ["s1", "s2"]
@@ -180,9 +190,9 @@ async def test_a_command_that_is_read_twice_is_delivered_once(tmp_path: Path) ->
 
 
 async def test_a_command_past_its_time_by_the_topics_clock_expires_and_says_so(
-    tmp_path: Path,
+    office_with: Opened,
 ) -> None:
-    office = Office(tmp_path)
+    office = office_with()
     await office.desk.settle(judged(command(), now="2011-03-01T10:10:00.000Z"))
     await office.desk.settle(judged(command("s2"), now="2011-03-01T10:10:00.001Z"))
     assert office.postbox.delivered == ["s1"]
@@ -192,31 +202,33 @@ async def test_a_command_past_its_time_by_the_topics_clock_expires_and_says_so(
     assert office.ledger.states(["s2"]) == {"s2": "expired"}
 
 
-async def test_a_stop_that_came_after_the_decision_stops_the_send(tmp_path: Path) -> None:
-    office = Office(tmp_path)
+async def test_a_stop_that_came_after_the_decision_stops_the_send(office_with: Opened) -> None:
+    office = office_with()
     office.look.hear(stated("2011-03-01T10:00:01.000Z", "denied"))
     await office.desk.settle(judged(command(), command("s2", transactional=True)))
     assert office.postbox.delivered == ["s2"], "a receipt needs no consent"
     assert office.ledger.states(["s1"]) == {"s1": "suppressed"}
 
 
-async def test_who_has_denied_messages_about_purchases_gets_marketing_alone(tmp_path: Path) -> None:
-    office = Office(tmp_path)
+async def test_who_has_denied_messages_about_purchases_gets_marketing_alone(
+    office_with: Opened,
+) -> None:
+    office = office_with()
     detail = ConsentDetail(transactional_denied_at=DECIDED)
     office.look.hear(stated(DECIDED, "granted", details={"email": detail}))
     await office.desk.settle(judged(command(), command("s2", transactional=True)))
     assert office.postbox.delivered == ["s1"]
 
 
-async def test_a_suppressed_address_gets_not_even_a_receipt(tmp_path: Path) -> None:
-    office = Office(tmp_path)
+async def test_a_suppressed_address_gets_not_even_a_receipt(office_with: Opened) -> None:
+    office = office_with()
     office.look.hear(stated(DECIDED, "granted", suppressed={"email": ("hard-bounce",)}))
     await office.desk.settle(judged(command("s2", transactional=True)))
     assert office.postbox.delivered == []
 
 
-async def test_nothing_is_delivered_while_consent_is_behind(tmp_path: Path) -> None:
-    office = Office(tmp_path)
+async def test_nothing_is_delivered_while_consent_is_behind(office_with: Opened) -> None:
+    office = office_with()
     office.look.__init__(2, simulated=False, ids=IDS)  # type: ignore[misc]
     office.look.hear(struck("2012-01-01T00:00:00.000Z", partition=0))
     with pytest.raises(ConsentBehind, match="behind"):
@@ -227,8 +239,8 @@ async def test_nothing_is_delivered_while_consent_is_behind(tmp_path: Path) -> N
     assert office.postbox.delivered == ["s1"]
 
 
-async def test_an_unreachable_server_is_tried_again_and_then_named(tmp_path: Path) -> None:
-    office = Office(tmp_path, failures=[Unreachable("down")] * 2)
+async def test_an_unreachable_server_is_tried_again_and_then_named(office_with: Opened) -> None:
+    office = office_with(failures=[Unreachable("down")] * 2)
     await office.desk.settle(judged(command()))
     assert office.postbox.delivered == ["s1"]
     office.postbox.failures = [Unreachable("down")] * 6
@@ -242,9 +254,9 @@ async def test_an_unreachable_server_is_tried_again_and_then_named(tmp_path: Pat
     [("at-most-once", [], "failed"), ("at-least-once", ["s1"], "delivered")],
 )
 async def test_a_connection_lost_in_between_is_met_as_promised(
-    tmp_path: Path, promise: Promise, delivered: list[str], state: str
+    office_with: Opened, promise: Promise, delivered: list[str], state: str
 ) -> None:
-    office = Office(tmp_path, promise, failures=[Uncertain("lost")])
+    office = office_with(promise, failures=[Uncertain("lost")])
     await office.desk.settle(judged(command()))
     assert office.postbox.delivered == delivered
     assert office.ledger.states(["s1"]) == {"s1": state}
@@ -260,10 +272,10 @@ ADDRESSES: dict[Channel, tuple[str, str]] = {
 
 @pytest.mark.parametrize("channel", ADDRESSES)
 async def test_a_denial_is_found_by_the_address_of_its_channel(
-    tmp_path: Path, channel: Channel
+    office_with: Opened, channel: Channel
 ) -> None:
     kind, address = ADDRESSES[channel]
-    office = Office(tmp_path)
+    office = office_with()
     office.look.hear(stated(DECIDED, "", kind=kind, address=address, channels={channel: "denied"}))
     await office.desk.settle(judged(command(channel=channel, address=address)))
     assert office.ledger.states(["s1"]) == {"s1": "suppressed"}
@@ -271,10 +283,10 @@ async def test_a_denial_is_found_by_the_address_of_its_channel(
 
 @pytest.mark.parametrize("channel", ADDRESSES)
 async def test_the_report_of_a_send_that_expired_is_an_event_that_ingest_takes(
-    tmp_path: Path, channel: Channel
+    office_with: Opened, channel: Channel
 ) -> None:
     kind, address = ADDRESSES[channel]
-    office = Office(tmp_path)
+    office = office_with()
     late = judged(command(channel=channel, address=address), now="2011-03-02T00:00:00.000Z")
     await office.desk.settle(late)
     [report] = office.reports
@@ -283,9 +295,9 @@ async def test_the_report_of_a_send_that_expired_is_an_event_that_ingest_takes(
 
 
 async def test_an_in_app_send_that_expired_is_in_the_ledger_and_not_reported(
-    tmp_path: Path,
+    office_with: Opened,
 ) -> None:
-    office = Office(tmp_path)
+    office = office_with()
     shown = command(channel="in_app", address="i1")
     assert send_expired(shown, NOON) is None
     await office.desk.settle(judged(shown, now="2011-03-02T00:00:00.000Z"))
@@ -294,9 +306,9 @@ async def test_an_in_app_send_that_expired_is_in_the_ledger_and_not_reported(
 
 
 async def test_a_full_mailbox_holds_up_nobody_and_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    office_with: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    office = Office(tmp_path, failures=[PutOff("smtp 452")])
+    office = office_with(failures=[PutOff("smtp 452")])
     await office.desk.settle(judged(command(), command("s2")))
     assert office.postbox.delivered == ["s2"]
     assert office.ledger.states(["s1"]) == {"s1": "failed"}
@@ -326,10 +338,10 @@ async def test_a_full_mailbox_holds_up_nobody_and_is_tried_again(
     ],
 )
 async def test_what_is_tried_again_is_asked_everything_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: Exception | str, state: str
+    office_with: Opened, monkeypatch: pytest.MonkeyPatch, then: Exception | str, state: str
 ) -> None:
     monkeypatch.setattr("agents.sender.desk.AGAIN_SECONDS", 0.0)
-    office = Office(tmp_path, failures=[PutOff("smtp 451")] * 2)
+    office = office_with(failures=[PutOff("smtp 451")] * 2)
     await office.desk.settle(judged(command()))
     now = DECIDED
     if isinstance(then, Exception):
@@ -346,6 +358,31 @@ async def test_what_is_tried_again_is_asked_everything_again(
         ["s1"] if state == "expired" else []
     )
     assert office.postbox.delivered == []
+
+
+@pytest.mark.parametrize("state", ["delivered", "failed", "expired"])
+async def test_a_command_that_is_put_off_counts_once_when_it_is_settled(
+    office_with: Opened, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    monkeypatch.setattr("agents.sender.desk.AGAIN_SECONDS", 0.0)
+    before = counted()
+    office = office_with(failures=[PutOff("smtp 452")] * 2)
+    await office.desk.settle(judged(command()))
+    assert counted() == before, "it is still put off"
+    if state == "failed":
+        office.postbox.failures = [Refused("smtp 550")]
+    if state == "expired":
+        await office.desk.give_back()
+    await office.desk.settle([])
+    assert counted() == before | {state: before[state] + 1}
+
+
+def counted() -> dict[str, float]:
+    """What the metric says of e-mails, by state."""
+    return {
+        state: SENDER_SETTLED.labels("email", state)._value.get()
+        for state in ("delivered", "expired", "failed")
+    }
 
 
 class Killer(Postbox):
@@ -378,10 +415,10 @@ def killed_in_another_process(folder: Path) -> int:
     [("at-most-once", [], "failed"), ("at-least-once", ["s1"], "delivered")],
 )
 async def test_a_sender_killed_between_taking_and_writing_down_keeps_its_promise(
-    tmp_path: Path, promise: Promise, delivered: list[str], state: str
+    tmp_path: Path, office_with: Opened, promise: Promise, delivered: list[str], state: str
 ) -> None:
     assert killed_in_another_process(tmp_path) == -signal.SIGKILL
-    office = Office(tmp_path, promise)
+    office = office_with(promise)
     assert office.ledger.states(["s1"]) == {"s1": "taken"}
     await office.desk.settle(judged(command(), command("s2")))
     await office.desk.settle(judged(command()))
@@ -390,11 +427,11 @@ async def test_a_sender_killed_between_taking_and_writing_down_keeps_its_promise
 
 
 def test_the_ledger_counts_by_state_and_channel(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger.sqlite")
-    ledger.settle([Settled(command(f"s{n}"), "delivered") for n in range(1200)])
-    ledger.settle([Settled(command("x", channel="sms"), "failed", IN_DOUBT)])
-    assert ledger.counts() == {("delivered", "email"): 1200, ("failed", "sms"): 1}
-    assert len(ledger.states([f"s{n}" for n in range(2000)])) == 1200
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        ledger.settle([Settled(command(f"s{n}"), "delivered") for n in range(1200)])
+        ledger.settle([Settled(command("x", channel="sms"), "failed", IN_DOUBT)])
+        assert ledger.counts() == {("delivered", "email"): 1200, ("failed", "sms"): 1}
+        assert len(ledger.states([f"s{n}" for n in range(2000)])) == 1200
 
 
 # --- whose clock, which word ---------------------------------------------------------------------
@@ -418,68 +455,3 @@ def test_in_simulated_time_the_last_clock_before_the_command_counts() -> None:
     ]
     assert [one.now for one in clock.judge(1, [command()])] == [0], "a clock of its partition"
     assert [one.now for one in clock.judge(0, [command()])] == [NOON]
-
-
-# --- letters and SMTP ----------------------------------------------------------------------------
-
-
-def test_every_template_renders_and_carries_what_the_law_asks_for() -> None:
-    names = {path.name.partition(".")[0] for path in TEMPLATES.glob("*.liquid")}
-    assert len(names) >= 9
-    for name in sorted(names):
-        channel = "sms" if name.endswith("-sms") else "email"
-        letter = letters().render(command(template=name, channel=channel))
-        assert letter.text.strip()
-        assert "{{" not in letter.text + letter.subject
-        if channel == "email":
-            assert letter.subject
-            assert letter.html is not None
-            assert "Ann &lt;3" in letter.html, "what a person typed is text, never markup"
-
-
-def test_the_subject_of_a_variant_is_a_template_and_stays_one_line() -> None:
-    letter = letters().render(command(subject="{{ first_name }},\r\nBcc: x@example.org"))
-    assert letter.subject == "Ann <3, Bcc: x@example.org"
-
-
-def test_a_letter_without_unsubscribe_link_or_postal_address_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "bare.txt.liquid").write_text("Subject: Hello\n\nBuy.\n")
-    bare = Letters(tmp_path, unsubscribe_url="https://shop.example/{token}")
-    with pytest.raises(LetterRefused, match="unsubscribe"):
-        bare.render(command(template="bare"))
-    with pytest.raises(LetterRefused, match="postal"):
-        letters().render(command(postal_address=None))
-    with pytest.raises(LetterRefused, match="none-such"):
-        letters().render(command(template="none-such"))
-    assert bare.render(command(template="bare", transactional=True)).text == "Buy.\n"
-
-
-@pytest.fixture
-async def catcher() -> AsyncIterator[Catcher]:
-    async with Catcher() as running:
-        yield running
-
-
-async def test_a_letter_arrives_whole_over_smtp(catcher: Catcher) -> None:
-    delivery = SmtpDelivery(
-        "127.0.0.1", catcher.port, sender="shop@shop.example", letters=letters()
-    )
-    await delivery.deliver(command())
-    await delivery.deliver(command("s2"))
-    await delivery.close()
-    assert catcher.accepted == 2
-    message: Any = message_from_bytes(catcher.kept[0], policy=email_policy.default)
-    assert message["Message-ID"] == "<s1@shop.example>"
-    assert message["To"] == "ann@example.com"
-    assert message["List-Unsubscribe"] == "<https://shop.example/stop/t1>"
-    assert "2 x Tea & cups" in message.get_body(("plain",)).get_content()
-    assert "Tea &amp; cups" in message.get_body(("html",)).get_content()
-
-
-async def test_nobody_listening_is_unreachable_not_refused() -> None:
-    async with Catcher() as gone:
-        port = gone.port
-    delivery = SmtpDelivery("127.0.0.1", port, sender="shop@shop.example", letters=letters())
-    with pytest.raises(Unreachable):
-        await delivery.deliver(command())
-    await asyncio.wait_for(delivery.close(), 1)

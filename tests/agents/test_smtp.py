@@ -21,7 +21,8 @@ from agents.sender.smtp import (
     SmtpSecurity,
     Unreachable,
 )
-from tests.agents.test_sender import command, letters
+from tests.agents.test_letters import letters
+from tests.agents.test_sender import command
 
 
 class Moody(Catcher):
