@@ -1,4 +1,6 @@
-"""Something that is started again when it fails, later each time it fails at once."""
+"""Something that is started again when it fails, later each time it fails at once; and something
+that is looked at again and again.
+"""
 
 import asyncio
 import contextlib
@@ -6,7 +8,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 from agents.logs import told
+from schemas.values import Instant
 
+LOOK_SECONDS = 30.0
 BACKOFF_SECONDS = 1.0
 BACKOFF_SECONDS_MAX = 30.0
 SECONDS_UNTIL_SOUND = 60.0
@@ -32,3 +36,18 @@ async def keep(
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), backoff)
             backoff = min(2 * backoff, BACKOFF_SECONDS_MAX)
+
+
+async def keep_looking(
+    look: Callable[[Instant], Awaitable[object]], *, failed: str, say: Say
+) -> None:
+    """Look for what is due each `LOOK_SECONDS`, until cancelled.
+
+    look: does what is due at an instant. failed: what is said where a look fails.
+    """
+    while True:
+        try:
+            await look(time.time_ns() // 1_000_000)
+        except Exception as error:  # noqa: BLE001 - the path goes on without it
+            say(f"{failed} ({told(error)}); again in {LOOK_SECONDS:.0f} s")
+        await asyncio.sleep(LOOK_SECONDS)

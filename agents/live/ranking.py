@@ -1,11 +1,9 @@
 """The population is measured at each store's rhythm, while `up` runs."""
 
 import asyncio
-import time
 
 from agents.clickhouse import open_client
-from agents.live.kept import Say
-from agents.logs import told
+from agents.live.kept import Say, keep_looking
 from agents.population import measured, publish_cuts, ranking_stores
 from agents.settings import Settings
 from schemas.records import Cut
@@ -13,18 +11,15 @@ from schemas.rows import DefinitionsRow
 from schemas.values import Instant
 from streams.definitions.program import Program
 
-LOOK_SECONDS = 30.0
-
 
 async def keep_ranking(settings: Settings, say: Say) -> None:
     """Measure whatever is due, until cancelled. settings: with the addresses of the servers."""
     measured_at: dict[str, Instant] = {}
-    while True:
-        try:
-            await rank_what_is_due(settings, time.time_ns() // 1_000_000, measured_at, say)
-        except Exception as error:  # noqa: BLE001 - the path goes on without it
-            say(f"the profiles could not be ranked ({told(error)}); again in {LOOK_SECONDS:.0f} s")
-        await asyncio.sleep(LOOK_SECONDS)
+    await keep_looking(
+        lambda now: rank_what_is_due(settings, now, measured_at, say),
+        failed="the profiles could not be ranked",
+        say=say,
+    )
 
 
 async def rank_what_is_due(

@@ -1,13 +1,12 @@
 """Splits whose command was ended too early have their history told, while `up` runs."""
 
 import asyncio
-import time
 from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
 from agents.clickhouse import open_client
-from agents.live.kept import Say
+from agents.live.kept import Say, keep_looking
 from agents.logs import told
 from agents.settings import Settings
 from agents.split_log import awaits_history, made_between, tell_history
@@ -15,7 +14,6 @@ from schemas.outputs import ProfileSplit
 from schemas.values import Instant, Millis
 from streams.instants import DAY, MINUTE
 
-LOOK_SECONDS = 30.0
 COMMANDS_OWN = 3 * MINUTE
 """So long a split is its command's, which waits a minute each for the timeline and the rows."""
 
@@ -55,12 +53,11 @@ class Tried:
 async def keep_telling(settings: Settings, say: Say) -> None:
     """Tell whatever is due, until cancelled. settings: with the addresses of the servers."""
     tried = Tried()
-    while True:
-        try:
-            await tell_what_is_due(settings, time.time_ns() // 1_000_000, tried, say)
-        except Exception as error:  # noqa: BLE001 - the path goes on without it
-            say(f"the histories of splits could not be looked at ({told(error)}); again later")
-        await asyncio.sleep(LOOK_SECONDS)
+    await keep_looking(
+        lambda now: tell_what_is_due(settings, now, tried, say),
+        failed="the histories of splits could not be looked at",
+        say=say,
+    )
 
 
 async def tell_what_is_due(settings: Settings, now: Instant, tried: Tried, say: Say) -> int:
