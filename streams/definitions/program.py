@@ -81,9 +81,6 @@ class Program:
         self.flows: Mapping[FlowId, d.Flow] = MappingProxyType(
             {one.id: one for one in definitions if isinstance(one, d.Flow)}
         )
-        self.flows_by_metric = self._flows_by(d.OnEvent, lambda trigger: trigger.event.metric)
-        self.flows_by_segment = self._flows_by(d.OnSegment, lambda trigger: trigger.segment)
-        self.flows_by_list = self._flows_by(d.OnList, lambda trigger: trigger.list)
         registry = Registry(settings.currency, {cut.ranking: cut for cut in cuts})
         segments = [one for one in definitions if isinstance(one, d.Segment)]
         self.segments = _compile_segments(segments, registry)
@@ -125,14 +122,6 @@ class Program:
             for name in names:
                 found |= users[kind].get(name, NO_SEGMENTS)
         return found
-
-    def _flows_by(self, kind: type[Any], name: Any) -> Mapping[str, tuple[d.Flow, ...]]:
-        found: dict[str, tuple[d.Flow, ...]] = {}
-        for flow in self.flows.values():
-            if isinstance(flow.trigger, kind):
-                key = name(flow.trigger)
-                found[key] = (*found.get(key, ()), flow)
-        return MappingProxyType(found)
 
     def _compile_flow(self, flow: d.Flow, registry: Registry) -> None:
         conditions = [flow.filter]

@@ -33,9 +33,6 @@ class Reading:
     def refuse(self, at: Path, message: str) -> None:
         self.problems.append(Problem(at, message, document=self.document))
 
-    def warn(self, at: Path, message: str) -> None:
-        self.problems.append(Problem(at, message, "warning", self.document))
-
 
 class Reader(Protocol):
     def read(self, found: Any, at: Path, reading: Reading) -> Any:

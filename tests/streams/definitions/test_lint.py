@@ -248,7 +248,6 @@ def test_a_condition_with_too_many_ways_is_left_alone() -> None:
     assert is_contained({"all": parts[:8]}, parts[0])
 
 
-ENDS = {"before": "2026-01-01T09:00"}
 FEW = st.lists(IN_SEGMENTS, min_size=2, max_size=3)
 
 

@@ -444,7 +444,7 @@ def test_conditions_nest_to_a_limit() -> None:
     assert problem.endswith("this is nested deeper than 100 levels")
 
 
-def test_a_program_knows_its_conditions_and_what_each_event_starts() -> None:
+def test_a_program_knows_its_flows_and_the_conditions_in_them() -> None:
     steps: list[Any] = [
         {"wait_for": {"did": "Opened Email", "where": {"message": "m"}}, "at_most": "24h"},
         {"split": {"trigger": {"value": "> 100"}, "then": [], "else": []}},
@@ -452,7 +452,7 @@ def test_a_program_knows_its_conditions_and_what_each_event_starts() -> None:
         {**SEND, "filter": {"did": "B"}},
     ]
     program = compile_program([flow(*steps)], version="v1")
-    (found,) = program.flows_by_metric["Started Checkout"]
+    (found,) = program.flows.values()
     _, _, on_profile, send = found.steps
     assert isinstance(on_profile, d.Split)
     assert isinstance(send, d.Send)
