@@ -181,7 +181,9 @@ class InMonth(Part, frozen=True, tag="in-month"):
 
 
 class SinceFlowStart(Part, frozen=True, tag="since-flow-start"):
-    """occurred_at >= the start of the run, the triggering event itself left out."""
+    """occurred_at >= the start of the run. Left out is what started it: the triggering event, or
+    the one that led into the segment, or to the step of a flow, that did.
+    """
 
 
 Window: TypeAlias = InLast | Before | After | Between | AtLeastAgo | Ago | SinceFlowStart

@@ -222,7 +222,9 @@ class ListMembership(Row):
 class Trigger(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What started a flow run: an event (id, metric, properties ...), a segment or list entry.
 
-    said: its properties as they are kept; a row is read often, and they are looked at rarely.
+    said:     its properties as they are kept; a row is read often, and they are looked at rarely.
+    begun_by: where no event is the trigger (but a segment that was entered, a step of a flow), the
+              event that led to it at once; "" if none did.
     """
 
     kind: str
@@ -233,6 +235,7 @@ class Trigger(msgspec.Struct, array_like=True, frozen=True, gc=False):
     currency: str | None = None
     said: msgspec.Raw = NOTHING_SAID
     identifiers: tuple[Identifier, ...] = ()
+    begun_by: EventId = ""
 
     @property
     def properties(self) -> Properties:

@@ -12,6 +12,7 @@ from schemas import conditions as c
 from schemas import definitions as d
 from schemas.records import Cut
 from schemas.values import FlowId, ListId, Origin, SegmentId
+from streams.definitions.conditions import NEVER
 from streams.definitions.parse import parse
 from streams.definitions.problems import DefinitionsError
 from streams.definitions.products import interested
@@ -98,8 +99,10 @@ class Program:
         self.population = mark_of(self.cuts)
         self._users = _users(self.segments)
 
-    def condition(self, condition: c.Condition | d.Interested) -> Compiled:
-        """The compiled form of a condition of a flow (filter, split, send filter, interest)."""
+    def condition(self, condition: c.Condition | d.Interested | c.EventFilter) -> Compiled:
+        """The compiled form of a condition of a flow (filter, split, send filter, interest); of a
+        goal: that it has not been reached since the start of the run.
+        """
         return self._conditions[id(condition)]
 
     def segments_for(
@@ -134,6 +137,9 @@ class Program:
                 case d.Interested():
                     interest = compile_condition(interested(part), registry)
                     self._conditions[id(part)] = interest
+        if flow.goal is not None:
+            is_open = c.Did(flow.goal, NEVER, c.SinceFlowStart())
+            self._conditions[id(flow.goal)] = compile_condition(is_open, registry)
         for condition in conditions:
             if condition is not None:
                 self._conditions[id(condition)] = compile_condition(condition, registry)

@@ -34,6 +34,7 @@ RE_ENTRY = "re-entry"
 TOO_MANY_RUNS = "too-many-runs"
 NOT_INTERESTED = "not-interested"
 FLOW_FILTER = "flow-filter"
+GOAL_REACHED = "goal-reached"
 
 DATE = "date"
 """Kind of the trigger of a run that a date has started."""
@@ -79,7 +80,7 @@ def enter_by_segment(
 ) -> None:
     """Start the flows of a segment that was entered at `at`; event: what did it, None: time."""
     for plan in moment.plans.by_segment.get(segment, ()):
-        trigger = Trigger("segment", change_id, occurred_at=at)
+        trigger = Trigger("segment", change_id, occurred_at=at, begun_by=moment.event)
         enter(moment, plan, trigger, event)
 
 
@@ -87,7 +88,7 @@ def enter_by_list(moment: Moment, name: ListId, event: Event | None, cause: str)
     """Start the flows of a list that was joined; cause: the id of the event or run that did it."""
     for plan in moment.plans.by_list.get(name, ()):
         if event is None:
-            trigger = Trigger("list", cause, occurred_at=moment.now)
+            trigger = Trigger("list", cause, occurred_at=moment.now, begun_by=moment.event)
         else:
             trigger = trigger_of(moment.row, event, "list")
         enter(moment, plan, trigger, event)
@@ -144,7 +145,8 @@ def _enter_by_date(
     moment: Moment, plan: FlowPlan, trait: Trait, start: Start, event: Event | None
 ) -> None:
     trigger = _date_trigger(moment, _on_date(plan), trait, start)
-    enter(moment, plan, msgspec.structs.replace(trigger, kind=DATE), event)
+    begun = msgspec.structs.replace(trigger, kind=DATE, begun_by=moment.event)
+    enter(moment, plan, begun, event)
 
 
 def _is_told(on_date: OnDate, trait: Trait, event: Event | None, now: Instant) -> bool:
@@ -272,7 +274,11 @@ def _enter(moment: Moment, plan: FlowPlan, trigger: Trigger, event: Event | None
         reasons = [*reasons, *([] if TOO_OLD in reasons else [TOO_OLD])]
     evidence: tuple[Evidence, ...] = ()
     person = Person(row, moment.program, trigger, run)
-    conditions = ((NOT_INTERESTED, plan.interest), (FLOW_FILTER, plan.filter))
+    conditions = (
+        (NOT_INTERESTED, plan.interest),
+        (FLOW_FILTER, plan.filter),
+        (GOAL_REACHED, plan.is_open),
+    )
     for reason, condition in conditions:
         if condition is not None and not condition.holds(person, now):
             reasons.append(reason)

@@ -5,7 +5,7 @@ from typing import Any, ParamSpec
 
 from schemas.records import Stop
 from schemas.rows import FlowRun, ProfileRow
-from schemas.values import Channel, FlowId, Instant, ListId
+from schemas.values import Channel, EventId, FlowId, Instant, ListId
 from streams.core import Output, PartRaised
 from streams.definitions.program import Program
 from streams.flows.plan import FlowPlans
@@ -38,6 +38,7 @@ class Moment:
     joined:  (list, id of what did it) of lists joined, whose flows have not been asked yet.
     ready:   runs that go on at once, in order.
     entered: flow (and key) -> how often it was entered.
+    event:   id of the event that happens; "": none, time or a merge does it.
     stops:   the stops in force for the store.
     trace:   what flows did on the way (`streams/flows/trace.py`); None: nobody asks.
     """
@@ -45,6 +46,7 @@ class Moment:
     __slots__ = (
         "channels",
         "entered",
+        "event",
         "features",
         "ids",
         "joined",
@@ -83,6 +85,7 @@ class Moment:
         self.joined: list[tuple[ListId, str]] = []
         self.ready: list[FlowRun] = []
         self.entered: dict[str, int] = {}
+        self.event: EventId = ""
         self.trace: list[Any] | None = None
 
     def is_disabled(self, flow: FlowId) -> bool:

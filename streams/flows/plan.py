@@ -37,7 +37,7 @@ FIRST: StepPath = (0,)
 BEHIND: StepPath = (1 << 30,)
 """A path behind the last step of every flow."""
 
-Compile: TypeAlias = Callable[[Condition | Interested], Compiled]
+Compile: TypeAlias = Callable[[Condition | Interested | EventFilter], Compiled]
 
 
 class Place(NamedTuple):
@@ -58,7 +58,8 @@ class FlowPlan(NamedTuple):
     """A flow, ready.
 
     test: of the triggering event; interest: of a flow that a product starts, at entry; filter: at
-    entry and before every send; goal: of the event that ends a run; key: the property that tells
+    entry and before every send; goal: of the event that ends a run; is_open: it has not happened
+    since the start of the run, at entry and whenever a run goes on; key: the property that tells
     runs of one profile apart; sends: message -> path of its send; started_by: the trigger as text.
     """
 
@@ -67,6 +68,7 @@ class FlowPlan(NamedTuple):
     interest: Compiled | None
     filter: Compiled | None
     goal: EventTest | None
+    is_open: Compiled | None
     key: Get | None
     places: dict[StepPath, Place]
     sends: dict[str, StepPath]
@@ -145,6 +147,7 @@ def plan_flow(flow: Flow, compiled: Compile) -> FlowPlan:
         interest=interest,
         filter=None if flow.filter is None else compiled(flow.filter),
         goal=None if flow.goal is None else compile_event_test(flow.goal.where),
+        is_open=None if flow.goal is None else compiled(flow.goal),
         key=None if flow.key is None else compile_path(flow.key),
         places=places,
         sends={

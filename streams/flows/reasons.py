@@ -18,7 +18,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         entry.FLOW_PAUSED: "the flow is paused",
         entry.FLOW_DRAINING: "the flow lets nobody in any more",
         entry.IN_A_CIRCLE: "flows have started each other in a circle",
-        run.GOAL_REACHED: "the flow's goal was reached",
+        entry.GOAL_REACHED: "the flow's goal was reached",
         run.NO_DATE: "the trigger has no date to wait for",
         edited.FLOW_GONE: "the flow is not there any more",
         edited.STEP_GONE: "the send was held while the flow was edited, and is not in it any more",

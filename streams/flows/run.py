@@ -35,7 +35,7 @@ from schemas.values import Instant, ListId, Properties
 from streams.core import Output
 from streams.flows.chance import choose
 from streams.flows.edited import FLOW_GONE
-from streams.flows.entry import begin, end, enter, hear_dates
+from streams.flows.entry import GOAL_REACHED, begin, end, enter, hear_dates
 from streams.flows.moment import Moment, part_of
 from streams.flows.plan import BEHIND, FlowPlan, Place, StepPath
 from streams.flows.sending import drop_held, say, send
@@ -49,7 +49,6 @@ from streams.segments.person import TO_COME, Person
 from streams.sends.command import context_of
 from streams.traits import said_at
 
-GOAL_REACHED = "goal-reached"
 NO_DATE = "no-date"
 FLOW_RAISED = "flow-raised"
 
@@ -77,9 +76,7 @@ def _has_reached(moment: Moment, run: FlowRun, event: Event) -> bool:
 
 def _hear(moment: Moment, plan: FlowPlan, run: FlowRun, event: Event) -> None:
     if _is_goal(plan, run, event):
-        drop_held(moment, run, plan, GOAL_REACHED)
-        say(moment, run, None, "skipped", (GOAL_REACHED,))
-        end(moment, run, plan, for_good=True)
+        _end_as_reached(moment, plan, run)
     elif run.listening and _is_awaited(plan, run, event):
         trace_branch(moment, run, plan.places.get(run.step), "met")
         _branch(run, plan, "met", moment.now)
@@ -93,9 +90,25 @@ def _is_goal(plan: FlowPlan, run: FlowRun, event: Event) -> bool:
         and plan.goal is not None
         and goal.metric == event.metric
         and event.occurred_at >= run.started_at
-        and event.id != run.trigger.event_id
+        and event.id not in (run.trigger.event_id, run.trigger.begun_by)
         and plan.goal(event, run.trigger)
     )
+
+
+def _has_been_reached(moment: Moment, plan: FlowPlan, run: FlowRun) -> bool:
+    """Was the goal reached where the run did not hear it: by the other of two profiles that are one
+    by now?
+    """
+    if plan.is_open is None:
+        return False
+    person = Person(moment.row, moment.program, run.trigger, run)
+    return not plan.is_open.holds(person, moment.now)
+
+
+def _end_as_reached(moment: Moment, plan: FlowPlan, run: FlowRun) -> None:
+    drop_held(moment, run, plan, GOAL_REACHED)
+    say(moment, run, None, "skipped", (GOAL_REACHED,))
+    end(moment, run, plan, for_good=True)
 
 
 def _is_awaited(plan: FlowPlan, run: FlowRun, event: Event) -> bool:
@@ -155,6 +168,9 @@ def advance(moment: Moment, run: FlowRun) -> None:
         drop_held(moment, run, plan, reason)
         say(moment, run, None, "skipped", (reason,))
         end(moment, run, plan)
+        return
+    if _has_been_reached(moment, plan, run):
+        _end_as_reached(moment, plan, run)
         return
     while run.ended_at is None:
         found = plan.place(run.step)
@@ -361,7 +377,10 @@ def _take_start(moment: Moment, plan: FlowPlan, run: FlowRun, place: Place) -> b
     other = moment.plans.flows.get(step.flow)
     if other is not None:
         trigger = msgspec.structs.replace(
-            run.trigger, event_id=_cause(plan, run), occurred_at=moment.now
+            run.trigger,
+            event_id=_cause(plan, run),
+            occurred_at=moment.now,
+            begun_by=moment.event,
         )
         enter(moment, other, trigger, None)
     return _go_on(moment, plan, run, place.after)

@@ -26,6 +26,7 @@ def disable(row: ProfileRow, parts: Iterable[str], program: Program, plans: Flow
 
 def _features(plan: FlowPlan) -> frozenset[str]:
     """The features that the conditions of a flow ask for."""
-    conditions = [plan.filter, plan.interest, *(one.condition for one in plan.places.values())]
+    of_steps = (place.condition for place in plan.places.values())
+    conditions = (plan.filter, plan.interest, plan.is_open, *of_steps)
     asked = [one.needs.features for one in conditions if one is not None]
     return frozenset[str]().union(*asked)

@@ -385,6 +385,7 @@ def _event(moment: Moment, store: Store, resolved: EventResolved, origin: Origin
     if is_repeat(row, event, now, settings.deduplicate_for):
         return
     row.events += 1
+    moment.event = event.id
     if event.occurred_at > row.last_seen_at:
         row.last_seen_at = event.occurred_at
     metric = event.metric

@@ -11,7 +11,7 @@ from streams.instants import to_timestamp
 from streams.money import to_money
 from streams.segments.features import LEFT_OUT
 from streams.segments.person import Ask, Explain, Person
-from streams.segments.windows import Picks, Reach, flow_start, trigger_event, weigh
+from streams.segments.windows import Picks, Reach, flow_start, trigger_events, weigh
 
 EVENTS_MAX = 10
 
@@ -85,12 +85,12 @@ def _inside(
 ) -> Iterator[Entry]:
     near, far, _, since_start = describe.reach
     start = flow_start(person) if since_start else None
-    itself = trigger_event(person) if since_start else None
+    begun = trigger_events(person) if since_start else ()
     for entry in state.entries:
         at = entry.occurred_at
         if at + near > now or (far is not None and at + far <= now):
             continue
-        if since_start and (start is None or at < start or entry.event_id == itself):
+        if since_start and (start is None or at < start or entry.event_id in begun):
             continue
         if describe.picks is None or describe.picks(person, entry):
             yield entry

@@ -18,7 +18,7 @@ from streams.segments.ground import Ground, horizon_of, reach_of
 from streams.segments.keeping import ENTRIES_MAX
 from streams.segments.person import FAILS, HOLDS, Answer, Compiled, Needs, Person
 from streams.segments.texts import leaf_text
-from streams.segments.windows import Picks, Reach, flow_start, trigger_event
+from streams.segments.windows import Picks, Reach, flow_start, trigger_events
 
 
 class Absent(NamedTuple):
@@ -164,9 +164,9 @@ def entries_of(person: Person, part: Step | Absent) -> list[Entry]:
 
 def _counts(person: Person, entry: Entry) -> bool:
     start = flow_start(person)
-    return (
-        start is not None and entry.occurred_at >= start and entry.event_id != trigger_event(person)
-    )
+    if start is None or entry.occurred_at < start:
+        return False
+    return entry.event_id not in trigger_events(person)
 
 
 def _pass_over(entry: Entry, absent: Sequence[tuple[list[Entry], Millis | None]]) -> _Gap | None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from schemas.conditions import Compare, Comparison, Range
 from schemas.rows import Entry, FeatureState, FlowRun
-from schemas.values import Instant, Micros, Millis
+from schemas.values import EventId, Instant, Micros, Millis
 from streams.definitions.comparisons import compile_comparison
 from streams.segments.keeping import bucket_at
 from streams.segments.person import FAILS, HOLDS, Answer, Ask, Person
@@ -111,9 +111,10 @@ def flow_start(person: Person) -> Instant | None:
     return None if person.trigger is None else person.trigger.occurred_at
 
 
-def trigger_event(person: Person) -> str | None:
+def trigger_events(person: Person) -> tuple[EventId, ...]:
+    """The events that started the run: they do not count since its start."""
     trigger = person.trigger if person.run is None else person.run.trigger
-    return None if trigger is None else trigger.event_id
+    return () if trigger is None else (trigger.event_id, trigger.begun_by)
 
 
 def count_since_start(key: str, test: Callable[[int], bool], keep: int) -> Ask:
@@ -124,12 +125,12 @@ def count_since_start(key: str, test: Callable[[int], bool], keep: int) -> Ask:
         state = person.row.features.get(key)
         if state is None or start is None:
             return test(0), None
-        itself = trigger_event(person)
+        begun = trigger_events(person)
         count = 0
         for entry in state.entries:
             if count == keep or entry.occurred_at < start:
                 break
-            if entry.event_id != itself:
+            if entry.event_id not in begun:
                 count += 1
         return test(count), None
 
@@ -227,10 +228,10 @@ def weigh(
     count, total = (state.count, state.total) if of_all else (0, 0)
     moves: list[Move] = []
     start = flow_start(person) if since_start else None
-    itself = trigger_event(person) if since_start else None
+    begun = trigger_events(person) if since_start else ()
     if since_start and start is None:
         return 0, 0, moves
-    for at, weight, amount in weights(person, state, picks, itself):
+    for at, weight, amount in weights(person, state, picks, begun):
         if of_all:
             count -= weight
             total -= amount
@@ -249,11 +250,11 @@ def weigh(
 
 
 def weights(
-    person: Person, state: FeatureState, picks: Picks | None, itself: str | None
+    person: Person, state: FeatureState, picks: Picks | None, begun: tuple[EventId, ...]
 ) -> Iterable[tuple[Instant, int, Micros]]:
     """(instant, how many, how much) of each entry that counts, then of each bucket."""
     for entry in state.entries:
-        if entry.event_id != itself and (picks is None or picks(person, entry)):
+        if entry.event_id not in begun and (picks is None or picks(person, entry)):
             yield entry.occurred_at, entry.times, entry.amount or 0
     if state.coarse and picks is None:
         for hour, (count, total) in state.coarse.items():
@@ -341,12 +342,12 @@ def amounts(
     """(enters, leaves, amount) of each entry."""
     near, far, _, since_start = reach
     start = flow_start(person) if since_start else None
-    itself = trigger_event(person) if since_start else None
+    begun = trigger_events(person) if since_start else ()
     return [
         (entry.occurred_at + near, None if far is None else entry.occurred_at + far, entry.amount)
         for entry in state.entries
         if entry.amount is not None
-        and entry.event_id != itself
+        and entry.event_id not in begun
         and (not since_start or (start is not None and entry.occurred_at >= start))
         and (picks is None or picks(person, entry))
     ]

@@ -243,6 +243,85 @@ def test_a_goal_ends_the_run_as_reached() -> None:
     )
 
 
+def test_who_reached_the_goal_before_the_late_trigger_arrived_does_not_enter() -> None:
+    play(
+        WAIT_FOR,
+        """
+        day 0 09:00  Placed Order
+        day 0 09:30  Started Checkout late=20m  -> starts nudge; sends nudge-1
+        day 0 10:00  Placed Order               -> ends nudge: goal-reached
+        day 1 09:30  Placed Order
+        day 1 09:40  Started Checkout late=20m  -> refuses nudge: goal-reached
+        """,
+    )
+
+
+BY_AN_ORDER = (
+    """
+segment: customers
+where: {did: Placed Order}
+---
+flow: customers
+trigger: {enters: customers}
+filter: {did_not: Placed Order, since: flow_start}
+goal: {did: Placed Order}
+steps:
+  - {start: second}
+  - {join: thanked}
+  - wait: 1d
+  - {send: again, channel: email, template: t, smart_sending: false}
+---
+flow: second
+trigger: {did: Second}
+filter:
+  none:
+    - {did: Placed Order, since: flow_start}
+    - {did: Placed Order, total: {is: "> 0"}, since: flow_start}
+    - {sequence: [{did: Placed Order}, {did_not: Cancelled Order}], since: flow_start}
+steps:
+  - wait: 2d
+  - {send: more, channel: email, template: t, smart_sending: false}
+---
+list: thanked
+---
+flow: thanked
+trigger: {joins: thanked}
+filter: {did_not: Placed Order, since: flow_start}
+steps:
+  - wait: 3d
+  - {send: most, channel: email, template: t, smart_sending: false}
+---
+"""
+    + STORE
+)
+
+
+def test_the_order_that_led_into_a_segment_and_its_flows_is_none_since_their_start() -> None:
+    play(
+        BY_AN_ORDER,
+        """
+        day 0  Placed Order money=5  -> entered customers; starts customers
+               -> starts second; starts thanked
+        day 1                        -> sends again
+        day 2                        -> sends more
+        day 3                        -> sends most
+        """,
+    )
+
+
+def test_another_order_at_the_instant_of_that_one_is_one_since_the_start() -> None:
+    play(
+        BY_AN_ORDER,
+        """
+        day 0  Placed Order money=5  -> entered customers; starts customers
+               -> starts second; starts thanked
+        day 0  Placed Order money=5  -> ends customers: goal-reached
+        day 2                        -> drops more: flow-filter
+        day 3                        -> drops most: flow-filter
+        """,
+    )
+
+
 SPLITS = (
     """
 segment: vip

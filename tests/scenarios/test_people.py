@@ -199,6 +199,20 @@ def test_a_merge_dodges_neither_smart_sending_nor_starts_a_run_twice() -> None:
     assert shop.sends() == [("cart-1", "sent", None), ("cart-1", "dropped", "smart-sending")]
 
 
+GOAL = LOOKING.replace("steps:", "goal: {did: Placed Order}\nsteps:", 1)
+
+
+def test_an_order_of_the_other_before_they_became_one_is_the_goal_of_the_cart() -> None:
+    shop = Shop(GOAL)
+    shop.event("Started Checkout", anonymous_id="b-1")
+    shop.event("Subscribed", email="ann@example.com", properties={"channel": "email"})
+    shop.event("Placed Order", email="ann@example.com", value=30)
+    shop.event("Identify", email="ann@example.com", anonymous_id="b-1")
+    assert len(shop.profiles()) == 1
+    shop.wait(180 * MINUTE)
+    assert shop.sends() == [("cart", "skipped", "goal-reached")]
+
+
 BIRTHDAY = """
 store: main
 address: Somewhere 1
