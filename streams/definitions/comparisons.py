@@ -69,6 +69,13 @@ def is_reversed(found: Any) -> bool:
     return least is not None and most is not None and least > most
 
 
+def is_written_as_one(found: Any) -> bool:
+    """Is this a text that would compare with numbers: `> 5`, `2..5`, `5..2`?"""
+    if not isinstance(found, str) or to_number(found) is not None:
+        return False
+    return is_reversed(found) or to_comparison(found) is not None
+
+
 def split_operator(text: str) -> tuple[str, str] | None:
     """(`!=`, `gold`) of `!= gold`; None where there is no operator in front."""
     compared = _COMPARED.fullmatch(text.strip())

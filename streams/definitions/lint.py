@@ -2,7 +2,8 @@
 
 Segments that nobody can be in, or everybody is, that are equal, that lie within another (`logic`
 says what is found: nothing wrong, not everything); parts that never hold; segments that cost much
-(`cost`); countries that are none; properties that no event ever had; flows (`flow_lint`).
+(`cost`); countries that are none; properties that no event ever had; flows (`flow_lint`); what most
+likely means something else (`doubts`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from schemas import conditions as c
 from schemas import definitions as d
 from schemas.values import SegmentId
 from streams.definitions.cost import Cost, Traffic, cost_of
+from streams.definitions.doubts import advise_on_words
 from streams.definitions.exclusion import why_never
 from streams.definitions.flow_lint import advise_on_flows
 from streams.definitions.logic import Logic, told_apart
@@ -43,6 +45,7 @@ def advise(
     problems += _unheard_of(definitions, traffic)
     problems += _words_that_stop(definitions)
     problems += advise_on_flows(definitions, program.settings)
+    problems += advise_on_words(definitions)
     if len(segments) > COMPARED_MAX:
         message = f"more than {COMPARED_MAX} segments: they were not compared with each other"
         problems.append(Problem((), message, "warning", min(segments.values())))

@@ -48,17 +48,17 @@ def make_place(postal_code: str, country: str) -> dict[str, Any]:
 
 
 class Distance:
-    """`50km` or `800m`, in metres."""
+    """`50km`, `800m` or `30mi`, in metres."""
 
     def read(self, found: Any, at: Path, reading: Reading) -> Any:
         text = found if isinstance(found, str) else ""
-        for unit, meters in (("km", 1000), ("m", 1)):
+        for unit, millimeters in (("km", 1_000_000), ("mi", 1_609_344), ("m", 1000)):
             if text.removesuffix(unit).isdecimal() and text.endswith(unit):
-                return int(text.removesuffix(unit)) * meters
-        return reading.refuse(at, f"{show(found)} is not a distance such as 50km")
+                return round(int(text.removesuffix(unit)) * millimeters / 1000)
+        return reading.refuse(at, f"{show(found)} is not a distance such as 50km or 30mi")
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": "^[0-9]+(km|m)$"}
+        return {"type": "string", "pattern": "^[0-9]+(km|mi|m)$"}
 
 
 _PLACES = Keyed(

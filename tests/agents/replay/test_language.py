@@ -236,6 +236,11 @@ ROWS = [
     Row("{in_segment: asked, for: 7d}", [did("Asked", "7d")], [did("Asked", "6d")]),
     # places
     Row(
+        "{near: {lat: 52, lon: 13}, within: 30mi}",
+        [is_(lat=52.433, lon=13)],
+        [is_(lat=52.435, lon=13)],
+    ),
+    Row(
         "{near: {lat: 52.52, lon: 13.405}, within: 50km}",
         [is_(lat=52.4, lon="13.06")],
         [is_(lat=53.55, lon=9.99), []],

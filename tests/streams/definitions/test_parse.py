@@ -335,7 +335,10 @@ MORE_WRONG: list[tuple[dict[str, Any], str]] = [
         segment({"near": {"postal_code": "A", "country": "ZZ"}, "within": "1m"}),
         "where.near.country: the postal codes of 'ZZ' are not known; say `lat` and `lon`",
     ),
-    (segment({"near": {}, "within": 50}), "where.within: 50 is not a distance such as 50km"),
+    (
+        segment({"near": {}, "within": 50}),
+        "where.within: 50 is not a distance such as 50km or 30mi",
+    ),
     (
         segment({"affinity": ["shoes"]}),
         "where.affinity: a list is not one property such as {category: shoes}",
