@@ -32,16 +32,19 @@ EXIT_SETTINGS = 2
 
 
 class Trial(Deployment):
-    """A deployment with a broker of its own, whose workers are started again when they end.
+    """A deployment whose workers are started again when they end.
 
-    told: what befell it, for who reads the output.
+    kafka: its broker, where it has one of its own.
+    told:  what befell it, for who reads the output.
     """
 
     deadline_s = 240
 
-    def __init__(self, settings: Settings, kafka: EmbeddedKafka, chance: random.Random) -> None:
+    def __init__(
+        self, settings: Settings, chance: random.Random, kafka: EmbeddedKafka | None = None
+    ) -> None:
         super().__init__(settings, simulated=True)
-        self.kafka, self.chance = kafka, chance
+        self.chance, self._kafka = chance, kafka
         self.in_slots = settings.store == "rocksdb" or chance.random() < 0.5
         self.running: dict[int, Worker] = {}
         self.told: list[str] = []
@@ -53,6 +56,11 @@ class Trial(Deployment):
         stack.push_async_callback(self._stop_keeping, keeping)
         self.join()
         return self
+
+    @property
+    def kafka(self) -> EmbeddedKafka:
+        assert self._kafka is not None, "not a broker of its own"
+        return self._kafka
 
     def join(self) -> None:
         """One worker more, in a place of its own."""
@@ -106,16 +114,19 @@ async def on_trial(
 ) -> AsyncIterator[Trial]:
     """A trial with one worker. disk: where the broker has its data."""
     async with EmbeddedKafka((disk or folder) / "kafka") as kafka, AsyncExitStack() as stack:
-        settings = Settings(
-            kafka=(kafka.address,),
-            namespace="prove",
-            data=folder,
-            secret=SECRET,
-            partitions=PARTITIONS,
-            session_timeout_s=SESSION_SECONDS,
-        )
-        trial = Trial(replace(settings, store=store), kafka, random.Random(seed))
-        yield await trial.start(stack)
+        settings = replace(settings_of([kafka.address], folder), store=store)
+        yield await Trial(settings, random.Random(seed), kafka).start(stack)
+
+
+def settings_of(addresses: Sequence[str], folder: Path) -> Settings:
+    return Settings(
+        kafka=tuple(addresses),
+        namespace="prove",
+        data=folder,
+        secret=SECRET,
+        partitions=PARTITIONS,
+        session_timeout_s=SESSION_SECONDS,
+    )
 
 
 # --- what may happen -----------------------------------------------------------------------------
@@ -171,15 +182,16 @@ async def broker_away(trial: Trial) -> None:
 
 Fault = Callable[[Trial], Awaitable[None]]
 
-FAULTS: tuple[Fault, ...] = (kill, terminate, freeze, join, leave, kill_broker)
+OF_WORKERS: tuple[Fault, ...] = (kill, terminate, freeze, join, leave)
+FAULTS: tuple[Fault, ...] = (*OF_WORKERS, kill_broker)
 
 
-def drawn(seed: int, count: int) -> list[Fault]:
+def drawn(seed: int, count: int, kinds: Sequence[Fault] = FAULTS) -> list[Fault]:
     """So many faults, each kind before any comes twice."""
     chance = random.Random(f"faults of {seed}")
     faults: list[Fault] = []
     while len(faults) < count:
-        faults += chance.sample(FAULTS, len(FAULTS))
+        faults += chance.sample(kinds, len(kinds))
     return faults[:count]
 
 

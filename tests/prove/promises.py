@@ -58,12 +58,17 @@ PROMISES: tuple[Promise, ...] = (
             f"{PATH}/test_joining.py::test_workers_that_come_and_go_at_any_instant",
             "agents/test_station.py::test_a_crash_at_any_await_loses_and_doubles_nothing",
         ),
-        "a cluster whose leaders change was never under test",
     ),
     Promise(
         "The same for histories that merge, alias, refuse, hand over and erase, some of them at "
         "once, with clients and repeats among them",
         ("prove/test_identity.py::test_people_become_one_whatever_befalls_the_workers",),
+    ),
+    Promise(
+        "The same on a cluster of three brokers, each partition on all of them, of which one or "
+        "two at once are killed too and come back: leaders change, and for a while nothing can be "
+        "written",
+        ("prove/test_cluster.py::test_leaders_that_change_lose_and_double_nothing",),
     ),
     Promise(
         "What was committed when the broker was killed is committed in every partition; a "
