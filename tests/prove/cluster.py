@@ -117,8 +117,9 @@ class Cluster:
 
     def leaders_changed(self) -> bool:
         """Say whether any partition has been written under more than one leader."""
+        version_and_count = 2
         return any(
-            int(file.read_text().split()[1]) > 1
+            len(file.read_text().splitlines()) > version_and_count + 1
             for folder in self._folders.values()
             for file in folder.glob("log/*/leader-epoch-checkpoint")
         )
