@@ -42,7 +42,6 @@ PARTITION: Final = 0
 """Of `definitions`: ingest of this one, which makes all others switch, tells them all."""
 PROFILES_PER_TRANSACTION: Final = 500
 ASK_SECONDS: Final = 0.25
-POLL_MS: Final = 200
 TRANSACTION_TIMEOUT_MS: Final = 30_000
 
 PROFILES = """
@@ -255,13 +254,10 @@ class _Filling:
         key = b"definitions/" + self._stated.store.encode()
         at = to_instant(self._stated.published_at)
         async with reader_of(self._settings, [place]) as reader:
-            found = (await reader.offsets_for_times({place: at}))[place]
-            end = (await reader.end_offsets([place]))[place]
-            reader.seek(place, end if found is None else found.offset)
-            while True:
-                for record in (await reader.getmany(place, timeout_ms=POLL_MS)).get(place, ()):
-                    if record.key == key and _mark(record.value).switch == self._stated.switch:
-                        return int(record.offset)
+            async for record in reader.read_on_from(place, at):
+                if record.key == key and _mark(record.value).switch == self._stated.switch:
+                    return int(record.offset)
+        raise AssertionError("a topic is read on without end")
 
     async def _stored(self, partition: int, mark: int) -> None:
         """Wait until the timeline has all that stands before the mark."""
@@ -278,16 +274,14 @@ class _Filling:
         round for each merge, and a clock for each round.
         """
         places = places_of(self._settings, SEND_COMMANDS)
-        rounds = dict.fromkeys(places, 0)
+        rounds = dict.fromkeys((place.partition for place in places), 0)
         async with reader_of(self._settings, places) as reader:
             await reader.seek_to_end(*places)
             while any(count <= ROUNDS_MAX_ON_THE_WAY for count in rounds.values()):
-                found = await reader.getmany(*places, timeout_ms=POLL_MS)
-                for place, records in found.items():
-                    for record in records:
-                        is_clock = (record.key or b"").startswith(b"clock/")
-                        if is_clock and to_instant(_clock(record.value).at) > self._last_at:
-                            rounds[place] += 1
+                for record in await reader.records():
+                    is_clock = (record.key or b"").startswith(b"clock/")
+                    if is_clock and to_instant(_clock(record.value).at) > self._last_at:
+                        rounds[record.partition] += 1
 
 
 def _read_progress(committed: OffsetAndMetadata | None) -> Progress | None:

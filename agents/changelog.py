@@ -15,8 +15,6 @@ from agents.topic_id import topic_id
 from agents.topics import topic_name
 from schemas.topics import Topic
 
-POLL_MS = 200
-
 
 async def read_row(settings: Settings, topic: Topic, partition: int, key: bytes) -> bytes | None:
     """The newest row of one key; None where there is none."""
@@ -34,16 +32,13 @@ async def read_rows(
     place = TopicPartition(topic_name(settings, topic.name), partition)
     rows: dict[bytes, bytes] = {}
     async with reader_of(settings, [place]) as reader:
-        await reader.seek_to_beginning(place)
-        end = (await reader.end_offsets([place]))[place]
-        while await reader.position(place) < end:
-            for record in (await reader.getmany(place, timeout_ms=POLL_MS)).get(place, ()):
-                if only is not None and record.key != only:
-                    continue
-                if record.value is None:
-                    rows.pop(record.key, None)
-                else:
-                    rows[record.key] = record.value
+        async for record in reader.read_to_end(place):
+            if only is not None and record.key != only:
+                continue
+            if record.value is None:
+                rows.pop(record.key, None)
+            else:
+                rows[record.key] = record.value
     return rows
 
 

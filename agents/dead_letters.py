@@ -21,7 +21,6 @@ from schemas.topics import DEAD_LETTERS, STORE_EVENTS_REJECTED
 from streams.instants import to_timestamp
 from streams.money import to_money
 
-POLL_MS = 200
 TOPICS = {topic.name: topic for topic in (STORE_EVENTS_REJECTED, DEAD_LETTERS)}
 COUNTED = "nothing to push again: the record counted"
 _envelope = msgspec.msgpack.Decoder(Envelope)
@@ -68,11 +67,8 @@ async def _partition(
 ) -> AsyncIterator[Found]:
     place = TopicPartition(topic_name(settings, topic), partition)
     reader.assign([place])
-    await reader.seek_to_beginning(place)
-    end = (await reader.end_offsets([place]))[place]
-    while await reader.position(place) < end:
-        for record in (await reader.getmany(place, timeout_ms=POLL_MS)).get(place, ()):
-            yield _found(topic, record)
+    async for record in reader.read_to_end(place):
+        yield _found(topic, record)
 
 
 def _found(topic: str, record: Any) -> Found:

@@ -33,7 +33,6 @@ from streams.ingest.settings import IngestSettings, settings_of
 from streams.intake import partition_of
 
 ANSWER_SECONDS_MAX = 60.0
-POLL_MS = 200
 REDIRECTS_MAX = 1_000
 
 Answer = TypeVar("Answer")
@@ -178,8 +177,7 @@ class Answers(Generic[Answer]):
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
                 while True:
-                    found = await self._reader.getmany(timeout_ms=POLL_MS)
-                    for record in (one for records in found.values() for one in records):
+                    for record in await self._reader.records():
                         said = self._decode(record.value)
                         if is_meant(said):
                             return said

@@ -8,7 +8,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.settings import Settings
+from schemas.values import Instant
 
+POLL_MS = 200
 STOP_SECONDS_MAX = 2.0
 """Then it goes without a word. A broker that does not answer is waited for 40 s by aiokafka."""
 LAST_COMMIT_SECONDS_MAX = 1.0
@@ -16,7 +18,33 @@ LAST_COMMIT_SECONDS_MAX = 1.0
 
 
 class Reader(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
-    """`AIOKafkaConsumer`, mended in one place."""
+    """`AIOKafkaConsumer`, mended in one place, with the ways in which topics are read here."""
+
+    async def records(self, *places: TopicPartition, timeout_ms: int = POLL_MS) -> list[Any]:
+        """What has come of these partitions, or of all that are assigned: those of one partition
+        together and in their order; none where nothing comes in time.
+        """
+        fetched = await self.getmany(*places, timeout_ms=timeout_ms)
+        return [record for batch in fetched.values() for record in batch]
+
+    async def read_to_end(self, place: TopicPartition) -> AsyncIterator[Any]:
+        """An assigned partition from its beginning to where it ends now."""
+        await self.seek_to_beginning(place)
+        end = (await self.end_offsets([place]))[place]
+        while await self.position(place) < end:
+            for record in await self.records(place):
+                yield record
+
+    async def read_on_from(self, place: TopicPartition, at: Instant) -> AsyncIterator[Any]:
+        """An assigned partition from the first record with this timestamp or a later one on,
+        without end.
+        """
+        found = (await self.offsets_for_times({place: at}))[place]
+        end = (await self.end_offsets([place]))[place]
+        self.seek(place, end if found is None else found.offset)
+        while True:
+            for record in await self.records(place):
+                yield record
 
     async def commit_unless(
         self, stopping: asyncio.Event, offsets: Mapping[TopicPartition, tuple[int, str]]

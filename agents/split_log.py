@@ -45,7 +45,6 @@ from streams.profile.sides import belongs
 from streams.profile.split_history import companions, counted_once, parts
 
 ASK_SECONDS: Final = 0.5
-POLL_MS: Final = 200
 TRANSACTION_TIMEOUT_MS: Final = 60_000
 NO_MARK: Final = (1 << 63) - 1
 
@@ -246,15 +245,11 @@ async def _place_of_mark(settings: Settings, done: ProfileSplit) -> int:
     partition = partition_of(done.old, settings.partitions)
     place = TopicPartition(topic_name(settings, TIMELINE.name), partition)
     async with asyncio.timeout(ANSWER_SECONDS_MAX), reader_of(settings, [place]) as reader:
-        at = to_instant(done.decided_at)
-        found = (await reader.offsets_for_times({place: at}))[place]
-        end = (await reader.end_offsets([place]))[place]
-        reader.seek(place, end if found is None else found.offset)
-        while True:
-            for record in (await reader.getmany(place, timeout_ms=POLL_MS)).get(place, ()):
-                line = _line(record.value) if record.key == done.old.encode() else None
-                if isinstance(line, ProfileSplit) and line.split == done.split:
-                    return int(record.offset)
+        async for record in reader.read_on_from(place, to_instant(done.decided_at)):
+            line = _line(record.value) if record.key == done.old.encode() else None
+            if isinstance(line, ProfileSplit) and line.split == done.split:
+                return int(record.offset)
+    raise AssertionError("a topic is read on without end")
 
 
 async def _stored(settings: Settings) -> None:

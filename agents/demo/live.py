@@ -30,7 +30,6 @@ from schemas.values import Instant
 from streams.instants import to_instant
 
 STOP_SECONDS_MAX = 20
-POLL_MS = 200
 FETCH_MS_MAX = 50
 _PUBLIC = [topic for topic in TOPICS if topic.public and "ticker" not in topic.writers]
 
@@ -107,14 +106,12 @@ class Live:
         if self._sinking.done():
             self._sinking.result()
         sends: list[str] = []
-        found = await self._clocks.getmany(timeout_ms=POLL_MS)
-        for place, records in found.items():
-            for record in records:
-                said = _read_command(record.value)
-                if isinstance(said, SendCommand):
-                    sends.append(said.id)
-                else:
-                    clocks[place.partition] = to_instant(said.at)
+        for record in await self._clocks.records():
+            said = _read_command(record.value)
+            if isinstance(said, SendCommand):
+                sends.append(said.id)
+            else:
+                clocks[record.partition] = to_instant(said.at)
         return sends
 
     async def sunk(self) -> None:
@@ -138,10 +135,9 @@ class Live:
                 reader.seek(place, 0)
             left = {place for place in places if ends[place] > 0}
             while left:
-                for place, records in (await reader.getmany(timeout_ms=POLL_MS)).items():
-                    for record in records:
-                        value = record.value or b""
-                        digests.add(declared[place.topic], place.partition, record.key, value)
+                for record in await reader.records():
+                    value = record.value or b""
+                    digests.add(declared[record.topic], record.partition, record.key, value)
                 left = {place for place in left if await reader.position(place) < ends[place]}
         return digests
 

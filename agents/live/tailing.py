@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from agents.reader import Reader
+from agents.reader import reader_of
 from agents.settings import Settings
 from agents.topics import places_of
 from schemas.topics import Topic
@@ -14,7 +14,6 @@ from schemas.values import Instant, Timestamp
 from streams.ingest.control import HEADER, MAC_HEADER, TICK
 from streams.instants import to_timestamp
 
-POLL_MS = 200
 FETCH_WAIT_MS_MAX = 50
 CLOCK_KEY = b"clock/"
 HIDDEN_HEADERS = frozenset({MAC_HEADER})
@@ -39,27 +38,22 @@ class Tail:
     def __init__(
         self, settings: Settings, topic: Topic, *, from_beginning: bool, clocks: bool
     ) -> None:
-        self._topic, self._from_beginning, self._clocks = topic, from_beginning, clocks
-        self._places = places_of(settings, topic)
-        self._reader = Reader(**settings.kafka_readers(), fetch_max_wait_ms=FETCH_WAIT_MS_MAX)
+        self._settings, self._topic = settings, topic
+        self._from_beginning, self._clocks = from_beginning, clocks
 
     async def records(self, stopping: asyncio.Event) -> AsyncIterator[Tailed]:
         """Yield until told to stop."""
-        try:
-            await self._reader.start()
-            self._reader.assign(self._places)
+        places = places_of(self._settings, self._topic)
+        quickly = {"fetch_max_wait_ms": FETCH_WAIT_MS_MAX}
+        async with reader_of(self._settings, places, **quickly) as reader:
             if self._from_beginning:
-                await self._reader.seek_to_beginning(*self._places)
+                await reader.seek_to_beginning(*places)
             else:
-                await self._reader.seek_to_end(*self._places)
+                await reader.seek_to_end(*places)
             while not stopping.is_set():
-                found = await self._reader.getmany(timeout_ms=POLL_MS)
-                for batch in found.values():
-                    for record in batch:
-                        if self._clocks or not is_clock(record):
-                            yield tailed(self._topic, record)
-        finally:
-            await self._reader.stop()
+                for record in await reader.records():
+                    if self._clocks or not is_clock(record):
+                        yield tailed(self._topic, record)
 
 
 def is_clock(record: Any) -> bool:

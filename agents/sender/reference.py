@@ -7,7 +7,7 @@ say where to read on, and are committed after the ledger has all before them.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -258,8 +258,7 @@ class ReferenceSender:
         self._tail.assign([place])
         self._tail.seek(place, max(position, end - TAIL_RECORDS))
         for _ in range(ROUNDS_OF_TAIL_MAX):
-            fetched = await self._tail.getmany(timeout_ms=FETCH_WAIT_MS_MAX)
-            for record in _records(fetched):
+            for record in await self._tail.records(timeout_ms=FETCH_WAIT_MS_MAX):
                 said = _read_command(record.value)
                 if isinstance(said, ClockStruck):
                     self._clock.hear(place.partition, said)
@@ -271,7 +270,7 @@ class ReferenceSender:
         self._consent.assign(places_of(self._settings, CONSENT))
         while True:
             with contextlib.suppress(OffsetOutOfRangeError):  # compacted away below our feet
-                for record in _records(await self._consent.getmany(timeout_ms=200)):
+                for record in await self._consent.records():
                     if record.value is None:
                         self._last_look.hear_nothing(record.key.decode(), record.timestamp)
                     else:
@@ -281,19 +280,14 @@ class ReferenceSender:
         """Read `switches` up to its end, before the first command."""
         place = TopicPartition(topic_name(self._settings, SWITCHES.name), PARTITION)
         self._switches.assign([place])
-        await self._switches.seek_to_beginning(place)
-        end = (await self._switches.end_offsets([place]))[place]
-        while await self._switches.position(place) < end:
-            await self._hear_switches()
+        async for record in self._switches.read_to_end(place):
+            self._last_look.hear_switch(read_switch(record.value))
 
     async def _read_switches(self) -> None:
         """Follow `switches` for ever."""
         while True:
-            await self._hear_switches()
-
-    async def _hear_switches(self) -> None:
-        for record in _records(await self._switches.getmany(timeout_ms=200)):
-            self._last_look.hear_switch(read_switch(record.value))
+            for record in await self._switches.records():
+                self._last_look.hear_switch(read_switch(record.value))
 
     async def _report(self, event: dict[str, Any], now: Instant) -> None:
         """Append a store event. Where the topic takes its writer's time, that is the topic's."""
@@ -307,7 +301,3 @@ class ReferenceSender:
             partition=crc32(key) % self._settings.partitions,
             timestamp_ms=now if self._simulated else None,
         )
-
-
-def _records(fetched: Mapping[TopicPartition, Iterable[Any]]) -> Iterable[Any]:
-    return (record for records in fetched.values() for record in records)

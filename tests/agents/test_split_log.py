@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from agents import split_log
 from agents.migrations import migrate
+from agents.reader import Reader
 from agents.reports.export import held
 from agents.reports.people import addresses_of, profiles_meant
 from agents.settings import Settings
@@ -76,7 +77,10 @@ async def test_an_event_that_is_called_like_a_split_is_not_taken_for_it(
     other = replace(split(), split="s0")
     place = TopicPartition("tillstream-timeline", 0)
 
-    class Log:
+    class Log(Reader):
+        def __init__(self) -> None:
+            """Of no broker."""
+
         def seek(self, *_: object) -> None:
             pass
 
