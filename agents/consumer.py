@@ -10,9 +10,14 @@ gives partitions. So nothing that was begun before partitions were taken counts 
 are known by `_epoch`, changelogs count from where recovery went (`_recovery_sought`), and seats are
 taken only while `_claimed` is the same.
 
-Faust's internals used here are pinned with its version: `_drain_messages`, `_wait_next_records`,
-`_new_offset`, `_filter_tps_with_pending_acks`, `_create_worker_consumer`, and of its recovery
-service `active_offsets`, `active_highwaters`, `_generation_id`.
+The inside of Faust and aiokafka that is used here, pinned with their versions:
+- replaced: `_create_worker_consumer`, `_drain_messages`, `_filter_tps_with_pending_acks`,
+  `_new_consumer_thread`, `_new_offset`, `_reset_state`, `_wait_next_records`
+- of the consumer and its thread: `_committed_offset`, `_ensure_consumer`, `_get_active_partitions`,
+  `_is_changelog_tp`, `_read_offset`, `_seek`, `_stopped`
+- of the recovery of tables: `_generation_id`, `_set_recovery_ended`, `active_highwaters`,
+  `active_offsets`, `active_tps`, `in_recovery`, `need_recovery`, `signal_recovery_end`
+- of aiokafka's consumer: `_client`, `_fetch_max_wait_ms`, `_isolation_level`
 """
 
 import asyncio
