@@ -81,10 +81,11 @@ class Interested(Part, frozen=True, tag="interested"):
 
 
 class OnPriceDrop(Part, frozen=True, tag="on-price-drop"):
-    """The price of a product fell by at least `by` millionths."""
+    """The price of a product fell by at least `by` millionths of it, and by at least `amount`."""
 
-    by: Micros
+    by: Micros = 0
     who: Interested = Interested()
+    amount: Micros = 0
 
 
 class OnLowStock(Part, frozen=True, tag="on-low-stock"):

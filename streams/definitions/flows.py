@@ -1,9 +1,12 @@
 """The table of flows and campaigns: triggers, steps. What is not run yet is read, then refused."""
 
+from decimal import Decimal
 from typing import Any
 
 from schemas import definitions as d
+from streams.definitions.comparisons import to_number
 from streams.definitions.conditions import CHANNEL, CONDITION, EVENT, FLOW, LIST, METRIC, SEGMENT
+from streams.definitions.durations import to_share
 from streams.definitions.problems import Path, show
 from streams.definitions.readers import (
     Choice,
@@ -22,6 +25,7 @@ from streams.definitions.readers import (
 )
 from streams.definitions.shapes import ByType, Field, Keyed, ListOf, MapOf, Named, Shape
 from streams.definitions.values import PATH, Where
+from streams.money import to_micros
 
 
 def single(word: str, reads: Any, make: Any, to: str | None = None, what: str = "step") -> Shape:
@@ -53,6 +57,27 @@ def of_products(word: str, what: str, fields: dict[str, Field], make: Any) -> Sh
     )
 
 
+class Fall:
+    """How far a price falls: a share of it (`10%`), or an amount (`5`, `"4.99"`)."""
+
+    def read(self, found: Any, at: Path, reading: Reading) -> Any:
+        share = to_share(found) if isinstance(found, str) else None
+        if share is not None:
+            return {"by": share}
+        amount = to_number(found)
+        if amount is None or not SMALLEST <= amount <= LARGEST or amount % SMALLEST:
+            what = "neither a share such as 10% nor an amount such as 5"
+            return reading.refuse(at, f"{show(found)} is {what}")
+        return {"amount": to_micros(amount)}
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [Share().schema(), {"type": ["number", "string"], "exclusiveMinimum": 0}]}
+
+
+SMALLEST, LARGEST = Decimal("0.001"), Decimal(1_000_000_000)
+"""Amounts by which a price may have to fall; they are multiples of the smallest."""
+
+
 TRIGGERS: dict[str, Any] = {
     "did": Shape("a trigger", EVENT.fields, lambda **event: d.OnEvent(EVENT.make(**event))),
     "enters": Shape("a trigger", {"enters": Field(SEGMENT, "segment")}, d.OnSegment),
@@ -71,8 +96,8 @@ TRIGGERS: dict[str, Any] = {
     "price_drop": of_products(
         "price_drop",
         "a price drop",
-        {"by": Field(Share(), required=True)},
-        lambda by, **who: d.OnPriceDrop(by, d.Interested(**who)),
+        {"by": Field(Fall(), required=True)},
+        lambda by, **who: d.OnPriceDrop(**by, who=d.Interested(**who)),
     ),
     "low_stock": of_products(
         "low_stock",

@@ -108,8 +108,8 @@ def catalog_trigger(change: Change, identifier: Identifier, ids: Ids) -> Propert
 def changed_by(trigger: OnProduct) -> Changed:
     """The test of a trigger. What was not known before has not changed."""
     match trigger:
-        case OnPriceDrop(by):
-            return lambda was, item: _fell(_number(was, PRICE), _number(item, PRICE), by)
+        case OnPriceDrop(by, _, amount):
+            return lambda was, item: _fell(_number(was, PRICE), _number(item, PRICE), by, amount)
         case OnLowStock(below):
             return lambda was, item: _ran_low(
                 _number(was, INVENTORY), _number(item, INVENTORY), below
@@ -134,10 +134,12 @@ def _number(item: Properties | Mapping[str, Any], name: str) -> Decimal | None:
     return to_number(item.get(name))
 
 
-def _fell(was: Decimal | None, now: Decimal | None, by: int) -> bool:
-    if was is None or now is None or not was > 0:
+def _fell(was: Decimal | None, now: Decimal | None, by: int, amount: int) -> bool:
+    """by: millionths of the price; amount: in millionths of a unit of its currency."""
+    if was is None or now is None or not now < was or not was > 0:
         return False
-    return now < was and now * MILLION <= was * (MILLION - by)
+    fell = (was - now) * MILLION
+    return fell >= was * by and fell >= amount
 
 
 def _ran_low(was: Decimal | None, now: Decimal | None, below: int) -> bool:

@@ -8,6 +8,7 @@ from typing import assert_never
 from schemas import definitions as d
 from streams.definitions.durations import to_duration
 from streams.definitions.products import ASKED
+from streams.money import to_money
 from streams.segments.texts import condition_text, event_text, filters_text
 
 PERCENT = 10_000
@@ -27,8 +28,9 @@ def trigger_words(trigger: d.FlowTrigger) -> str:
             lead = f"{to_duration(before)} before" if before else "on the day of"
             year = ", every year" if every_year else ""
             return f"{lead} {trait} at {clock_text(at)}{year}"
-        case d.OnPriceDrop(by, who):
-            return f"the price drops by {by / PERCENT:g}% after {_interest_words(who)}"
+        case d.OnPriceDrop(by, who, amount):
+            fall = to_money(amount) if amount else f"{by / PERCENT:g}%"
+            return f"the price drops by {fall} after {_interest_words(who)}"
         case d.OnLowStock(below, who):
             return f"fewer than {below} are left after {_interest_words(who)}"
         case d.OnBackInStock(who):

@@ -2,6 +2,8 @@
 
 import json
 
+from schemas.definitions import OnPriceDrop
+from streams.flows.words import trigger_words
 from tests.scenarios.play import play
 
 STORE = """
@@ -43,6 +45,24 @@ def test_who_looked_at_a_product_is_told_when_it_is_a_tenth_cheaper() -> None:
         day 4  {changed("p1", price=(0, 0))}
         """,
     )
+
+
+def test_a_price_may_have_to_fall_by_an_amount() -> None:
+    play(
+        flow("{price_drop: {by: 4.99}}"),
+        f"""
+        day 0  Viewed Product product_id=p1
+        day 1  {changed("p1", price=(500, "495.02"))}
+        day 2  {changed("p1", price=("500.00", "495.01"))}  -> starts told; sends news
+        day 3  {changed("p1", price=(6, 2))}
+        """,
+    )
+
+
+def test_by_what_a_price_has_to_fall_is_told_as_it_is_written() -> None:
+    assert trigger_words(OnPriceDrop(by=100_000)).startswith("the price drops by 10% after Viewed")
+    told = trigger_words(OnPriceDrop(amount=4_990_000))
+    assert told.startswith("the price drops by 4.99 after Viewed")
 
 
 def test_interest_is_over_after_thirty_days_and_a_cart_or_a_checkout_shows_it_too() -> None:

@@ -83,6 +83,17 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (segment({"trait": "city"}), "where: a trait needs a test: one of is, is_not, contains"),
     (segment({"trait": "city", "matches": "("}), "where.matches: '(' is not a regular expression"),
     (segment({"trait": "age", "is": "> old"}), "where.is: '> old' compares with 'old': no number"),
+    *(
+        (
+            {"flow": "f", "trigger": {"price_drop": {"by": by}}, "steps": []},
+            f"trigger.price_drop.by: {shown} is neither a share such as 10% nor an amount",
+        )
+        for by, shown in (("10 €", "'10 €'"), (0, "0"), (-5, "-5"), ("110%", "'110%'"))
+    ),
+    (
+        {"flow": "f", "trigger": {"price_drop": {"by": "0.0000001"}}, "steps": []},
+        "trigger.price_drop.by: '0.0000001' is neither a share such as 10% nor an amount",
+    ),
     (segment({"all": []}), "where.all: a list of 0; 1 to 200 were expected"),
     (segment({"in_segment": "t"}), "where: there is no segment 't'"),
     (segment({"in_list": "l"}), "where: there is no list 'l'"),
