@@ -60,7 +60,8 @@ class Health(mode.Service):
         ticked = None if ticker is None else ticker.silent_seconds()
         if ticker is not None:
             why_not += [
-                f"{one.stage}/{one.partition} stands still, held back by {one.held_back_by}"
+                f"{one.stage}/{one.partition} stands still"
+                + (f", held back by {one.held_back_by}" if one.held_back_by else "")
                 for one in partitions
                 if one.clock and now - one.clock > STALLED_SECONDS * 1000
             ]

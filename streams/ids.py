@@ -11,6 +11,8 @@ STRONG_KINDS = ("external_id", "email", "phone")
 REPLAY_SECRET = b"tillstream-replay: fixed on purpose, protects nothing"
 """The secret of `replay` and of the demo: same input, same bytes, on every machine."""
 
+DERIVED_EVENT = "e"
+"""How the id of an event begins that had none of its own."""
 
 RANK_MAX = 9
 
@@ -70,7 +72,7 @@ class Ids:
 
     def event(self, store: StoreId, content: str) -> EventId:
         """For an event without an id: from its full content."""
-        return "e" + self.derive("event", store, content)
+        return DERIVED_EVENT + self.derive("event", store, content)
 
     def run(self, store: StoreId, profile: ProfileId, flow: str, trigger: EventId) -> FlowRunId:
         return "r" + self.derive("run", store, profile, flow, trigger)

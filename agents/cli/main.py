@@ -63,6 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.stderr.write(f"tillstream: {error.filename}: {error.strerror}\n")
+        return 2
 
 
 def _run(words: list[str]) -> int:

@@ -14,6 +14,7 @@ from agents.live.asking import NotReached, reached
 from agents.probes import Probes
 from agents.sender.dry import DryDelivery
 from agents.sender.kept import KeptSender
+from agents.sender.ledger import DRY_LEDGER, LEDGER
 from agents.sender.letters import Letters
 from agents.sender.reference import DRY_GROUP, GROUP, ReferenceSender
 from agents.sender.smtp import Access, SmtpDelivery
@@ -57,7 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="of a send whose fate is not known: never again (default), or once more",
     )
     parser.add_argument(
-        "--ledger", type=Path, metavar="FILE", help="default: sender.sqlite below TILLSTREAM_DATA"
+        "--ledger", type=Path, metavar="FILE", help=f"default: {LEDGER} below TILLSTREAM_DATA"
     )
 
 
@@ -118,8 +119,7 @@ async def _run(
     letters: Letters | None,
     smtp: SmtpDelivery | None,
 ) -> None:
-    name = "sender-dry.sqlite" if options.dry else "sender.sqlite"
-    ledger = options.ledger or settings.data / name
+    ledger = options.ledger or settings.data / (DRY_LEDGER if options.dry else LEDGER)
     ledger.parent.mkdir(parents=True, exist_ok=True)
     topics = (SEND_COMMANDS, CONSENT, SWITCHES, STORE_EVENTS)
     async with AsyncExitStack() as stack:

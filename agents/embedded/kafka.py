@@ -33,6 +33,8 @@ CLUSTER_ID = "Tillstream-Embedded-1w"
 START_SECONDS_MAX = 60.0
 FORMAT_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 20.0
+BRIEF_SECONDS_MAX = 10.0
+"""So long who needs a broker that lasts lets one that is brief serve to its end."""
 ATTEMPTS = 3
 LARGEST_RECORD_BYTES = 8 << 20
 NEWER_DATA = (
@@ -90,19 +92,24 @@ class PortTaken(Exception):
 
 
 class State(msgspec.Struct, frozen=True):
-    """What `broker.json` says: the ports, and while it runs, the broker and who started it."""
+    """What `broker.json` says: the ports, and while it runs, the broker and who started it.
+
+    brief: it ends with a command, so nobody who needs one that lasts may rely on it.
+    """
 
     port: int
     controller_port: int
     broker: ProcessId | None = None
     owner: ProcessId | None = None
+    brief: bool = False
 
 
 class EmbeddedKafka:
     """One broker on one folder. `with EmbeddedKafka(folder) as kafka: ... kafka.address`.
 
     Also `async with`, or `start` and `stop` by hand. Whoever found a running broker only uses it:
-    its `stop` leaves the broker alone.
+    its `stop` leaves the broker alone. But a brief one is no broker to build on: who is not brief
+    waits for its end, at most `BRIEF_SECONDS_MAX`, ends it then, and starts its own on its port.
     """
 
     def __init__(self, folder: Path, *, brief: bool = False) -> None:
@@ -139,13 +146,9 @@ class EmbeddedKafka:
         Raises: BrokerFailed; jars.JarsMissing.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._locked():
-            found = self._running()
-            if found is not None:
-                self._state = found
-                self._await_answer(found, None)
-                return self
-            self._start_own()
+        patience_until = time.monotonic() + BRIEF_SECONDS_MAX
+        while not self._started(patient=time.monotonic() < patience_until):
+            time.sleep(0.05)
         return self
 
     def stop(self) -> None:
@@ -156,7 +159,8 @@ class EmbeddedKafka:
         with self._locked():
             assert self._state is not None
             child.stop(patience_s=STOP_SECONDS_MAX)
-            self._keep(State(self._state.port, self._state.controller_port))
+            if self._kept() == self._state:  # else somebody took its place
+                self._keep(State(self._state.port, self._state.controller_port))
 
     def __enter__(self) -> Self:
         """Start."""
@@ -184,15 +188,24 @@ class EmbeddedKafka:
         """Stop without holding up the event loop."""
         await asyncio.to_thread(self.stop)
 
-    def _running(self) -> State | None:
-        """Return the state of a broker that runs for somebody; end one whose owner is gone."""
-        state = self._kept()
-        if state is None or state.broker is None or state.owner is None:
-            return None
-        if state.owner.is_running() and state.broker.is_running():
-            return state
-        state.broker.end(patience_s=STOP_SECONDS_MAX)
-        return None
+    def _started(self, *, patient: bool) -> bool:
+        """Start the broker, or find it running. patient: wait for the end of one too brief for us
+        (False is returned) rather than end it.
+        """
+        with self._locked():
+            state = self._kept()
+            if state is not None and _runs_for_somebody(state):
+                too_brief = state.brief and not self._brief
+                if too_brief and patient:
+                    return False
+                if not too_brief:
+                    self._state = state
+                    self._await_answer(state, None)
+                    return True
+            if state is not None and state.broker is not None:
+                state.broker.end(patience_s=STOP_SECONDS_MAX)
+            self._start_own()
+            return True
 
     def _start_own(self) -> None:
         """Start a broker of our own, on other ports if somebody takes the chosen ones."""
@@ -219,7 +232,7 @@ class EmbeddedKafka:
         inside = ["/bin/sh", "-c", WORK_IN, "sh", str(self.folder)]
         child = Child([*inside, *java], log=self._log, environ=java_environ())
         try:
-            self._state = State(port, controller_port, child.id, ProcessId.own())
+            self._state = State(port, controller_port, child.id, ProcessId.own(), self._brief)
             self._keep(self._state)
             self._await_answer(self._state, child)
         except BaseException:
@@ -319,6 +332,13 @@ class EmbeddedKafka:
         draft = self.folder / "broker.json.new"
         draft.write_bytes(msgspec.json.encode(state))
         draft.rename(self.folder / "broker.json")
+
+
+def _runs_for_somebody(state: State) -> bool:
+    """Whether broker and owner run; a broker whose owner is gone is about to end."""
+    if state.broker is None or state.owner is None:
+        return False
+    return state.owner.is_running() and state.broker.is_running()
 
 
 def serves(port: int) -> bool:

@@ -16,14 +16,14 @@ from agents.changelog import read_row
 from agents.definitions_log import definitions_in_force
 from agents.live.tailing import is_clock, text_of
 from agents.reader import Reader
-from agents.reports.stories import StoryRow, story_row
+from agents.reports.stories import StoryRow, profile_ids, story_row
 from agents.settings import Settings
 from agents.topics import places_of, topic_name
 from schemas.events import Event
 from schemas.rows import POSITION_KEY
 from schemas.topics import DEAD_LETTERS, INGEST_ROWS, STORE_EVENTS, STORE_EVENTS_REJECTED, Topic
 from schemas.values import EventId, Instant, Millis, ProfileId, StoreId, Timestamp
-from streams.ids import Ids
+from streams.ids import DERIVED_EVENT, Ids
 from streams.ingest.control import HEADER
 from streams.ingest.read import EventReader
 from streams.ingest.records import Tick
@@ -43,7 +43,8 @@ WHERE event_id = {id:String} OR (origin[2] = {partition:Int64} AND origin[3] = {
 ORDER BY origin LIMIT 1 BY store, profile_id, metric, event_id
 """
 
-# A change is led to by an event that its evidence names, or that was the very moment of it.
+# A change is led to by an event that its evidence names, or that was the very moment of it. What
+# came after a merge is told of the profile that it became part of.
 _LED_TO = """
 SELECT toUnixTimestamp64Milli(at) AS instant, part, kind, name, id, reason, run, details
 FROM
@@ -52,29 +53,29 @@ FROM
         at, 1 AS part, change AS kind, segment AS name, id, '' AS reason, '' AS run,
         evidence AS details
     FROM segment_changes FINAL
-    WHERE store = {store:String} AND profile_id = {profile:String} AND (
-        toUnixTimestamp64Milli(decided_at) = {received_at:Int64}
+    WHERE store = {store:String} AND profile_id IN {profiles:Array(String)} AND (
+        (profile_id = {profile:String} AND toUnixTimestamp64Milli(decided_at) = {received_at:Int64})
         OR arrayExists(
             leaf -> has(JSONExtract(leaf, 'events', 'Array(String)'), {id:String}),
             JSONExtractArrayRaw(evidence)))
     UNION ALL
     SELECT decided_at, 2, 'triggered', flow, id, trigger, id, '[]'
     FROM flow_triggers FINAL
-    WHERE store = {store:String} AND profile_id = {profile:String}
+    WHERE store = {store:String} AND profile_id IN {profiles:Array(String)}
         AND trigger_event_id = {id:String}
     UNION ALL
     SELECT
         decided_at, 3, outcome, arrayStringConcat(arrayFilter(x -> x != '', [flow, message]), '/'),
         if(send_id = '', id, send_id), reason, flow_run_id, evidence
     FROM send_decisions FINAL
-    WHERE store = {store:String} AND profile_id = {profile:String}
+    WHERE store = {store:String} AND profile_id IN {profiles:Array(String)}
         AND (trigger_event_id = {id:String} OR flow_run_id IN
             (SELECT id FROM flow_triggers FINAL
              WHERE store = {store:String} AND trigger_event_id = {id:String}))
     UNION ALL
     SELECT decided_at, 4, 'commanded', concat(channel, ' ', template), id, '', flow_run_id, '{}'
     FROM sends FINAL
-    WHERE store = {store:String} AND profile_id = {profile:String} AND flow_run_id IN
+    WHERE store = {store:String} AND profile_id IN {profiles:Array(String)} AND flow_run_id IN
         (SELECT id FROM flow_triggers FINAL
          WHERE store = {store:String} AND trigger_event_id = {id:String})
 )
@@ -87,9 +88,10 @@ State = Literal["accepted", "rejected", "dead-letter", "ours", "waiting", "on it
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """An event. partition, offset: in `store-events`. why: of what was rejected or set aside.
 
-    ours: no event, but a tick, or published definitions and the like; why says which. waiting:
-    ingest has not read it yet. on its way: it has, and the timeline has not got it: it waits for
-    its round, it was a repeat of another with the same metric and id, or its person was erased.
+    profile_id: the one that it belongs to now, after any merge. ours: no event, but a tick, or
+    published definitions and the like; why says which. waiting: ingest has not read it yet. on its
+    way: it has, and the timeline has not got it: it waits for its round, it was a repeat of another
+    with the same metric and id, or its person was erased.
     """
 
     state: State
@@ -131,9 +133,11 @@ def in_timeline(client: Client, what: Asked) -> list[Found]:
 
 def _accepted(client: Client, row: Any) -> Found:
     store, profile_id, metric, event_id, partition, offset, received_at, _occurred_at = row
+    profiles = profile_ids(client, store, profile_id)
     parameters = {
         "store": store,
         "profile": profile_id,
+        "profiles": profiles,
         "id": event_id,
         "received_at": received_at,
     }
@@ -146,7 +150,7 @@ def _accepted(client: Client, row: Any) -> Found:
         metric=metric,
         received_at=to_timestamp(received_at),
         store=store,
-        profile_id=profile_id,
+        profile_id=profiles[0],
         led_to=[story_row(one) for one in led_to],
     )
 
@@ -183,7 +187,7 @@ class Topics:
         if event_id.encode() in record.value:
             said = self._read(record).id or _own_id(record.value)
             return said in (event_id, None)
-        return event_id.startswith("e") and self._read(record).id == event_id
+        return event_id.startswith(DERIVED_EVENT) and self._read(record).id == event_id
 
     def _read(self, record: Any) -> Event:
         """The event that a record is; one without an id where it is none."""

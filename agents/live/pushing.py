@@ -30,8 +30,10 @@ from streams.definitions.parse import parse
 from streams.definitions.problems import near
 from streams.definitions.references import metrics_in
 from streams.identity.keys import key_of
-from streams.ids import Ids
+from streams.ids import DERIVED_EVENT, Ids
 from streams.ingest.read import EventReader, read
+from streams.ingest.records import Control, Tick
+from streams.ingest.second_look import MALFORMED
 from streams.ingest.settings import IngestSettings
 from streams.intake import partition_of
 
@@ -53,12 +55,15 @@ _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Good(msgspec.Struct, frozen=True):
-    """An event that ingest will accept. number: of its line, or of its place in the array."""
+    """An event that ingest will accept. number: of its line, or of its place in the array.
+
+    id: None, where it will be derived from the instant at which the broker receives the event.
+    """
 
     number: int
     value: bytes
     key: str
-    id: EventId
+    id: EventId | None
     metric: str
 
 
@@ -76,7 +81,7 @@ class Pushed(msgspec.Struct, frozen=True):
     """An event that the broker has, and where."""
 
     number: int
-    id: EventId
+    id: EventId | None
     metric: str
     partition: int
     offset: int
@@ -134,7 +139,7 @@ class Source:
                 if content.lstrip().startswith(b"[")
                 else [bytes(_one_document(content))]
             )
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except MALFORMED as error:
             if first.lstrip().startswith(b"[") and not _is_whole(first):
                 raise Unreadable(f"it begins as an array, and is none: {error}") from error
             return None
@@ -145,7 +150,7 @@ class Source:
 def _is_whole(line: bytes) -> bool:
     try:
         _one_document(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except MALFORMED:
         return False
     return True
 
@@ -188,12 +193,22 @@ class Checker:
         return f"no definition asks about '{metric}'{meant}" if meant else None
 
     def __call__(self, number: int, value: bytes) -> Good | Bad:
-        said = read(value, (), received_at=self._now, settings=self._settings, ids=self._ids)
+        said = self._read(value, self._now)
         if isinstance(said, RejectedEvent):
             return Bad(number, said.reason, said.detail, said.field, said.position)
         assert isinstance(said, Event), "all else has a header"
         key = key_of(said.store, said.identifiers[0])
-        return Good(number, value, key, said.id, said.metric)
+        return Good(number, value, key, self._certain_id(value, said), said.metric)
+
+    def _read(self, value: bytes, received_at: Instant) -> Event | RejectedEvent | Tick | Control:
+        return read(value, (), received_at=received_at, settings=self._settings, ids=self._ids)
+
+    def _certain_id(self, value: bytes, event: Event) -> EventId | None:
+        """The id that it will have whenever the broker receives it, if there is one."""
+        if not event.id.startswith(DERIVED_EVENT):
+            return event.id
+        later = self._read(value, self._now + 1)
+        return event.id if isinstance(later, Event) and later.id == event.id else None
 
 
 async def push(

@@ -29,6 +29,7 @@ from agents.clickhouse import (
 )
 from agents.live.place import live_folder
 from agents.probes import run_folder
+from agents.sender.ledger import DRY_LEDGER, LEDGER
 from agents.sender.reference import DRY_GROUP as DRY_SENDER_GROUP
 from agents.sender.reference import GROUP as SENDER_GROUP
 from agents.settings import Settings
@@ -191,7 +192,7 @@ def _local(settings: Settings) -> list[Path]:
         *(settings.data / "rows" / name for name in _topics_of(settings)),
         run_folder(settings),
         live_folder(settings),
-        *sorted(settings.data.glob("sends.sqlite*")),
+        *(file for name in (LEDGER, DRY_LEDGER) for file in settings.data.glob(f"{name}*")),
     )
     return [path for path in places if path.exists()]
 

@@ -17,6 +17,10 @@ SendState: TypeAlias = Literal["taken", "delivered", "expired", "suppressed", "f
 
 _ASKED_AT_ONCE_MAX = 500
 
+LEDGER = "sender.sqlite"
+DRY_LEDGER = "sender-dry.sqlite"
+"""The files below the data folder, unless another is named."""
+
 _TABLE = """
 create table if not exists sends (
     send_id    text primary key,

@@ -88,6 +88,10 @@ async def test_a_clock_that_stands_still_is_not_silent(answering: Any) -> None:
     assert text == "profile/1 stands still, held back by identity/0\n"
     _, text = await ask(settings, "/metrics")
     assert 'tillstream_station_freshness_seconds{partition="1",station="profile"}' in text
+    ingest = PassIntake(ToyReader(), 1, Position(partitions=2))
+    ingest.clock = 1_000
+    stages[:] = [Stage("ingest", ingest)]
+    assert await ask(settings, "/readyz") == (503, "ingest/1 stands still\n")
 
 
 async def test_the_worker_that_has_to_tick_and_does_not_is_not_ready(answering: Any) -> None:

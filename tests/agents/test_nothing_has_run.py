@@ -43,6 +43,15 @@ def test_who_interrupts_a_command_while_it_is_being_imported_sees_no_traceback(
     assert main(["status"]) == 130
 
 
+def test_a_folder_that_can_hold_nothing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TILLSTREAM_DATA", str(tmp_path / "file"))
+    assert main(["up"]) == 2
+    assert capsys.readouterr().err == f"tillstream: {tmp_path}/file/live: Not a directory\n"
+
+
 def test_an_event_without_an_id_is_not_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["events", "find", ""])

@@ -188,6 +188,45 @@ def test_of_two_that_start_at_once_one_owns_the_broker(tmp_path: Path) -> None:
             kafka.stop()
 
 
+def sleeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brokers that do nothing, and that everybody takes for serving."""
+    monkeypatch.setattr(EmbeddedKafka, "_java", lambda *_: ["/bin/sleep", "600"])
+    monkeypatch.setattr(module, "serves", lambda _: True)
+
+
+def test_who_needs_a_broker_that_lasts_builds_on_none_that_ends_with_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeping(monkeypatch)
+    monkeypatch.setattr(module, "BRIEF_SECONDS_MAX", 0)
+    brief = EmbeddedKafka(tmp_path, brief=True).start()
+    with EmbeddedKafka(tmp_path) as lasting:
+        assert lasting.owned
+        assert lasting.address == brief.address, "its clients find the other one in its place"
+        assert not brief.process.is_running()
+        brief.stop()
+        assert lasting.process.is_running()
+        with EmbeddedKafka(tmp_path, brief=True) as found:
+            assert found.process == lasting.process, "who stopped did not forget it"
+
+
+def test_a_brief_broker_may_serve_to_its_end_before_one_that_lasts_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeping(monkeypatch)
+    brief = EmbeddedKafka(tmp_path, brief=True).start()
+    ended_by_its_owner: list[bool] = []
+
+    def end(_: float) -> None:
+        ended_by_its_owner.append(brief.process.is_running())
+        brief.stop()
+
+    monkeypatch.setattr(module.time, "sleep", end)
+    with EmbeddedKafka(tmp_path) as lasting:
+        assert lasting.owned
+    assert ended_by_its_owner == [True]
+
+
 def test_after_its_owner_was_killed_a_new_one_starts_at_once(tmp_path: Path) -> None:
     owner, _ = start_owner(tmp_path)
     with owner:

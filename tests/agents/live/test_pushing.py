@@ -27,7 +27,11 @@ from agents.live.pushing import (
     push,
 )
 from agents.settings import Settings
+from schemas.events import Event
 from schemas.records import DefinitionsPublished
+from streams.ids import Ids
+from streams.ingest.read import read
+from streams.ingest.settings import IngestSettings
 from streams.intake import partition_of
 
 ORDER = (
@@ -94,6 +98,17 @@ def test_a_file_that_holds_something_else_is_refused_whole(content: bytes, told:
         source(content)
 
 
+def test_a_line_too_deep_to_be_read_is_a_bad_line_and_not_the_end() -> None:
+    deep = b'{"metric": "X", "properties": ' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+    read = source(deep + b"\n" + ORDER)
+    assert list(read) == [(1, deep), (2, ORDER)]
+    said = checker()(1, deep)
+    assert isinstance(said, Bad)
+    assert said.reason == "too-deep"
+    with pytest.raises(Unreadable, match="is none"):
+        source(b"[" * 5_000)
+
+
 def test_what_such_a_file_is_stands_beside_its_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +141,26 @@ def test_a_good_event_goes_with_the_key_of_its_strongest_identifier() -> None:
     assert (good.key, good.id, good.metric) == ("main/external_id/c-1", "o-1", "Placed Order")
     assert good.value == ORDER
     assert partition_of(good.key, 4) in range(4)
+
+
+def test_an_id_is_told_only_where_the_broker_will_not_make_it_another() -> None:
+    """Without `time` the instant of receipt belongs to the id, and nobody knows it yet."""
+    dated = VIEW.replace(b"{", b'{"time": "2026-11-22T10:00:00Z", ', 1)
+    named = VIEW.replace(b"{", b'{"id": "early-1", ', 1)
+    received_later = read(
+        dated,
+        (),
+        received_at=1_800_000_000_000,
+        settings=IngestSettings(),
+        ids=Ids(b"sixteen characters"),
+    )
+    assert isinstance(received_later, Event)
+    ids = []
+    for event in (VIEW, dated, named):
+        good = checker()(1, event)
+        assert isinstance(good, Good)
+        ids.append(good.id)
+    assert ids == [None, received_later.id, "early-1"]
 
 
 def test_a_stores_own_identifiers_count_as_they_do_at_ingest() -> None:
