@@ -85,25 +85,25 @@ def _found(topic: str, record: Any) -> Found:
     )
 
 
-def shown(found: Found) -> str:
+def shown(letter: Found) -> str:
     """The bytes as people read them: JSON as it came, inner records as JSON."""
-    if found.record.id.startswith(STORE_EVENTS_REJECTED.name) or not found.value:
-        return found.value.decode(errors="backslashreplace")
-    return msgspec.json.encode(_envelope.decode(found.value)).decode()
+    if letter.record.id.startswith(STORE_EVENTS_REJECTED.name) or not letter.value:
+        return letter.value.decode(errors="backslashreplace")
+    return msgspec.json.encode(_envelope.decode(letter.value)).decode()
 
 
-def store_event_of(found: Found) -> bytes:
+def store_event_of(letter: Found) -> bytes:
     """The bytes to push again.
 
     Raises: CannotRedrive.
     """
-    if found.record.id.startswith(STORE_EVENTS_REJECTED.name):
-        return found.value
-    if not found.value:
-        if found.record.why.get("offset"):  # left out was a part, or history
+    if letter.record.id.startswith(STORE_EVENTS_REJECTED.name):
+        return letter.value
+    if not letter.value:
+        if letter.record.why.get("offset"):  # left out was a part, or history
             raise CannotRedrive(COUNTED)
         raise CannotRedrive("a timer raised here; the row's next record sets it again")
-    envelope = _envelope.decode(found.value)
+    envelope = _envelope.decode(letter.value)
     body = envelope.body if isinstance(envelope, Passed | Late) else None
     if not isinstance(body, EventArrived | EventResolved | ConsentClaimed):
         raise CannotRedrive(f"it holds no event but {type(body).__name__}")
@@ -132,7 +132,7 @@ def as_sent(event: Event) -> dict[str, Any]:
     return sent
 
 
-async def redrive(settings: Settings, found: Iterable[Found], check: Checker) -> dict[str, str]:
+async def redrive(settings: Settings, letters: Iterable[Found], check: Checker) -> dict[str, str]:
     """Push records again, but none that would only be rejected again.
 
     Returns: id -> what became of it (`pushed`, or why not).
@@ -142,7 +142,7 @@ async def redrive(settings: Settings, found: Iterable[Found], check: Checker) ->
     told: dict[str, str] = {}
     good: list[Good] = []
     ids: list[str] = []
-    for number, one in enumerate(found):
+    for number, one in enumerate(letters):
         ids.append(one.record.id)
         try:
             said = check(number, store_event_of(one))

@@ -47,11 +47,11 @@ class BackfillInMemory:
         """Something is still to come, with the rounds."""
         return bool(self._ends)
 
-    def hear(self, said: Iterable[Write]) -> list[Backfilled | DefinitionsFilled]:
+    def hear(self, writes: Iterable[Write]) -> list[Backfilled | DefinitionsFilled]:
         """Take what was said in a round."""
         found: list[Backfilled | DefinitionsFilled] = [end for left, end in self._ends if not left]
         self._ends = [(left - 1, end) for left, end in self._ends if left]
-        for write in said:
+        for write in writes:
             if write.value is None:
                 continue
             if write.topic == DEFINITIONS.name:

@@ -123,7 +123,7 @@ class Live:
         ends = await self._clocks.end_offsets(list(self._clocks.assignment()))
         return {place.partition: end for place, end in ends.items()}
 
-    async def said(self) -> Digests:
+    async def digests(self) -> Digests:
         """Read all public topics from their beginning to their end."""
         digests = Digests()
         places = [place for topic in _PUBLIC for place in places_of(self.settings, topic)]

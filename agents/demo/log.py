@@ -91,12 +91,12 @@ class Round(NamedTuple):
 
     end:        the timestamp of its ticks; what it holds was received before.
     partitions: the records of each, never backwards in time, a tick last.
-    said:       what the core said to the outside in it, for comparison with the live run.
+    writes:     what the core said to the outside in it, for comparison with the live run.
     """
 
     end: Instant
     partitions: tuple[list[LogRecord], ...]
-    said: Sequence[Headed]
+    writes: Sequence[Headed]
 
 
 def invoices_until(until: Instant, path: Path = DATA) -> list[Invoice]:
@@ -153,15 +153,15 @@ def rounds(
         for piece in pieces:
             piece[:] = merge(now_published, piece, key=_received_at)
             piece.append(tick._replace(received_at=end))
-        said = _play(core, pieces)
-        waiting.add(reactions(recipients, said, closed=end))
-        yield Round(end, pieces, said)
+        writes = _play(core, pieces)
+        waiting.add(reactions(recipients, writes, closed=end))
+        yield Round(end, pieces, writes)
 
 
-def reactions(recipients: Reacts, said: Iterable[Headed], *, closed: Instant) -> list[LogRecord]:
-    """What recipients answer to the commands among `said`; it arrives after `closed`."""
+def reactions(recipients: Reacts, writes: Iterable[Headed], *, closed: Instant) -> list[LogRecord]:
+    """What recipients answer to the commands among `writes`; it arrives after `closed`."""
     answers: list[LogRecord] = []
-    for write in said:
+    for write in writes:
         if write.topic != SEND_COMMANDS.name:
             continue
         command = _read_command(write.value or b"")

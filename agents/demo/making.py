@@ -69,10 +69,10 @@ class Digests:
 
 
 class Made(NamedTuple):
-    """A log in the making: iterate `rounds`; `said` grows with it."""
+    """A log in the making: iterate `rounds`; `digests` grows with it."""
 
     rounds: Iterator[Round]
-    said: Digests
+    digests: Digests
 
 
 def make(until: Instant, *, partitions: int, secret: bytes) -> Made:
@@ -99,14 +99,14 @@ def make(until: Instant, *, partitions: int, secret: bytes) -> Made:
         tick=LogRecord(0, b"", tick_value, tick_headers),
         published=[LogRecord(SINCE, b"", value, headers)],
     )
-    said = Digests()
-    return Made(_noted(made, said), said)
+    digests = Digests()
+    return Made(_noted(made, digests), digests)
 
 
-def _noted(made: Iterable[Round], said: Digests) -> Iterator[Round]:
+def _noted(made: Iterable[Round], digests: Digests) -> Iterator[Round]:
     for piece in made:
-        for write in piece.said:
-            said.add(write.topic, write.partition, write.key, write.value or b"")
+        for write in piece.writes:
+            digests.add(write.topic, write.partition, write.key, write.value or b"")
         yield piece
 
 

@@ -85,9 +85,9 @@ async def run(settings: Settings, *, quick: bool, progress: Progress) -> Outcome
         seconds["live"] = time.monotonic() - fed
         progress("delivering", until, until)
         figures, accepted = await _deliver(live, sends)
-        said = await live.said()
+        written = await live.digests()
         seconds["deliver"] = time.monotonic() - fed - seconds["live"]
-        outcome = _report(live, made, said, until)
+        outcome = _report(live, made, written, until)
     seconds["all"] = time.monotonic() - began
     return msgspec.structs.replace(
         outcome,
@@ -160,14 +160,14 @@ async def _deliver(live: Live, sends: list[SendId]) -> tuple[Figures, int]:
         return figures, catcher.accepted
 
 
-def _report(live: Live, made: Made, said: Digests, until: Instant) -> Outcome:
+def _report(live: Live, made: Made, written: Digests, until: Instant) -> Outcome:
     """Compare, reconcile and ask the database."""
     rules = rules_of(store_settings())
     since, end = SINCE - DAY, until + DAY
     found = totals(live.client)
     checked = reconciled(found, until)
-    differing = differences(made.said, said)
-    counts = said.records()
+    differing = differences(made.digests, written)
+    counts = written.records()
     return Outcome(
         events=0,
         topics={one.name: counts[one.name] for one in TOPICS if one.name in counts},
@@ -189,9 +189,9 @@ def _report(live: Live, made: Made, said: Digests, until: Instant) -> Outcome:
     )
 
 
-def differences(made: Digests, said: Digests) -> list[str]:
+def differences(made: Digests, written: Digests) -> list[str]:
     """Where the live path said something else than the core in memory: byte by byte."""
-    one, other = made.seen(), said.seen()
+    one, other = made.seen(), written.seen()
     return [
         f"{topic}/{partition}: made {one.get((topic, partition))}, "
         f"live {other.get((topic, partition))}"
@@ -200,10 +200,10 @@ def differences(made: Digests, said: Digests) -> list[str]:
     ]
 
 
-def reconciled(found: Totals, until: Instant) -> list[Checked]:
+def reconciled(totals: Totals, until: Instant) -> list[Checked]:
     """The shop's own sums, from its lines, beside those of the timeline."""
     in_timeline: Mapping[str, Mapping[str, Money]] = {
-        row.metric: row.revenue for row in found.metrics if row.store == STORE
+        row.metric: row.revenue for row in totals.metrics if row.store == STORE
     }
     shop = reconcile(map(to_event, read_invoices(until=until)))
     return [

@@ -53,12 +53,12 @@ class CatalogInMemory:
         self._seen: dict[tuple[StoreId, str, str], dict[ProfileId, Seen]] = defaultdict(dict)
         self._joined: dict[ProfileId, ProfileId] = {}
 
-    def hear(self, said: Iterable[Write]) -> list[Answer]:
+    def hear(self, writes: Iterable[Write]) -> list[Answer]:
         """Take what was said in a round."""
         if not self._watches:
             return []
         updates: list[ProductUpdate] = []
-        for write in said:
+        for write in writes:
             if write.value is None:
                 continue
             if write.topic == IDENTITY_MERGES.name:

@@ -118,10 +118,10 @@ class Comparison:
             for station in (topic.writers if topic is DEAD_LETTERS else ("",))
         }
 
-    def hear(self, said: Iterable[Write]) -> None:
+    def hear(self, writes: Iterable[Write]) -> None:
         """Take what the path says now."""
         lanes = self._lanes
-        for write in said:
+        for write in writes:
             lane = lanes[write.topic, write.partition, _station(write.topic, write.headers)]
             if lane.difference is None:
                 headers = _compared(write.topic, write.headers)

@@ -21,12 +21,12 @@ from streams.segments.ranked import measure
 
 
 def measurements(
-    replay: Replay, found: Sequence[Edition], first: Instant, until: Instant
+    replay: Replay, editions: Sequence[Edition], first: Instant, until: Instant
 ) -> Iterator[Arrival]:
     """When the stores that rank somebody are measured, in order; each when its turn has come."""
-    stores = dict.fromkeys(edition.published.store for edition in found)
+    stores = dict.fromkeys(edition.published.store for edition in editions)
     each = [
-        _of_store(replay, [one for one in found if one.published.store == store], first, until)
+        _of_store(replay, [one for one in editions if one.published.store == store], first, until)
         for store in stores
     ]
     return heapq.merge(*each, key=attrgetter("received_at"))

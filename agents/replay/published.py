@@ -57,25 +57,27 @@ def editions(asked: Sequence[str]) -> list[Edition]:
     return sorted(found, key=lambda edition: edition.since or 0)
 
 
-def arrivals_of(found: Sequence[Edition], first: Instant) -> list[Arrival]:
+def arrivals_of(editions: Sequence[Edition], first: Instant) -> list[Arrival]:
     """The records with which they are published, in order.
 
     first: the first arrival of the history; what is from the beginning comes just before it.
     """
-    since = [edition.since for edition in found if edition.since is not None]
+    since = [edition.since for edition in editions if edition.since is not None]
     start = min([first, *since])
     return [
         Arrival(start if edition.since is None else edition.since, value, None, headers)
-        for edition in found
+        for edition in editions
         for value, headers in [definitions(edition.published, REPLAY_SECRET)]
     ]
 
 
-def settings_at_the_end(found: Sequence[Edition], until: Instant) -> dict[StoreId, StoreSettings]:
+def settings_at_the_end(
+    editions: Sequence[Edition], until: Instant
+) -> dict[StoreId, StoreSettings]:
     """The settings of each store that are in force at `until`."""
     return {
         edition.settings.store: edition.settings
-        for edition in found
+        for edition in editions
         if edition.since is None or edition.since <= until
     }
 

@@ -54,7 +54,7 @@ def new_replay() -> Replay:
 
 
 def replay_file(
-    events: EventFile, found: Sequence[Edition], *, until: Instant | None, out: Path
+    events: EventFile, editions: Sequence[Edition], *, until: Instant | None, out: Path
 ) -> Outcome:
     """Replay a file of events and write the outcome into the folder `out`.
 
@@ -68,13 +68,13 @@ def replay_file(
     with Written(out) as written:
         written.refused(events.refused)
         if until is not None:
-            arrivals = _in_order(replay, events, found, until)
-            answer = answered_by(fill_in(), CatalogInMemory(found, Ids(REPLAY_SECRET), until))
+            arrivals = _in_order(replay, events, editions, until)
+            answer = answered_by(fill_in(), CatalogInMemory(editions, Ids(REPLAY_SECRET), until))
             for said in play_on_grid(replay, arrivals, until=until, answer=answer):
                 written.hear(said)
             later = events.after(until)
         rows = (row for _, _, row in replay.rows("profile"))
-        written.finish(rows, settings_at_the_end(found, until or 0))
+        written.finish(rows, settings_at_the_end(editions, until or 0))
     return Outcome(
         until=until,
         lines=len(events) + len(events.refused),
@@ -91,8 +91,8 @@ def answered_by(
 ) -> Callable[[list[Write]], list[Answer] | None]:
     """What the jobs beside the path push into the log."""
 
-    def answer(said: list[Write]) -> list[Answer] | None:
-        filled, triggered = fill(said), catalog.hear(said)
+    def answer(writes: list[Write]) -> list[Answer] | None:
+        filled, triggered = fill(writes), catalog.hear(writes)
         return [*(filled or ()), *triggered] if triggered else filled
 
     return answer
@@ -103,8 +103,8 @@ def fill_in() -> Callable[[list[Write]], list[Answer] | None]:
     ids = Ids(REPLAY_SECRET)
     job = BackfillInMemory(1)
 
-    def answer(said: list[Write]) -> list[Answer] | None:
-        found = [backfill(one, ids) for one in job.hear(said)]
+    def answer(writes: list[Write]) -> list[Answer] | None:
+        found = [backfill(one, ids) for one in job.hear(writes)]
         return found if found or job.under_way else None
 
     return answer

@@ -116,9 +116,9 @@ class Written:
         for line in lines:
             self._line("rejected.jsonl", line)
 
-    def hear(self, said: Iterable[Write]) -> None:
+    def hear(self, writes: Iterable[Write]) -> None:
         """Take what the path says, in its order. What is taken away from a topic is no line."""
-        for write in said:
+        for write in writes:
             topic, value = write.topic, write.value
             if value is None:
                 continue

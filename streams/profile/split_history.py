@@ -26,7 +26,7 @@ _unpack = msgspec.msgpack.Decoder(tuple[EventTold, ...]).decode
 
 
 def companions(
-    named: Identifier, told: Iterable[EventTold], kinds: Sequence[str]
+    named: Identifier, history: Iterable[EventTold], kinds: Sequence[str]
 ) -> tuple[Identifier, ...]:
     """The identifiers that came only with this one: weaker than it, and never in an event that
     names anybody else. At most 300, those seen last.
@@ -36,7 +36,7 @@ def companions(
     rank = {kind: number for number, kind in enumerate(kinds)}
     named_rank = rank[named[0]]
     together: dict[Identifier, set[Identifier]] = defaultdict(set)
-    for one in told:
+    for one in history:
         identifiers = one.event.identifiers
         for identifier in identifiers:
             if rank.get(identifier[0], -1) > named_rank:
@@ -48,11 +48,11 @@ def companions(
     return tuple(one for one in together if one in found)[-COMPANIONS_MAX:]
 
 
-def counted_once(told: Iterable[EventTold]) -> list[EventTold]:
+def counted_once(history: Iterable[EventTold]) -> list[EventTold]:
     """In the order in which they were received, and of an event that was pushed twice the first."""
     seen: set[tuple[str, str]] = set()
     kept = []
-    for one in sorted(told, key=lambda one: one.origin):
+    for one in sorted(history, key=lambda one: one.origin):
         key = one.event.metric, one.event.id
         if key not in seen:
             seen.add(key)

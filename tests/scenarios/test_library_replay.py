@@ -25,7 +25,7 @@ class Played(NamedTuple):
     core: Replay
 
     def said(self) -> list[Headed]:
-        return [write for piece in self.rounds for write in piece.said]
+        return [write for piece in self.rounds for write in piece.writes]
 
 
 @pytest.fixture(scope="module")

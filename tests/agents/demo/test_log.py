@@ -160,7 +160,7 @@ def test_a_reaction_arrives_after_the_round_of_its_send_and_after_it_happened() 
                     reacted += 1
                     assert record.received_at > decided[send_id]
                     assert record.received_at > to_instant(event["time"])
-        for said in one.said:
+        for said in one.writes:
             if said.topic == "send-commands":
                 decided[orjson.loads(said.value)["id"]] = one.end
     assert reacted > 100

@@ -189,7 +189,7 @@ def open_shop(secret: bytes, edits: Sequence[LogRecord] = (), days: int = DAYS) 
     )
     said: Said = {}
     for piece in made:
-        for write in piece.said:
+        for write in piece.writes:
             said.setdefault((write.topic, write.partition), []).append((write.key, write.value))
     ends = [made[-1].end + SPAN * number for number in range(1, CLOSING + 1)]
     closing = [Round(end, ([a_tick(end)],) * PARTITIONS, []) for end in ends]

@@ -27,7 +27,7 @@ def library() -> Shop:
     made = library_rounds(replay, SECRET.encode(), people=PEOPLE)
     shop = Shop(made, {}, {})
     for piece in made:
-        for write in piece.said:
+        for write in piece.writes:
             shop.said.setdefault((write.topic, write.partition), []).append(
                 (write.key, write.value)
             )
