@@ -52,14 +52,17 @@ async def set_aside(settings: Settings, only: str | None = None) -> AsyncIterato
 
     only: the id of one record.
     """
+    partitions = [
+        (topic, partition)
+        for topic in TOPICS
+        for partition in range(settings.partitions)
+        if only is None or only.startswith(f"{topic}/{partition}/")
+    ]
     async with reader_of(settings) as reader:
-        for topic in TOPICS:
-            for partition in range(settings.partitions):
-                if only is not None and not only.startswith(f"{topic}/{partition}/"):
-                    continue
-                async for found in _partition(reader, settings, topic, partition):
-                    if only is None or found.record.id == only:
-                        yield found
+        for topic, partition in partitions:
+            async for found in _partition(reader, settings, topic, partition):
+                if only is None or found.record.id == only:
+                    yield found
 
 
 async def _partition(

@@ -234,9 +234,8 @@ async def _boundaries(settings: Settings) -> set[Instant]:
         await requests.start(whole=True)
         found: set[Instant] = set()
         while batch := await requests.read(requests.all):
-            for records in batch.values():
-                for record in records:
-                    said = _read_envelope(record.value)
-                    if isinstance(said, Clock) and (said.stage, said.partition) == ("ingest", 0):
-                        found.add(said.at)
+            for record in (one for records in batch.values() for one in records):
+                said = _read_envelope(record.value)
+                if isinstance(said, Clock) and (said.stage, said.partition) == ("ingest", 0):
+                    found.add(said.at)
         return found

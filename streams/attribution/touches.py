@@ -75,16 +75,7 @@ def observed(
     """
     now = united(merge for merge in merges if merge.store == rules.store)
     sends = {command.id: command for command in commands if command.store == rules.store}
-    first: dict[tuple[ProfileId, str, EventId], TimelineEntry] = {}
-    for entry in entries:
-        if entry.store != rules.store:
-            continue
-        if entry.metric not in TOUCHES and entry.metric != rules.conversion:
-            continue
-        profile = now.get(entry.profile_id, entry.profile_id)
-        known = first.setdefault((profile, entry.metric, entry.event_id), entry)
-        if entry.origin < known.origin:
-            first[profile, entry.metric, entry.event_id] = entry
+    first = _first_received(entries, now, rules)
     receipts = _receipts(first.values())
     touches, conversions = [], []
     for (profile, metric, event_id), entry in first.items():
@@ -112,6 +103,23 @@ def observed(
             )
         )
     return touches, conversions
+
+
+def _first_received(
+    entries: Iterable[TimelineEntry], now: Mapping[ProfileId, ProfileId], rules: CreditRules
+) -> dict[tuple[ProfileId, str, EventId], TimelineEntry]:
+    """Each event that can be a touch or a conversion, once, by (profile now, metric, event id)."""
+    first: dict[tuple[ProfileId, str, EventId], TimelineEntry] = {}
+    for entry in entries:
+        if entry.store != rules.store:
+            continue
+        if entry.metric not in TOUCHES and entry.metric != rules.conversion:
+            continue
+        profile = now.get(entry.profile_id, entry.profile_id)
+        known = first.setdefault((profile, entry.metric, entry.event_id), entry)
+        if entry.origin < known.origin:
+            first[profile, entry.metric, entry.event_id] = entry
+    return first
 
 
 def _receipts(entries: Iterable[TimelineEntry]) -> dict[SendId, Instant]:

@@ -12,6 +12,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
@@ -218,7 +219,7 @@ def ledger() -> Iterable[str]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "sends.sqlite"
         Ledger(file).close()
-        with sqlite3.connect(file) as opened:
+        with closing(sqlite3.connect(file)) as opened:
             columns = opened.execute("select name from pragma_table_info('sends')").fetchall()
     return [f"sends: {', '.join(name for (name,) in columns)}"]
 
