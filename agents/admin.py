@@ -1,13 +1,18 @@
 """The cluster's administration: aiokafka's admin client, closed at the end, whatever happens."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.structs import OffsetAndMetadata
 
 from agents.settings import Settings
+
+GROUPS_SECONDS_MAX = 30.0
+ASK_SECONDS = 0.1
 
 
 @asynccontextmanager
@@ -24,6 +29,13 @@ async def admin_of(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 async def committed_offsets(
     settings: Settings, group: str
 ) -> Mapping[TopicPartition, OffsetAndMetadata]:
-    """What a consumer group has committed, with its metadata. group: its name in Kafka."""
-    async with admin_of(settings) as admin:
-        return dict(await admin.list_consumer_group_offsets(group))
+    """What a consumer group has committed, with its metadata. group: its name in Kafka.
+
+    A cluster that has never been asked for a group makes its topic of groups first.
+    """
+    async with admin_of(settings) as admin, asyncio.timeout(GROUPS_SECONDS_MAX):
+        while True:
+            try:
+                return dict(await admin.list_consumer_group_offsets(group))
+            except GroupCoordinatorNotAvailableError:
+                await asyncio.sleep(ASK_SECONDS)

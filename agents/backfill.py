@@ -18,18 +18,18 @@ from aiokafka.structs import OffsetAndMetadata
 from clickhouse_connect.driver.client import Client
 
 from agents.admin import admin_of, committed_offsets
+from agents.arrival import rounds_done, stored
 from agents.changelog import read_rows
 from agents.reader import reader_of
 from agents.reports.events import COLUMNS, event_in
 from agents.settings import Settings
 from agents.ticker import expect_live
-from agents.timeline import GROUP as TIMELINE_GROUP
-from agents.topics import places_of, topic_name
+from agents.topics import topic_name
 from agents.transactions import sole_producer
 from schemas.events import Event
-from schemas.outputs import ClockStruck, DefinitionsStated, DefinitionsSwitched
+from schemas.outputs import DefinitionsStated, DefinitionsSwitched
 from schemas.records import Backfilled, DefinitionsFilled
-from schemas.topics import DEFINITIONS, SEND_COMMANDS, STORE_EVENTS, TIMELINE, Topic
+from schemas.topics import DEFINITIONS, STORE_EVENTS, TIMELINE, Topic
 from schemas.values import Instant, Origin, ProfileId, StoreId
 from streams.ids import Ids
 from streams.ingest.control import backfill
@@ -41,7 +41,6 @@ GROUP: Final = "backfill"
 PARTITION: Final = 0
 """Of `definitions`: ingest of this one, which makes all others switch, tells them all."""
 PROFILES_PER_TRANSACTION: Final = 500
-ASK_SECONDS: Final = 0.25
 TRANSACTION_TIMEOUT_MS: Final = 30_000
 
 PROFILES = """
@@ -84,7 +83,6 @@ class BackfillStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _stated = msgspec.json.Decoder(DefinitionsStated).decode
-_clock = msgspec.json.Decoder(ClockStruck).decode
 _mark = msgspec.json.Decoder(DefinitionsSwitched).decode
 _progress = msgspec.json.Decoder(Progress).decode
 
@@ -161,7 +159,8 @@ class _Filling:
                 progress = Progress(switch=self._stated.switch)
             if not progress.over:
                 await self._partition(partition, progress)
-        await self._all_arrived()
+        # What is filled in for profiles that were merged away travels on: a round for each merge.
+        await rounds_done(self._settings, self._last_at, count=ROUNDS_MAX_ON_THE_WAY + 1)
         await self._end()
         say(
             f"store {self._stated.store}: the past of version {self._stated.version} is filled in "
@@ -172,7 +171,7 @@ class _Filling:
     async def _partition(self, partition: int, progress: Progress) -> None:
         """Fill in what stands before the mark of one partition of the timeline."""
         mark = await self._place_of_mark(partition)
-        await self._stored(partition, mark)
+        await stored(self._settings, {TopicPartition(self._timeline, partition): mark + 1})
         while not progress.over:
             lines = await asyncio.to_thread(self._read, partition, mark, progress.done)
             found = [
@@ -258,30 +257,6 @@ class _Filling:
                 if record.key == key and _mark(record.value).switch == self._stated.switch:
                     return int(record.offset)
         raise AssertionError("a topic is read on without end")
-
-    async def _stored(self, partition: int, mark: int) -> None:
-        """Wait until the timeline has all that stands before the mark."""
-        place = TopicPartition(self._timeline, partition)
-        group = topic_name(self._settings, TIMELINE_GROUP)
-        while True:
-            stored = (await committed_offsets(self._settings, group)).get(place)
-            if stored is not None and stored.offset > mark:
-                return
-            await asyncio.sleep(ASK_SECONDS)
-
-    async def _all_arrived(self) -> None:
-        """Wait until what is filled in for profiles that were merged away has travelled on: a
-        round for each merge, and a clock for each round.
-        """
-        places = places_of(self._settings, SEND_COMMANDS)
-        rounds = dict.fromkeys((place.partition for place in places), 0)
-        async with reader_of(self._settings, places) as reader:
-            await reader.seek_to_end(*places)
-            while any(count <= ROUNDS_MAX_ON_THE_WAY for count in rounds.values()):
-                for record in await reader.records():
-                    is_clock = (record.key or b"").startswith(b"clock/")
-                    if is_clock and to_instant(_clock(record.value).at) > self._last_at:
-                        rounds[record.partition] += 1
 
 
 def _read_progress(committed: OffsetAndMetadata | None) -> Progress | None:

@@ -8,7 +8,6 @@ the same ids: profiles recognise the repeats.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 from clickhouse_connect.driver.client import Client
 
+from agents.arrival import received_and_stored
 from agents.definitions_log import definitions_in_force
 from agents.live.pushing import Good, push
 from agents.logs import log
@@ -43,8 +43,7 @@ from streams.instants import to_instant
 GROUP = "catalog"
 POLL_MS = 500
 RECORDS_PER_POLL_MAX = 2_000
-SINK_SECONDS = 0.2
-SINK_SECONDS_TOLD = 30.0
+ARRIVAL_SECONDS_TOLD = 30.0
 DEFINITIONS_SECONDS = 10.0
 
 # The newest updates about each product are enough to know its price and stock before.
@@ -55,12 +54,6 @@ WHERE store = {store:String} AND profile_id IN {products:Array(String)}
   AND metric = {metric:String}
 ORDER BY profile_id, occurred_at DESC, origin DESC
 LIMIT 50 BY profile_id
-"""
-
-ARRIVED = """
-SELECT count() FROM events
-WHERE store = {store:String} AND profile_id = {product:String} AND metric = {metric:String}
-  AND event_id = {event:String}
 """
 
 # The strongest identifier of the newest event: by it the event came to its profile.
@@ -118,11 +111,13 @@ class CatalogWatcher:
                 batches = await consumer.getmany(
                     timeout_ms=POLL_MS, max_records=RECORDS_PER_POLL_MAX
                 )
-                for place, records in batches.items():
-                    updates = list(updates_in(record.value for record in records))
-                    if updates and not await self._watched(updates):
-                        return
-                    await consumer.commit({place: records[-1].offset + 1})
+                read = [record.value for records in batches.values() for record in records]
+                updates = list(updates_in(read))
+                if updates and not await self._watched(updates):
+                    return
+                ends = {place: records[-1].offset + 1 for place, records in batches.items()}
+                if ends:
+                    await consumer.commit(ends)
         finally:
             await consumer.stop()
 
@@ -131,36 +126,37 @@ class CatalogWatcher:
         self._stopping.set()
 
     async def _watched(self, updates: Sequence[ProductUpdate]) -> bool:
-        """Append what follows from these updates of one partition. Returns: False: told to stop."""
-        if not await self._arrived(updates[-1]):
+        """Append what follows from these updates. Returns: False: told to stop."""
+        if not await self._arrived(max(one.update.origin[0] for one in updates)):
             return False
         flows = await self._flows_in_force()
         goods = await asyncio.to_thread(self._triggers, updates, flows)
         self.appended += await push(self._settings, goods, noted=lambda _: None)
         return True
 
-    async def _arrived(self, last: ProductUpdate) -> bool:
-        """Wait until the sink has this update: then all before it of its partition are in."""
-        told_at = time.monotonic() + SINK_SECONDS_TOLD
-        parameters = {
-            "store": last.update.store,
-            "product": last.product,
-            "metric": CATALOG_ITEM_UPDATED,
-            "event": last.update.event_id,
-        }
-        while not self._stopping.is_set():
-            (row,) = (await self._query(ARRIVED, parameters)) or [(0,)]
-            if row[0]:
-                return True
-            if time.monotonic() > told_at:
-                log.warning("the catalogue waits for the timeline sink", event=last.update.event_id)
-                told_at += SINK_SECONDS_TOLD
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), SINK_SECONDS)
-        return False
-
-    async def _query(self, text: str, parameters: dict[str, Any]) -> Sequence[Any]:
-        return await asyncio.to_thread(_rows, self._client, text, parameters)
+    async def _arrived(self, received_at: Instant) -> bool:
+        """Wait until the timeline has all that anybody did until then. Returns: False: told to
+        stop.
+        """
+        arriving = asyncio.ensure_future(received_and_stored(self._settings, received_at))
+        stopped = asyncio.ensure_future(self._stopping.wait())
+        try:
+            while not (arriving.done() or stopped.done()):
+                ended, _ = await asyncio.wait(
+                    {arriving, stopped},
+                    timeout=ARRIVAL_SECONDS_TOLD,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if not ended:
+                    log.warning("the catalogue waits for the path or the timeline sink")
+            if stopped.done():
+                return False
+            arriving.result()
+            return True
+        finally:
+            arriving.cancel()
+            stopped.cancel()
+            await asyncio.wait({arriving, stopped})
 
     async def _flows_in_force(self) -> Mapping[StoreId, Sequence[Flow]]:
         """Flows that products start, by store; asked anew after a while."""

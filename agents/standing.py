@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from agents.admin import admin_of
+from agents.admin import committed_offsets
 from agents.backfill import BackfillStanding, standing_of_backfills
 from agents.probes import HOST, addresses
 from agents.reader import reader_of
@@ -117,12 +117,12 @@ def stage_standing(
 async def _from_the_broker(settings: Settings) -> tuple[Mapping[Stage, int], dict[str, int]]:
     """(stage -> lag, topic -> how many records were set aside)."""
     uncommitted = {"isolation_level": "read_uncommitted"}
-    async with reader_of(settings, **uncommitted) as reader, admin_of(settings) as admin:
+    async with reader_of(settings, **uncommitted) as reader:
         lags: dict[Stage, int] = {}
         for stage, topic in INPUTS.items():
             places = places_of(settings, topic)
             ends = await reader.end_offsets(places)
-            done = await admin.list_consumer_group_offsets(topic_name(settings, stage))
+            done = await committed_offsets(settings, topic_name(settings, stage))
             lags[stage] = sum(
                 end - max(0, done[place].offset if place in done else 0)
                 for place, end in ends.items()
