@@ -46,14 +46,15 @@ RECORDS_PER_POLL_MAX = 2_000
 ARRIVAL_SECONDS_TOLD = 30.0
 DEFINITIONS_SECONDS = 10.0
 
-# The newest updates about each product are enough to know its price and stock before.
+# The newest updates about each product are enough to know its price and stock before. What was
+# received after the last one that is asked about is left out.
 HISTORY = """
 SELECT profile_id, event_id, toUnixTimestamp64Milli(occurred_at), origin, properties
 FROM events
 WHERE store = {store:String} AND profile_id IN {products:Array(String)}
-  AND metric = {metric:String}
+  AND metric = {metric:String} AND origin <= {last:Array(Int64)}
 ORDER BY profile_id, occurred_at DESC, origin DESC
-LIMIT 50 BY profile_id
+LIMIT 500 BY profile_id
 """
 
 # The strongest identifier of the newest event: by it the event came to its profile.
@@ -61,6 +62,7 @@ INTERESTED = """
 SELECT JSONExtract(argMax(identifiers, tuple(occurred_at, event_id)), 'Array(Array(String))')[1]
 FROM events AS e LEFT JOIN redirects AS r ON r.store = e.store AND r.profile_id = e.profile_id
 WHERE e.store = {store:String} AND e.identifiers != '[]'
+  AND e.origin[1] <= {received_at:Int64}
   AND arrayExists(
       (metric, after) -> e.metric = metric AND e.occurred_at > fromUnixTimestamp64Milli(after),
       {metrics:Array(String)}, {after:Array(Int64)})
@@ -201,16 +203,17 @@ def _recent(
 
 def updates_in(values: Iterable[bytes]) -> Iterator[ProductUpdate]:
     """What stores say of products among the records of the topic `timeline`."""
-    for value in values:
-        if _MARK not in value:
-            continue
-        entry = _decode(value)
-        if entry.metric == CATALOG_ITEM_UPDATED and entry.trust == "server" and not entry.backfill:
-            occurred_at = to_instant(entry.occurred_at)
-            update = ItemUpdate(
-                entry.store, entry.event_id, occurred_at, entry.origin, entry.properties
-            )
-            yield ProductUpdate(entry.profile_id, update)
+    entries = (_decode(value) for value in values if _MARK in value)
+    return (found for entry in entries if (found := update_in(entry)) is not None)
+
+
+def update_in(entry: TimelineEntry) -> ProductUpdate | None:
+    """What a store says of a product; None: it is another event, or not said live by a server."""
+    if entry.metric != CATALOG_ITEM_UPDATED or entry.trust != "server" or entry.backfill:
+        return None
+    occurred_at = to_instant(entry.occurred_at)
+    update = ItemUpdate(entry.store, entry.event_id, occurred_at, entry.origin, entry.properties)
+    return ProductUpdate(entry.profile_id, update)
 
 
 _MARK = b'"%s"' % CATALOG_ITEM_UPDATED.encode()
@@ -218,12 +221,13 @@ _decode = msgspec.json.Decoder(TimelineEntry).decode
 
 
 def changes(client: Client, updates: Sequence[ProductUpdate]) -> list[Change]:
-    """What updates of one store changed, as far as they are the newest about their product."""
+    """What updates of one store changed, as far as they were the newest about their product."""
     products = sorted({one.product for one in updates})
     parameters = {
         "store": updates[0].update.store,
         "products": products,
         "metric": CATALOG_ITEM_UPDATED,
+        "last": list(max(one.update.origin for one in updates)),
     }
     history: dict[ProfileId, list[ItemUpdate]] = {product: [] for product in products}
     for product, event_id, occurred_at, origin, properties in _rows(client, HISTORY, parameters):
@@ -235,7 +239,9 @@ def changes(client: Client, updates: Sequence[ProductUpdate]) -> list[Change]:
 
 
 def interested_in(client: Client, change: Change, who: Sequence[Interested]) -> list[Identifier]:
-    """An identifier of each profile that did with the product what one of these asks for."""
+    """An identifier of each profile that had done with the product what one of these asks for,
+    when the change was received.
+    """
     update = change.update
     wanted = [(metric, one.in_last) for one in who for metric in one.of]
     wanted += [(ASKED, one.asked) for one in who if one.asked]
@@ -244,6 +250,7 @@ def interested_in(client: Client, change: Change, who: Sequence[Interested]) -> 
         "product": str(update.properties["product_id"]),
         "metrics": [metric for metric, _ in wanted],
         "after": [update.occurred_at - span for _, span in wanted],
+        "received_at": update.origin[0],
     }
     return [(kind, value) for ((kind, value),) in _rows(client, INTERESTED, parameters)]
 

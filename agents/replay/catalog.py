@@ -6,11 +6,12 @@ second later. Only the source differs; what a change is and whom it concerns are
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
 
-from agents.catalog import ProductUpdate, on_products, updates_in
+from agents.catalog import ProductUpdate, on_products, update_in
 from agents.replay.published import Edition
 from schemas.definitions import Flow, Interested
 from schemas.outputs import IdentityMerged, TimelineEntry
@@ -57,7 +58,7 @@ class CatalogInMemory:
         """Take what was said in a round."""
         if not self._watches:
             return []
-        updates: list[ProductUpdate] = []
+        entries: list[TimelineEntry] = []
         for write in writes:
             if write.value is None:
                 continue
@@ -65,11 +66,17 @@ class CatalogInMemory:
                 merged = _decode_merge(write.value)
                 self._joined[merged.loser] = merged.winner
             elif write.topic == TIMELINE.name and not write.key.startswith(b"definitions/"):
-                updates += updates_in([write.value])
-                self._note(_decode(write.value))
-        for one in updates:
-            self._history[one.update.store, one.product].append(one.update)
-        return [answer for one in updates for answer in self._triggers(one)]
+                entries.append(_decode(write.value))
+        entries.sort(key=attrgetter("origin"))
+        return [answer for entry in entries for answer in self._take(entry)]
+
+    def _take(self, entry: TimelineEntry) -> Iterable[Answer]:
+        self._note(entry)
+        update = update_in(entry)
+        if update is None:
+            return ()
+        self._history[update.update.store, update.product].append(update.update)
+        return self._triggers(update)
 
     def _note(self, entry: TimelineEntry) -> None:
         if not entry.identifiers:

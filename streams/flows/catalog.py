@@ -42,19 +42,27 @@ class ItemUpdate(NamedTuple):
 
 
 class Change(NamedTuple):
-    """update: the newest of a product. was: `price` and `inventory` before, where known."""
+    """update: the newest of a product when it was received.
+
+    was: `price` and `inventory` before, where known.
+    """
 
     update: ItemUpdate
     was: Properties
 
 
 def change_of(update: ItemUpdate, history: Sequence[ItemUpdate]) -> Change | None:
-    """What an update changed; None: there is a newer one, or none before it.
+    """What an update changed; None: one that is newer was received before it, or none older.
 
-    history: updates of this product, of whatever variant, in any order.
+    history: updates of this product, of whatever variant, in any order. What was received after
+    this one does not count, however early it is known: the answer is the same whenever it is asked.
     """
     variant = update.properties.get(VARIANT)
-    others = [one for one in history if one.properties.get(VARIANT) == variant]
+    others = [
+        one
+        for one in history
+        if one.origin < update.origin and one.properties.get(VARIANT) == variant
+    ]
     if any(_place(one) > _place(update) for one in others):
         return None
     was: Properties = {}

@@ -90,13 +90,16 @@ class Shop:
     def does(self, profile: str, metric: str, *, days_ago: int, **properties: Any) -> None:
         self.entry(profile, metric, NOW - days_ago * DAY, properties=properties)
 
-    def says(self, at: int = NOW, product: Any = "p1", **facts: Any) -> ProductUpdate:
+    def says(
+        self, at: int = NOW, product: Any = "p1", received_at: int | None = None, **facts: Any
+    ) -> ProductUpdate:
         entry = self.entry(
             f"n-{product}",
             "Catalog Item Updated",
             at,
             properties={"product_id": product, **facts},
             identifiers=(("$product", str(product)),),
+            origin=(at if received_at is None else received_at, 0, self.entries + 1),
         )
         (word,) = updates_in([msgspec.json.encode(entry)])
         return word
@@ -116,20 +119,14 @@ class Shop:
         edition = Edition(None, StoreSettings(), published)
         watcher = CatalogInMemory([edition], Ids(REPLAY_SECRET), NOW + DAY)
         last = {word.update.event_id for word in words}
-        said = [
-            Write(TIMELINE.name, 0, b"", msgspec.json.encode(one), 0)
-            for one in self.said
-            if one.event_id not in last
-        ]
-        merges = [
+        watcher.hear(
             Write(IDENTITY_MERGES.name, 0, b"", msgspec.json.encode(one), 0) for one in self.merges
-        ]
-        watcher.hear([*merges, *said])
+        )
         told = []
-        for one in self.said:
+        for one in sorted(self.said, key=lambda one: one.origin):
+            found = watcher.hear([Write(TIMELINE.name, 0, b"", msgspec.json.encode(one), 0)])
             if one.event_id in last:
-                write = Write(TIMELINE.name, 0, b"", msgspec.json.encode(one), 0)
-                told += [msgspec.json.decode(value) for value, _ in watcher.hear([write])]
+                told += [msgspec.json.decode(value) for value, _ in found]
         by_change: dict[str, list[Identifier]] = {}
         for event in told:
             ((kind, value),) = event["profile"].items()
@@ -174,7 +171,20 @@ def test_the_first_word_about_a_product_changes_nothing_nor_does_one_that_came_l
     shop.does("ann", "Viewed Product", days_ago=1, product_id="p1")
     assert changes(shop.client, [shop.says(NOW - DAY, price=80)]) == []
     shop.says(NOW, price=80)
-    assert changes(shop.client, [shop.says(NOW - 1, price=40)]) == []
+    late = shop.says(NOW - 1, received_at=NOW + 1, price=40)
+    assert changes(shop.client, [late]) == []
+
+
+def test_what_is_received_after_a_change_takes_nothing_away_and_adds_nobody(shop: Shop) -> None:
+    """However late it is asked."""
+    shop.does("ann", "Viewed Product", days_ago=1, product_id="p1")
+    shop.says(NOW - DAY, price=80)
+    cheaper = shop.says(NOW, price=40)
+    dearer = shop.says(NOW + 1, price=90)
+    shop.does("bob", "Viewed Product", days_ago=-1, product_id="p1")
+    (change, back) = changes(shop.client, [cheaper, dearer])
+    assert (change.was, back.was) == ({"price": 80}, {"price": 40})
+    assert shop.told(cheaper, dearer) == [mail("ann"), []]
 
 
 def test_variants_of_a_product_have_a_stock_each(shop: Shop) -> None:
