@@ -1,6 +1,7 @@
 """The cluster's administration: aiokafka's admin client, closed at the end, whatever happens."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -32,10 +33,15 @@ async def committed_offsets(
     """What a consumer group has committed, with its metadata. group: its name in Kafka.
 
     A cluster that has never been asked for a group makes its topic of groups first.
+
+    Raises: GroupCoordinatorNotAvailableError, where that takes too long.
     """
-    async with admin_of(settings) as admin, asyncio.timeout(GROUPS_SECONDS_MAX):
+    patience_until = time.monotonic() + GROUPS_SECONDS_MAX
+    async with admin_of(settings) as admin:
         while True:
             try:
                 return dict(await admin.list_consumer_group_offsets(group))
             except GroupCoordinatorNotAvailableError:
+                if time.monotonic() > patience_until:
+                    raise
                 await asyncio.sleep(ASK_SECONDS)

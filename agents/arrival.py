@@ -17,6 +17,7 @@ from schemas.outputs import ClockStruck
 from schemas.topics import SEND_COMMANDS, TIMELINE
 from schemas.values import Instant
 from streams.instants import to_instant
+from streams.memory_backfill import ROUNDS_MAX_ON_THE_WAY
 
 ASK_SECONDS = 0.25
 
@@ -25,9 +26,9 @@ _clock = msgspec.json.Decoder(ClockStruck).decode
 
 async def received_and_stored(settings: Settings, until: Instant) -> None:
     """Wait until the database has all of the timeline that comes of what was received before
-    `until`, whatever partition it is in.
+    `until`, whatever partition it is in: also what merges sent on to other profiles.
     """
-    await rounds_done(settings, until)
+    await rounds_done(settings, until, count=ROUNDS_MAX_ON_THE_WAY + 1)
     ends = await ends_of(settings, places_of(settings, TIMELINE), committed=True)
     await stored(settings, ends)
 

@@ -10,6 +10,7 @@ the partition and ends the process at once: an orderly way out can hang while th
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -29,6 +30,9 @@ TRANSACTION_TIMEOUT_MS = 60_000
 """A worker that takes over a quarter of a million rows decodes them for seconds; a transaction that
 is open meanwhile must not be ended under it. Whoever takes a partition over ends it at once.
 """
+UNDECIDED_SECONDS_MAX = 70.0
+"""Longer than any transaction may be open."""
+ASK_SECONDS = 0.25
 BATCH_BYTES_MAX = 512 << 10
 REQUEST_BYTES_MAX = 8 << 20
 STOP_SECONDS_MAX = 5.0
@@ -89,9 +93,11 @@ class KafkaTransactions:
         rows_topic: str,
         ends_of: EndsOf,
         make_producer: Callable[..., AIOKafkaProducer] = AIOKafkaProducer,
+        undecided_seconds_max: float = UNDECIDED_SECONDS_MAX,
     ) -> None:
         self._transactional_id, self._client = transactional_id, client
         self._make_producer, self._ends_of = make_producer, ends_of
+        self._undecided_seconds_max = undecided_seconds_max
         self._name_of, self._rows_topic = name_of, rows_topic
         self._producers: dict[int, AIOKafkaProducer] = {}
 
@@ -102,19 +108,20 @@ class KafkaTransactions:
             await self._expect_ends([TopicPartition(self._rows_topic, p) for p in fresh])
 
     async def _expect_ends(self, rows: list[TopicPartition]) -> None:
-        """Nobody else writes rows, and claiming them ended what was open. What is undecided still,
-        the next commit would make visible: beside the same round done again.
+        """Nobody else writes rows, and claiming them ended what was open. What stays undecided the
+        next commit would make visible: beside the same round done again. Where we were fenced
+        meanwhile, a round of the next owner may be open; that ends.
         """
         written = await self._ends_of(rows)
-        decided = await self._ends_of(rows, committed=True)
-        for place in rows:
-            if decided[place] < written[place]:
-                raise EndLost(
-                    f"{place.topic}, partition {place.partition}: the transaction that wrote "
-                    f"offset {decided[place]} has no end, and will get none. The broker lost it: "
-                    "Apache Kafka 4.3.0 to 4.4.0 does, killed in the middle of a commit. What to "
-                    "do: docs/architecture.md, 'A transaction without an end'"
-                )
+        patience_until = time.monotonic() + self._undecided_seconds_max
+        while True:
+            decided = await self._ends_of(rows, committed=True)
+            open_ones = [place for place in rows if decided[place] < written[place]]
+            if not open_ones:
+                return
+            if time.monotonic() > patience_until:
+                raise EndLost(_end_lost(open_ones[0], decided[open_ones[0]]))
+            await asyncio.sleep(ASK_SECONDS)
 
     async def _start(self, partition: int) -> None:
         producer = self._make_producer(
@@ -171,6 +178,15 @@ class KafkaTransactions:
         told = [await future for future in sent + kept]
         await producer.commit_transaction()
         return _first_offset(told[-1])
+
+
+def _end_lost(place: TopicPartition, offset: int) -> str:
+    return (
+        f"{place.topic}, partition {place.partition}: the transaction that wrote offset {offset} "
+        "has no end, and will get none. The broker lost it: Apache Kafka 4.3.0 to 4.4.0 does, "
+        "killed in the middle of a commit. What to do: docs/architecture.md, 'A transaction "
+        "without an end'"
+    )
 
 
 def _first_offset(told: RecordMetadata) -> int | None:

@@ -261,7 +261,19 @@ class Desk:
                 self._aside[command.id] = aside._replace(in_doubt=True)
                 return None
             return Settled(command, "failed", IN_DOUBT)
+        except BaseException:  # cancelled, too: it may have been delivered
+            self._leave_in_doubt(aside)
+            raise
         return Settled(command, "delivered")
+
+    def _leave_in_doubt(self, aside: Aside) -> None:
+        """It must not be given back: planned anew, it would go out under another id."""
+        command = aside.command
+        if self._promise == "at-least-once":
+            self._aside[command.id] = aside._replace(in_doubt=True)
+        else:
+            del self._aside[command.id]
+            self._settle([Settled(command, "failed", IN_DOUBT)])
 
 
 def send_expired(command: SendCommand, now: Instant) -> dict[str, Any] | None:

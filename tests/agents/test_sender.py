@@ -360,6 +360,32 @@ async def test_what_is_tried_again_is_asked_everything_again(
     assert office.postbox.delivered == []
 
 
+@pytest.mark.parametrize(
+    ("promise", "state"), [("at-most-once", "failed"), ("at-least-once", "taken")]
+)
+async def test_a_second_try_that_is_cut_off_is_not_planned_anew(
+    office_with: Opened, monkeypatch: pytest.MonkeyPatch, promise: str, state: str
+) -> None:
+    """The relay may have the letter: under another id it would go out twice."""
+    monkeypatch.setattr("agents.sender.desk.AGAIN_SECONDS", 0.0)
+    office = office_with(promise=promise, failures=[PutOff("smtp 451")] * 2)
+    await office.desk.settle(judged(command()))
+    handed_over = asyncio.Event()
+
+    async def deliver(_: SendCommand) -> None:
+        handed_over.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(office.postbox, "deliver", deliver)
+    trying = asyncio.create_task(office.desk.try_again(to_instant(DECIDED)))
+    await handed_over.wait()
+    trying.cancel()
+    await asyncio.wait({trying})
+    await office.desk.give_back()
+    assert office.reports == []
+    assert office.ledger.states(["s1"]) == {"s1": state}
+
+
 @pytest.mark.parametrize("state", ["delivered", "failed", "expired"])
 async def test_a_command_that_is_put_off_counts_once_when_it_is_settled(
     office_with: Opened, monkeypatch: pytest.MonkeyPatch, state: str

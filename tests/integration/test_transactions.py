@@ -25,6 +25,7 @@ from tests.integration.path.reading import places_of, records_of
 pytestmark = pytest.mark.integration
 
 TIMEOUT_MS = 60_000
+UNDECIDED_SECONDS_MAX = 1.0
 PARTITIONS = 64
 KILLS = 12
 """Kafka 4.3.1 loses the end of a transaction in one of three."""
@@ -48,6 +49,7 @@ async def stage_of(settings: Settings, rows: str) -> AsyncIterator[KafkaTransact
         name_of={},
         rows_topic=rows,
         ends_of=partial(ends_of, settings),
+        undecided_seconds_max=UNDECIDED_SECONDS_MAX,
     )
     try:
         yield stage
