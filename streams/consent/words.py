@@ -31,11 +31,14 @@ OF_SEVERAL = 0
 
 def newest(words: Iterable[Kept]) -> tuple[Kept, ...]:
     """The newest words, the newest first; the rest is forgotten. What any denial outdoes (a
-    browser's grant, an opt-out list's) comes behind all others, however new it is.
+    browser's grant, an opt-out list's) comes behind all others, however new it is, and is no copy
+    of a word that was received otherwise.
     """
-    apart = _apart(words)
-    apart.sort(key=lambda word: word.received_at == BEFORE_EVERY_DENIAL)
-    return tuple(apart[:WORDS_MAX])
+    outdone: list[Kept] = []
+    others: list[Kept] = []
+    for word in words:
+        (outdone if word.received_at == BEFORE_EVERY_DENIAL else others).append(word)
+    return (*_apart(others), *_apart(outdone))[:WORDS_MAX]
 
 
 def all_of(words: Iterable[Kept]) -> tuple[Kept, ...]:

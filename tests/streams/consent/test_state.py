@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.records import AddressState
@@ -291,6 +291,18 @@ def test_join_is_commutative(a: AddressState, b: AddressState) -> None:
 
 
 @given(states, states, states)
+@example(
+    joined([confirmed((1, 1, 3), None, None, None)]),
+    joined(
+        [
+            confirmed((1, 1, 1), None, None, None),
+            confirmed((1, 1, 2), None, None, None),
+            confirmed((1, 2, 0), None, None, None),
+            imported((2, 1, 0), None, None),
+        ]
+    ),
+    joined([confirmed((1, 1, 0), None, None, None)]),
+)
 def test_join_is_associative(a: AddressState, b: AddressState, c: AddressState) -> None:
     assert join(join(a, b), c) == join(a, join(b, c))
 
