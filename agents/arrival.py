@@ -9,6 +9,7 @@ import msgspec
 from aiokafka import TopicPartition
 
 from agents.admin import committed_offsets
+from agents.live.tailing import is_clock
 from agents.reader import reader_of
 from agents.settings import Settings
 from agents.timeline import GROUP
@@ -29,8 +30,7 @@ async def received_and_stored(settings: Settings, until: Instant) -> None:
     `until`, whatever partition it is in: also what merges sent on to other profiles.
     """
     await rounds_done(settings, until, count=ROUNDS_MAX_ON_THE_WAY + 1)
-    ends = await ends_of(settings, places_of(settings, TIMELINE), committed=True)
-    await stored(settings, ends)
+    await all_stored(settings)
 
 
 async def rounds_done(settings: Settings, after: Instant, *, count: int = 1) -> None:
@@ -43,9 +43,14 @@ async def rounds_done(settings: Settings, after: Instant, *, count: int = 1) -> 
         await reader.seek_to_end(*places)
         while min(rounds.values()) < count:
             for record in await reader.records():
-                is_clock = (record.key or b"").startswith(b"clock/")
-                if is_clock and to_instant(_clock(record.value).at) > after:
+                if is_clock(record) and to_instant(_clock(record.value).at) > after:
                     rounds[record.partition] += 1
+
+
+async def all_stored(settings: Settings) -> None:
+    """Wait until the timeline sink has put into the database what the timeline has now."""
+    ends = await ends_of(settings, places_of(settings, TIMELINE), committed=True)
+    await stored(settings, ends)
 
 
 async def stored(settings: Settings, ends: Mapping[TopicPartition, int]) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from aiokafka import TopicPartition
 from clickhouse_connect.driver.client import Client
 
-from agents.admin import committed_offsets
+from agents.arrival import all_stored
 from agents.identity_log import (
     ANSWER_SECONDS_MAX,
     NobodyThere,
@@ -27,8 +27,7 @@ from agents.identity_log import (
 from agents.reader import reader_of
 from agents.reports.events import COLUMNS, event_in
 from agents.settings import Settings
-from agents.timeline import GROUP as TIMELINE_GROUP
-from agents.topics import ends_of, places_of, topic_name
+from agents.topics import topic_name
 from agents.transactions import sole_producer
 from schemas.outputs import ProfileSplit, TimelineEntry
 from schemas.rows import ProfileRow
@@ -257,18 +256,14 @@ async def _stored(settings: Settings) -> None:
 
     Raises: NotToSplit.
     """
-    ends = await ends_of(settings, places_of(settings, TIMELINE), committed=True)
-    group = topic_name(settings, TIMELINE_GROUP)
-    deadline = time.monotonic() + ANSWER_SECONDS_MAX
-    while time.monotonic() < deadline:
-        known = await committed_offsets(settings, group)
-        if all(place in known and known[place].offset >= end for place, end in ends.items() if end):
-            return
-        await asyncio.sleep(ASK_SECONDS)
-    raise NotToSplit(
-        "the split is made, but the timeline has not stored all that was said before it: does "
-        "its sink run? The same command goes on then, and tells both their past"
-    )
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+            await all_stored(settings)
+    except TimeoutError:
+        raise NotToSplit(
+            "the split is made, but the timeline has not stored all that was said before it: does "
+            "its sink run? The same command goes on then, and tells both their past"
+        ) from None
 
 
 async def _has_come(settings: Settings, done: ProfileSplit) -> bool:

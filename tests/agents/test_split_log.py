@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from clickhouse_connect.driver.client import Client
 from msgspec.structs import replace
 
-from agents import split_log
+from agents import arrival, split_log
 from agents.migrations import migrate
 from agents.reader import Reader
 from agents.reports.export import held
@@ -122,10 +122,10 @@ async def test_where_the_sink_does_not_run_it_is_said_what_is_missing(
     async def committed_offsets(*_: object) -> dict[TopicPartition, object]:
         return {place: SimpleNamespace(offset=6)}
 
-    monkeypatch.setattr(split_log, "ends_of", ends_of)
-    monkeypatch.setattr(split_log, "committed_offsets", committed_offsets)
+    monkeypatch.setattr(arrival, "ends_of", ends_of)
+    monkeypatch.setattr(arrival, "committed_offsets", committed_offsets)
     monkeypatch.setattr(split_log, "ANSWER_SECONDS_MAX", 0.05)
-    monkeypatch.setattr(split_log, "ASK_SECONDS", 0.01)
+    monkeypatch.setattr(arrival, "ASK_SECONDS", 0.01)
     settings = Settings(data=Path("unused"), kafka=("localhost:1",), secret="x" * 16, partitions=1)
     with pytest.raises(NotToSplit, match="does its sink run"):
         await split_log._stored(settings)
